@@ -1,0 +1,151 @@
+"""The folder of an embedded part: private, locked while in use, with a place for a socket whatever its path."""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+import time
+from pathlib import Path
+
+from lakefront.db.embedded.errors import EmbeddedError
+
+SOCKET_PATH_LIMIT = 107
+"""Bytes of a unix socket's path (`sun_path`, less its final NUL)."""
+
+LOG_LIMIT = 10_000_000
+"""Bytes of a part's log file; one older file of that size is kept beside it."""
+
+
+class Lock:
+    """A lock on a folder that the kernel lets go when the last process holding it has died.
+
+    The holder's pid stands in the file, for the message only. The file is never removed: a lock on a removed file
+    would exclude nobody.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "lock"
+        self._descriptor: int | None = None
+
+    def acquire(self) -> int:
+        """Take the lock and return its descriptor, for a child to inherit; raises BlockingIOError if it is held."""
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        self._descriptor = descriptor
+        return descriptor
+
+    async def acquire_when_free(self, patience: float) -> int:
+        """Take the lock within `patience` seconds; raises TimeoutError after them."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return self.acquire()
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError from None
+            await asyncio.sleep(0.02)
+
+    def release(self) -> None:
+        """Close our descriptor; children that inherited it still hold the lock."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def holder(self) -> str:
+        """What the file says of who took the lock last."""
+        return f"process {self._path.read_text() or 'unknown'}"
+
+
+def make_private(folder: Path, owner: int) -> None:
+    """Make `folder` if missing, 0700 and owned by uid `owner`; raises EmbeddedError if it is somebody else's."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat().st_uid
+        if found != owner and os.geteuid() == 0 and (found == 0 or owner == 0):
+            _give(folder, owner)  # root's choice between a namespace and `nobody` may change with the machine
+        elif found != owner:
+            raise EmbeddedError(f"{folder} belongs to user {found}; start Lakefront as that user, or choose another folder")
+        folder.chmod(0o700)
+    except OSError as error:
+        raise EmbeddedError(f"{folder} cannot be used ({error.strerror}); choose a folder that you may write") from error
+
+
+def make_private_root(data: Path) -> None:
+    """Make the data folder, 0700, if missing; one that is there may hold more than ours, and keeps its mode."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EmbeddedError(f"{data} cannot be made ({error.strerror}); choose another with `--data DIR`") from error
+
+
+def _give(folder: Path, owner: int) -> None:
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, owner, owner if owner else os.getegid(), follow_symlinks=False)
+
+
+def make_socket_folder(folder: Path, socket: str, owner: int) -> Path:
+    """Return an empty 0700 folder in which the path of `socket` is short enough.
+
+    It is `folder/run`; where that is too long, a new folder among the temporary ones, to which `folder/run` then links.
+    """
+    remove_socket_folder(folder, owner)
+    run = folder / "run"
+    if _addressable(run / socket):
+        run.mkdir(mode=0o700)
+        os.chown(run, owner, -1)
+        return run
+    for base in dict.fromkeys((tempfile.gettempdir(), "/tmp")):
+        if os.access(base, os.W_OK) and _addressable(Path(base, "lakefront-01234567", socket)):
+            short = Path(tempfile.mkdtemp(prefix="lakefront-", dir=base))
+            os.chown(short, owner, -1)
+            run.symlink_to(short)
+            return short
+    raise EmbeddedError(f"no folder for a socket: the path of {folder} is too long and no temporary folder can be written")
+
+
+def socket_folder(folder: Path, owner: int) -> Path:
+    """Return the folder that `make_socket_folder` last made for `folder`; raises EmbeddedError if there is none."""
+    run = folder / "run"
+    found = run.readlink() if run.is_symlink() else run
+    if not _is_ours(found, owner):
+        raise EmbeddedError(f"nothing runs in {folder}; start it with `lakefront serve`")
+    return found
+
+
+def remove_socket_folder(folder: Path, owner: int) -> None:
+    """Remove it with whatever is in it; a folder of that name that is not ours is left alone."""
+    run = folder / "run"
+    if run.is_symlink():
+        if _is_ours(run.readlink(), owner):
+            shutil.rmtree(run.readlink())
+        run.unlink()
+    elif run.exists():
+        shutil.rmtree(run)
+
+
+def bound_log(log: Path) -> None:
+    """Move the log's text to `<log>.1` once it has grown past LOG_LIMIT; its writer, which appends, goes on at 0."""
+    if log.exists() and log.stat().st_size > LOG_LIMIT:
+        shutil.copy2(log, log.with_name(f"{log.name}.1"))
+        os.truncate(log, 0)
+
+
+def _addressable(socket: Path) -> bool:
+    # A comma separates hosts in a connection string.
+    return len(os.fsencode(socket)) <= SOCKET_PATH_LIMIT and "," not in str(socket)
+
+
+def _is_ours(folder: Path, owner: int) -> bool:
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == owner and stat.S_IMODE(found.st_mode) == 0o700
