@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from lakefront.db.embedded.errors import EmbeddedError
+from lakefront.db.embedded.process import NOBODY
 
 SOCKET_PATH_LIMIT = 107
 """Bytes of a unix socket's path (`sun_path`, less its final NUL)."""
@@ -31,7 +32,13 @@ class Lock:
 
     def acquire(self) -> int:
         """Take the lock and return its descriptor, for a child to inherit; raises BlockingIOError if it is held."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise EmbeddedError(
+                f"{self._path} cannot be opened ({error.strerror}); start Lakefront as the user that owns the folder, "
+                "or choose another folder"
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -70,23 +77,36 @@ def make_private(folder: Path, owner: int) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat().st_uid
         if found != owner and os.geteuid() == 0 and (found == 0 or owner == 0):
-            _give(folder, owner)  # root's choice between a namespace and `nobody` may change with the machine
+            give(folder, owner)  # root's choice between a namespace and `nobody` may change with the machine
         elif found != owner:
-            raise EmbeddedError(f"{folder} belongs to user {found}; start Lakefront as that user, or choose another folder")
+            raise EmbeddedError(
+                f"{folder} belongs to user {found}; start Lakefront as that user, or choose another folder"
+            )
         folder.chmod(0o700)
     except OSError as error:
-        raise EmbeddedError(f"{folder} cannot be used ({error.strerror}); choose a folder that you may write") from error
+        raise EmbeddedError(
+            f"{folder} cannot be used ({error.strerror}); choose a folder that you may write"
+        ) from error
 
 
-def make_private_root(data: Path) -> None:
-    """Make the data folder, 0700, if missing; one that is there may hold more than ours, and keeps its mode."""
+def make_data_folder(data: Path, owner: int) -> None:
+    """Make the data folder, 0700, if missing; one that is there may hold more than ours, and keeps its mode.
+
+    If a part's folder in it will be `owner`'s and we are another, that user's group may pass through (0710).
+    """
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if data.is_dir():
+            return
+        data.mkdir(mode=0o700, parents=True)
+        if owner != os.geteuid():
+            os.chown(data, -1, owner)
+            data.chmod(0o710)
     except OSError as error:
         raise EmbeddedError(f"{data} cannot be made ({error.strerror}); choose another with `--data DIR`") from error
 
 
-def _give(folder: Path, owner: int) -> None:
+def give(folder: Path, owner: int) -> None:
+    """Make uid `owner` the owner of the folder and of everything in it; we must be root."""
     for path in (folder, *folder.rglob("*")):
         os.chown(path, owner, owner if owner else os.getegid(), follow_symlinks=False)
 
@@ -96,7 +116,7 @@ def make_socket_folder(folder: Path, socket: str, owner: int) -> Path:
 
     It is `folder/run`; where that is too long, a new folder among the temporary ones, to which `folder/run` then links.
     """
-    remove_socket_folder(folder, owner)
+    remove_socket_folder(folder)
     run = folder / "run"
     if _addressable(run / socket):
         run.mkdir(mode=0o700)
@@ -108,23 +128,30 @@ def make_socket_folder(folder: Path, socket: str, owner: int) -> Path:
             os.chown(short, owner, -1)
             run.symlink_to(short)
             return short
-    raise EmbeddedError(f"no folder for a socket: the path of {folder} is too long and no temporary folder can be written")
+    raise EmbeddedError(
+        f"no folder for a socket: the path of {folder} is too long and no temporary folder can be written"
+    )
 
 
-def socket_folder(folder: Path, owner: int) -> Path:
+def socket_folder(folder: Path) -> Path:
     """Return the folder that `make_socket_folder` last made for `folder`; raises EmbeddedError if there is none."""
     run = folder / "run"
-    found = run.readlink() if run.is_symlink() else run
-    if not _is_ours(found, owner):
-        raise EmbeddedError(f"nothing runs in {folder}; start it with `lakefront serve`")
-    return found
+    try:
+        found = run.readlink() if run.is_symlink() else run
+        if _is_ours(found):
+            return found
+    except OSError as error:
+        raise EmbeddedError(
+            f"{folder} cannot be read ({error.strerror}); be the user that `lakefront serve` runs as"
+        ) from error
+    raise EmbeddedError(f"nothing runs in {folder}; start it with `lakefront serve`")
 
 
-def remove_socket_folder(folder: Path, owner: int) -> None:
+def remove_socket_folder(folder: Path) -> None:
     """Remove it with whatever is in it; a folder of that name that is not ours is left alone."""
     run = folder / "run"
     if run.is_symlink():
-        if _is_ours(run.readlink(), owner):
+        if _is_ours(run.readlink()):
             shutil.rmtree(run.readlink())
         run.unlink()
     elif run.exists():
@@ -143,9 +170,11 @@ def _addressable(socket: Path) -> bool:
     return len(os.fsencode(socket)) <= SOCKET_PATH_LIMIT and "," not in str(socket)
 
 
-def _is_ours(folder: Path, owner: int) -> bool:
+def _is_ours(folder: Path) -> bool:
+    """Whether it is a folder that only we may enter: a recorded name among the temporary ones may be a stranger's by now."""
+    owners = {os.geteuid(), NOBODY} if os.geteuid() == 0 else {os.geteuid()}
     try:
         found = folder.lstat()
     except FileNotFoundError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == owner and stat.S_IMODE(found.st_mode) == 0o700
+    return stat.S_ISDIR(found.st_mode) and found.st_uid in owners and stat.S_IMODE(found.st_mode) == 0o700

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +10,9 @@ from types import MappingProxyType
 from typing import Protocol
 
 from lakefront.db.embedded.errors import EmbeddedError
-from lakefront.db.embedded.folder import Lock, bound_log, make_private_root
+from lakefront.db.embedded.folder import Lock, bound_log, make_data_folder
 from lakefront.db.embedded.postgres import EmbeddedPostgres
+from lakefront.db.embedded.process import unprivileged
 from lakefront.db.embedded.redis import EmbeddedRedis
 
 log = logging.getLogger(__name__)
@@ -19,7 +21,7 @@ FIRST_DELAY = 0.1
 LAST_DELAY = 10.0
 """Seconds before a restart: doubled from the first to the last while the part keeps failing."""
 
-STEADY = 30.0
+STEADY = 5.0
 """Seconds that a part must have run for its next restart to be quick again."""
 
 
@@ -62,7 +64,7 @@ class EmbeddedParts:
 
     async def start(self) -> None:
         """Lock the data folder and return once every part answers; raises EmbeddedError, with nothing left running."""
-        make_private_root(self.data)
+        make_data_folder(self.data, unprivileged().owner if self.postgres else os.geteuid())
         try:
             self._lock.acquire()
         except BlockingIOError:

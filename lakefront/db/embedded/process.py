@@ -78,7 +78,7 @@ class Child:
     ) -> None:
         until_parent_dies = [tool("setpriv"), f"--pdeathsig={death_signal.name}", "--"]  # last: taking rights clears it
         guard = [tool("sh"), "-c", _UNLESS_ORPHANED, str(os.getpid())]
-        with log.open("ab") as out:
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as out:
             self._popen = subprocess.Popen(
                 [*rights.prefix(), *until_parent_dies, *guard, *argv],
                 cwd=folder,

@@ -72,7 +72,7 @@ class EmbeddedRedis:
             return
         await self._child.end(signal.SIGTERM, signal.SIGKILL, patience=5)
         self._child = None
-        remove_socket_folder(self.folder, Rights.OWN.owner)
+        remove_socket_folder(self.folder)
 
     def running(self) -> bool:
         """Whether the server process lives."""
@@ -90,7 +90,7 @@ class EmbeddedRedis:
     @property
     def url(self) -> str:
         """The URL for `redis.asyncio.from_url`; raises EmbeddedError if no server was started in `folder`."""
-        return f"unix://{quote(str(socket_folder(self.folder, Rights.OWN.owner) / SOCKET))}"
+        return f"unix://{quote(str(socket_folder(self.folder) / SOCKET))}"
 
     def _spawn(self, lock: int) -> Child:
         socket = make_socket_folder(self.folder, SOCKET, Rights.OWN.owner) / SOCKET
