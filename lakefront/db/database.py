@@ -1,0 +1,147 @@
+"""The application's door to PostgreSQL: one asyncpg pool under the role that owns nothing."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import orjson
+from asyncpg.pool import PoolConnectionProxy
+from sqlalchemy import ClauseElement, Select
+
+from lakefront.db.statement import as_tenant, compile_statement
+from lakefront.errors import Unavailable
+
+APP_ROLE = "lakefront_app"
+APPENDER_ROLE = "lakefront_appender"
+
+Row = dict[str, Any]
+
+CONNECTION_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    OSError,
+    TimeoutError,
+)
+"""What asyncpg raises when PostgreSQL is away, restarting or overloaded: answered with 503."""
+
+
+async def connect(dsn: str, role: str, *, statement_timeout: float | None = None) -> "asyncpg.Connection[Any]":
+    """One connection under ``role`` with our codecs; ``statement_timeout`` in seconds. Raises what asyncpg raises."""
+    connection = await asyncpg.connect(dsn, timeout=10, server_settings=_server_settings(role, statement_timeout))
+    await _codecs(connection)
+    return connection
+
+
+def _server_settings(role: str, statement_timeout: float | None) -> dict[str, str]:
+    settings = {"role": role, "timezone": "UTC", "jit": "off", "application_name": "lakefront"}
+    if statement_timeout is not None:
+        settings["statement_timeout"] = str(int(statement_timeout * 1000))
+    return settings
+
+
+async def _codecs(connection: Any) -> None:
+    # json: the bytes as they are; jsonb: encoded JSON text in, parsed values out. Binary, since COPY takes nothing else.
+    await connection.set_type_codec("json", schema="pg_catalog", encoder=_same, decoder=_same, format="binary")
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_to_jsonb, decoder=_from_jsonb, format="binary"
+    )
+
+
+def _same(data: bytes) -> bytes:
+    return data
+
+
+def _to_jsonb(text: bytes) -> bytes:
+    return b"\x01" + text
+
+
+def _from_jsonb(data: bytes) -> Any:
+    return orjson.loads(data[1:])
+
+
+async def _keep(connection: Any) -> None:
+    """Instead of the pool's reset query: nothing of ours outlives a transaction, so only an open one is thrown away."""
+    if connection.is_in_transaction():
+        connection.terminate()
+
+
+class Database:
+    """Reads and writes of the application, each as one tenant; raises ``Unavailable`` when PostgreSQL is away."""
+
+    def __init__(self, dsn: str, *, pool_size: int = 10, statement_timeout: float = 30.0) -> None:
+        """``statement_timeout`` in seconds; the pool opens with ``open``."""
+        self.dsn = dsn
+        self._pool: "asyncpg.Pool[Any]" = asyncpg.create_pool(
+            dsn,
+            min_size=0,
+            max_size=pool_size,
+            timeout=10,
+            max_inactive_connection_lifetime=0,
+            init=_codecs,
+            reset=_keep,
+            server_settings=_server_settings(APP_ROLE, statement_timeout),
+        )
+
+    async def open(self) -> None:
+        """Make the pool ready; connections come when they are needed."""
+        await self._pool
+
+    async def close(self) -> None:
+        """Give the connections back and close them."""
+        await self._pool.close()
+
+    async def rows(self, tenant: str, statement: Select[Any]) -> list[Row]:
+        """All rows of ``statement`` as ``tenant`` sees them, values in PostgreSQL's JSON forms."""
+        sql, values = as_tenant(tenant, statement)
+        async with self._connection() as connection:
+            text = await connection.fetchval(sql, *values)
+        if text is None:
+            raise Unavailable("The tenant could not be set. Send the request again.")
+        rows: list[Row] = orjson.loads(text)
+        return rows
+
+    @asynccontextmanager
+    async def transaction(self, tenant: str) -> AsyncIterator["Transaction"]:
+        """One transaction as ``tenant``; committed at the end of the block, rolled back when it raises."""
+        async with self._connection() as connection, connection.transaction():
+            await connection.execute("SELECT set_config('lakefront.tenant', $1, true)", tenant)
+            yield Transaction(connection)
+
+    async def ping(self) -> None:
+        """Return if PostgreSQL answers; raises ``Unavailable`` otherwise."""
+        async with self._connection() as connection:
+            await connection.fetchval("SELECT 1")
+
+    @asynccontextmanager
+    async def _connection(self) -> "AsyncIterator[PoolConnectionProxy[Any]]":
+        try:
+            async with self._pool.acquire(timeout=10) as connection:
+                yield connection
+        except CONNECTION_LOST as lost:
+            raise Unavailable("The database is not reachable right now. Send the request again in a moment.") from lost
+
+
+class Transaction:
+    """A transaction that knows its tenant: Core statements or plain SQL."""
+
+    def __init__(self, connection: "PoolConnectionProxy[Any]") -> None:
+        self.connection = connection
+
+    async def fetch(self, statement: ClauseElement | str, *values: Any) -> list[Any]:
+        """The rows of ``statement``: asyncpg records."""
+        sql, bound = self._text(statement, values)
+        return await self.connection.fetch(sql, *bound)
+
+    async def execute(self, statement: ClauseElement | str, *values: Any) -> None:
+        """Run ``statement`` for its effect."""
+        sql, bound = self._text(statement, values)
+        await self.connection.fetch(sql, *bound)
+
+    @staticmethod
+    def _text(statement: ClauseElement | str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        return (statement, values) if isinstance(statement, str) else compile_statement(statement)

@@ -1,0 +1,1 @@
+"""The steps; names begin with their number."""

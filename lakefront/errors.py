@@ -1,0 +1,193 @@
+"""The one catalogue of errors: each is a class with a code, an HTTP status and a message that tells what to do next.
+
+REST answers ``{error_code, message, details, timestamp}`` (L11); GraphQL puts ``code``, ``errorCode`` and ``details`` into
+``extensions`` (SCHEMA.md). Whatever is not a ``LakefrontError`` is masked as ``internal_error`` with a trace id.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class LakefrontError(Exception):
+    """A failure that may be shown to the caller as it is: message and details hold no secrets, SQL or personal data."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    default_message: ClassVar[str] = (
+        "Something failed inside the server. Report it with the trace id; retrying is safe."
+    )
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        details: Sequence[Mapping[str, Any]] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        """``details`` are ``{field, message, …}`` items; ``retry_after`` is in seconds."""
+        self.message = message or self.default_message
+        self.details = [dict(item) for item in details]
+        self.retry_after = retry_after
+        super().__init__(self.message)
+
+    @property
+    def graphql_code(self) -> str:
+        """The code as GraphQL clients know it: ``SCREAMING_SNAKE``."""
+        return self.code.upper()
+
+    @property
+    def extras(self) -> dict[str, Any]:
+        """Further members for GraphQL's ``extensions`` (a cursor to go on from, say)."""
+        return {}
+
+
+class InternalError(LakefrontError):
+    """A failure of ours; the cause is in the log under the trace id."""
+
+
+class ValidationError(LakefrontError):
+    """The input is malformed or incomplete (P5)."""
+
+    code, status = "validation_error", 400
+    default_message = "The input is not valid. See details for the fields to correct."
+
+
+class BadRequest(LakefrontError):
+    """The request itself cannot be read: not JSON, wrong encoding, nested too deep."""
+
+    code, status = "bad_request", 400
+    default_message = "The request could not be read. Send well-formed UTF-8 JSON."
+
+
+class Unauthenticated(LakefrontError):
+    """No token, or one that does not hold (C9)."""
+
+    code, status = "unauthenticated", 401
+    default_message = "A valid token is needed. Send 'Authorization: Bearer <token>'."
+
+
+class Forbidden(LakefrontError):
+    """The token holds, but lacks the scope (C9)."""
+
+    code, status = "forbidden", 403
+    default_message = "This token may not do that."
+
+
+class NotFound(LakefrontError):
+    """Nothing is there under that name."""
+
+    code, status = "not_found", 404
+    default_message = "Nothing was found there. Check the name."
+
+
+class MethodNotAllowed(LakefrontError):
+    """The path is right, the method is not."""
+
+    code, status = "method_not_allowed", 405
+    default_message = "This method is not allowed here. See the Allow header."
+
+
+class NotAcceptable(LakefrontError):
+    """None of the accepted media types can be served."""
+
+    code, status = "not_acceptable", 406
+    default_message = "None of the media types in Accept can be served. Accept application/json."
+
+
+class RequestTimeout(LakefrontError):
+    """The request did not arrive in time."""
+
+    code, status = "request_timeout", 408
+    default_message = "The request did not arrive in time. Send it again, faster or in smaller parts."
+
+
+class IdempotencyConflict(LakefrontError):
+    """The same idempotency key came with another body (X2)."""
+
+    code, status = "idempotency_conflict", 409
+    default_message = "This idempotency key was used with another body. Use a new key for a new request."
+
+
+class PayloadTooLarge(LakefrontError):
+    """The body exceeds its limit (P5)."""
+
+    code, status = "payload_too_large", 413
+    default_message = "The request exceeds the size limit. Split it into smaller requests."
+
+
+class UnsupportedMediaType(LakefrontError):
+    """The body's type or encoding is not one that is served here."""
+
+    code, status = "unsupported_media_type", 415
+    default_message = "Send application/json in UTF-8, plain or with Content-Encoding: gzip."
+
+
+class RateLimited(LakefrontError):
+    """A quota is used up (P6, C12); ``retry_after`` says when to come again."""
+
+    code, status = "rate_limited", 429
+    default_message = "Too many requests. Wait as long as Retry-After says, then send again."
+
+
+class Unavailable(LakefrontError):
+    """A part that is needed is down or restarting (P5)."""
+
+    code, status = "unavailable", 503
+    default_message = "The service is not available right now. Send the request again after Retry-After seconds."
+
+    def __init__(self, message: str | None = None, *, retry_after: float = 1.0) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
+class OperationRefused(LakefrontError):
+    """The GraphQL document goes beyond a limit (depth, aliases, tokens, …); it was not executed."""
+
+    code, status = "operation_refused", 400
+    default_message = "The document goes beyond a limit of this server. Ask for less at once."
+
+
+class OperationTimeout(LakefrontError):
+    """The operation ran longer than it may."""
+
+    code, status = "operation_timeout", 504
+    default_message = "The operation took too long and was stopped. Ask for less at once, or filter more."
+
+
+class _AtCursor(LakefrontError):
+    """An end of a subscription that tells where to go on."""
+
+    def __init__(self, cursor: str | None, message: str | None = None) -> None:
+        self.cursor = cursor
+        super().__init__(message)
+
+    @property
+    def extras(self) -> dict[str, Any]:
+        return {"cursor": self.cursor}
+
+
+class Lagged(_AtCursor):
+    """The follower fell behind the live stream (X1); nothing is lost: subscribe again with ``after: cursor``."""
+
+    code, status = "lagged", 409
+    default_message = (
+        "This subscriber fell behind. Subscribe again with after: extensions.cursor to go on without a gap."
+    )
+
+
+class CursorExpired(_AtCursor):
+    """The cursor points before what is kept (X1)."""
+
+    code, status = "cursor_expired", 410
+    default_message = 'This cursor is older than what is kept. Go on from extensions.cursor, or from after: "earliest".'
+
+
+def catalogue() -> list[type[LakefrontError]]:
+    """Every public error class, by code."""
+    found: list[type[LakefrontError]] = []
+    todo = [LakefrontError]
+    while todo:
+        for child in todo.pop().__subclasses__():
+            todo.append(child)
+            if not child.__name__.startswith("_"):
+                found.append(child)
+    return sorted(found, key=lambda error: error.code)

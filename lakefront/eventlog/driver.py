@@ -1,0 +1,48 @@
+"""The log's interface: what every driver (PostgreSQL now, Kafka later) promises; one contract suite holds them to it."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from lakefront.actor import Actor
+from lakefront.eventlog.events import Appended, NewEvent, Offsets, Page
+
+
+class Follower(Protocol):
+    """A live reader: an async iterator of pages, in order, without gap or double."""
+
+    def __aiter__(self) -> AsyncIterator[Page]:
+        """Pages as they come; a page may be empty (nothing new within ``heartbeat`` seconds).
+
+        Raises ``Lagged`` when the reader fell behind by more than the buffer.
+        """
+        ...
+
+
+class EventLog(Protocol):
+    """An append-only log of streams: (tenant, stream, shard) -> offset -> event; offsets gapless and in commit order."""
+
+    async def append(
+        self, actor: Actor, stream: str, events: Sequence[NewEvent], *, atomic: bool = False
+    ) -> list[Appended]:
+        """Append ``events`` and return one verdict each, in their order, once all of it is durable.
+
+        A retry is a ``DUPLICATE`` with its first position; the same id with another body a ``CONFLICT``. With ``atomic`` a
+        conflict keeps all of them out (the others are then ``REJECTED``). Raises ``Unavailable`` when the log is away: what was not
+        acknowledged may or may not be in it, and sending it again is safe.
+        """
+        ...
+
+    async def read(self, actor: Actor, stream: str, after: Offsets, *, limit: int = 1000) -> Page:
+        """At most ``limit`` events from position ``after`` on; an empty page means the end."""
+        ...
+
+    async def head(self, actor: Actor, stream: str) -> dict[int, int]:
+        """The position after the last event: shard -> next offset; empty for a stream that has no event yet."""
+        ...
+
+    def follow(
+        self, actor: Actor, stream: str, after: Offsets | None, *, heartbeat: float | None = None
+    ) -> AbstractAsyncContextManager[Follower]:
+        """Replay from ``after`` (``None``: from now on), then go on live. ``heartbeat`` in seconds: yield an empty page after such a silence."""
+        ...

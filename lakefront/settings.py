@@ -1,0 +1,95 @@
+"""One frozen ``Settings``: the only reader of the environment (prefix ``LAKEFRONT_``; listed in docs/settings.md)."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Without any setting the server embeds its own PostgreSQL and Redis."""
+
+    model_config = SettingsConfigDict(env_prefix="LAKEFRONT_", frozen=True, extra="ignore")
+
+    data: Path = Field(Path(".lakefront"), description="Folder of embedded parts, keys and local objects.")
+    database_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("DATABASE_URL", "database_url"),
+        description="PostgreSQL to use instead of the embedded one (postgresql://…); its user may create roles and schemas.",
+    )
+    redis_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("REDIS_URL", "redis_url"),
+        description="Redis to use instead of the embedded one (redis://, rediss:// or unix://).",
+    )
+    object_store_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("OBJECT_STORE_URL", "object_store_url"),
+        description="Object store for the lake's files; a local folder below the data folder when unset.",
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    pool_size: int = Field(10, ge=2, le=100, description="Connections to PostgreSQL for reading and projecting.")
+
+    token_issuer: str = Field("datapunk-auth", description="Issuer of the server's own tokens (L14).")
+    token_audience: str = Field("lakefront", description="Audience of the server's own tokens.")
+    token_ttl: int = Field(3600, ge=60, description="Seconds a minted token is valid unless asked otherwise (L14).")
+    token_cache: int = Field(60, ge=0, le=60, description="Seconds a verified token is remembered.")
+
+    shards: int = Field(2, ge=1, le=64, description="Shards of a new stream (P3); an existing stream keeps its own.")
+    events_per_second: int = Field(1000, ge=1, description="Ingest quota in events/s for each shard (P6).")
+    rate_limits: Literal["on", "off"] = Field(
+        "on", description="'off' lifts every rate limit and quota, for load tests."
+    )
+    max_body: int = Field(25 * MIB, ge=1024, description="Largest ingest body in bytes, sent and unpacked (P6).")
+    body_budget: int = Field(
+        64 * MIB, ge=1024, description="Bytes of large bodies held in memory at once; further ones wait their turn."
+    )
+    body_timeout: float = Field(30.0, gt=0, description="Seconds within which a request's body must have arrived.")
+    group_rows: int = Field(5000, ge=1, description="Most rows that concurrent appends share in one transaction.")
+    max_future: int = Field(
+        86_400, ge=0, description="Seconds an event's timestamp may lie ahead of the server's clock."
+    )
+    follower_buffer: int = Field(10_000, ge=10, description="Events a follower may fall behind before it is LAGGED.")
+    poll_interval: float = Field(1.0, gt=0, description="Seconds between looks at the log when no notice comes.")
+
+    graphql_max_body: int = Field(1 * MIB, ge=1024, description="Largest GraphQL request in bytes.")
+    graphql_max_document: int = Field(100_000, ge=1000, description="Largest GraphQL document in bytes.")
+    graphql_max_tokens: int = Field(5000, ge=100, description="Most tokens in a document.")
+    graphql_max_depth: int = Field(15, ge=3, description="Deepest nesting of fields, fragments counted.")
+    graphql_max_aliases: int = Field(50, ge=1, description="Most aliases in a document, fragments counted.")
+    graphql_max_fields: int = Field(2000, ge=10, description="Most fields after fragments are spread.")
+    graphql_max_directives: int = Field(50, ge=1, description="Most directives in a document.")
+    graphql_max_operations: int = Field(10, ge=1, description="Most operations in a document.")
+    graphql_max_variables_depth: int = Field(32, ge=4, description="Deepest nesting of JSON in variables.")
+    graphql_timeout: float = Field(30.0, gt=0, description="Seconds an operation may run.")
+    graphql_concurrency: int = Field(100, ge=1, description="Operations that run at once; further ones wait.")
+    socket_operations: int = Field(100, ge=1, description="Subscriptions at once on one WebSocket.")
+    socket_init_timeout: float = Field(
+        10.0, gt=0, description="Seconds within which a WebSocket must send connection_init."
+    )
+    socket_send_timeout: float = Field(30.0, gt=0, description="Seconds a WebSocket may refuse to take a message.")
+    allowed_origins: tuple[str, ...] = Field(
+        (),
+        description="Origins (https://app.example) besides the server's own that may use GraphQL from a browser; JSON list.",
+    )
+
+    @cached_property
+    def embedded_postgres(self) -> bool:
+        """Whether the server starts its own PostgreSQL."""
+        return self.database_url is None
+
+    @cached_property
+    def embedded_redis(self) -> bool:
+        """Whether the server starts its own Redis: only beside its own PostgreSQL."""
+        return self.redis_url is None and self.embedded_postgres
+
+    @property
+    def limits_on(self) -> bool:
+        """Whether rate limits and quotas hold."""
+        return self.rate_limits == "on"
