@@ -1,0 +1,1 @@
+"""The doors, tested on real sockets and a real database."""
