@@ -1,0 +1,68 @@
+"""Reading tables without GraphQL: what (``Source``), which rows (expressions), in which order, one page at a time.
+
+Everything here is a frozen value, compiled to SQLAlchemy Core by pure functions that resolvers, loaders and planner share.
+"""
+
+from lakefront.db.query.expression import (
+    All,
+    Compare,
+    Either,
+    Expression,
+    Near,
+    Operator,
+    Opposite,
+    Quantifier,
+    Related,
+    sources,
+    where,
+)
+from lakefront.db.query.groups import (
+    Bucket,
+    Function,
+    Group,
+    GroupOrder,
+    GroupRequest,
+    Having,
+    Measure,
+    count_groups,
+    groups,
+)
+from lakefront.db.query.order import OrderKey, Position
+from lakefront.db.query.page import PARENT, PageRequest, count, counts_per_parent, page, pages_per_parent, related
+from lakefront.db.query.source import Join, Key, Source, by_key
+
+__all__ = [
+    "PARENT",
+    "All",
+    "Bucket",
+    "Compare",
+    "Either",
+    "Expression",
+    "Function",
+    "Group",
+    "GroupOrder",
+    "GroupRequest",
+    "Having",
+    "Join",
+    "Key",
+    "Measure",
+    "Near",
+    "Operator",
+    "Opposite",
+    "OrderKey",
+    "PageRequest",
+    "Position",
+    "Quantifier",
+    "Related",
+    "Source",
+    "by_key",
+    "count",
+    "count_groups",
+    "counts_per_parent",
+    "groups",
+    "page",
+    "pages_per_parent",
+    "related",
+    "sources",
+    "where",
+]

@@ -1,0 +1,145 @@
+"""Pages: of a source, or one for each of many parents in a single statement. No OFFSET anywhere."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    column,
+    func,
+    literal,
+    select,
+    true,
+    union_all,
+)
+
+from lakefront.db.query.expression import Expression, where
+from lakefront.db.query.order import OrderKey, Position, after, everything, reverse, segments
+from lakefront.db.query.source import Join, Key, Source, operand_type
+
+PARENT = "#parent"
+"""The column that says to which of the given keys a row belongs, from 1 on; no column of ours can have this name."""
+_BRANCH = "#branch"
+Belongs = Callable[[FromClause], ColumnElement[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """At most ``limit`` rows of ``order`` (total: see ``Source.complete``) between ``after`` and ``before``, exclusive.
+
+    ``backward`` takes the last rows instead of the first; rows come in reading direction, so backwards from the end.
+    """
+
+    order: tuple[OrderKey, ...]
+    limit: int
+    where: Expression | None = None
+    backward: bool = False
+    after: Position | None = None
+    before: Position | None = None
+
+
+def page(source: Source, tenant: str, request: PageRequest) -> Select[Any]:
+    """One row more than asked, to know whether there are more."""
+    return _page(source, tenant, request, None)
+
+
+def pages_per_parent(join: Join, tenant: str, request: PageRequest, keys: Sequence[Key]) -> Select[Any]:
+    """A page of related rows for each key, each one row more than asked; ``PARENT`` tells them apart."""
+    parents = _parents(join, keys)
+    rows = _page(join.target, tenant, request, partial(_belongs, join, parents)).lateral("page")
+    ordinal = parents.c.ordinal
+    keys_in_order = reverse(request.order) if request.backward else request.order
+    return (
+        select(ordinal.label(PARENT), *rows.c)
+        .select_from(parents.join(rows, true()))
+        .order_by(ordinal, *(key.clause(rows) for key in keys_in_order))
+    )
+
+
+def related(join: Join, tenant: str, keys: Sequence[Key]) -> Select[Any]:
+    """All related rows of each key, in the target's default order; ``PARENT`` tells them apart."""
+    target = join.target
+    parents, rows = _parents(join, keys), target.table.alias()
+    ordinal = parents.c.ordinal
+    return (
+        select(ordinal.label(PARENT), *(rows.c[name] for name in target.columns()))
+        .select_from(parents.join(rows, and_(_belongs(join, parents, rows), target.rows_of(tenant, rows))))
+        .order_by(ordinal, *(key.clause(rows) for key in target.complete()))
+    )
+
+
+def count(source: Source, tenant: str, condition: Expression | None) -> Select[Any]:
+    """How many rows there are: one row with ``count``."""
+    rows = source.table.alias()
+    mine = source.rows_of(tenant, rows)
+    return select(func.count().label("count")).select_from(rows).where(mine, where(condition, rows, tenant))
+
+
+def counts_per_parent(join: Join, tenant: str, condition: Expression | None, keys: Sequence[Key]) -> Select[Any]:
+    """How many related rows each key has: one row each with ``PARENT`` and ``count``."""
+    target = join.target
+    parents, rows = _parents(join, keys), target.table.alias()
+    found = select(func.count().label("count")).select_from(rows)
+    found = found.where(target.rows_of(tenant, rows), _belongs(join, parents, rows), where(condition, rows, tenant))
+    counted = found.lateral("counted")
+    return select(parents.c.ordinal.label(PARENT), counted.c.count).select_from(parents.join(counted, true()))
+
+
+def _page(source: Source, tenant: str, request: PageRequest, belongs: Belongs | None) -> Select[Any]:
+    keys, start, end = request.order, request.after, request.before
+    if request.backward:
+        keys, start, end = reverse(keys), end, start
+    rows = source.table.alias()
+    ranges = segments(keys, rows, start) if start is not None else everything()
+    conditions = [source.rows_of(tenant, rows), where(request.where, rows, tenant)]
+    if belongs is not None:
+        conditions.append(belongs(rows))
+    if end is not None:
+        conditions.append(after(reverse(keys), rows, end))
+    limit = literal(request.limit + 1, BigInteger)
+    parts = [
+        select(*(rows.c[name] for name in source.columns()))
+        .where(*conditions, within)
+        .order_by(*(key.clause(rows) for key in keys))
+        .limit(limit)
+        for within in ranges
+    ]
+    return parts[0] if len(parts) == 1 else _chain(parts, source, keys, limit)
+
+
+def _chain(
+    parts: list[Select[Any]], source: Source, keys: Sequence[OrderKey], limit: ColumnElement[int]
+) -> Select[Any]:
+    """The ranges one after the other; each is bounded, so that the sort above them is small."""
+    branches = [part.subquery() for part in parts]
+    numbered = [select(literal(number, Integer).label(_BRANCH), *branch.c) for number, branch in enumerate(branches)]
+    whole = union_all(*numbered).subquery()
+    return (
+        select(*(whole.c[name] for name in source.columns()))
+        .order_by(whole.c[_BRANCH], *(key.clause(whole) for key in keys))
+        .limit(limit)
+    )
+
+
+def _parents(join: Join, keys: Sequence[Key]) -> FromClause:
+    """``unnest($1, …) WITH ORDINALITY``: one array for each column of the key."""
+    columns = [join.target.table.c[name] for name in join.remote]
+    arrays = [
+        bindparam(None, [key[index] for key in keys], ARRAY(operand_type(part)), unique=True)
+        for index, part in enumerate(columns)
+    ]
+    names = [column(f"key{index}", operand_type(part)) for index, part in enumerate(columns)]
+    return func.unnest(*arrays).table_valued(*names, with_ordinality="ordinal").render_derived(name="parents")
+
+
+def _belongs(join: Join, parents: FromClause, rows: FromClause) -> ColumnElement[bool]:
+    return and_(*(rows.c[name] == parents.c[f"key{index}"] for index, name in enumerate(join.remote)))
