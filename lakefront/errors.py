@@ -1,7 +1,7 @@
 """The one catalogue of errors: each is a class with a code, an HTTP status and a message that tells what to do next.
 
-REST answers ``{error_code, message, details, timestamp}`` (L11); GraphQL puts ``code``, ``errorCode`` and ``details`` into
-``extensions`` (SCHEMA.md). Whatever is not a ``LakefrontError`` is masked as ``internal_error`` with a trace id.
+REST answers ``{error_code, message, details, timestamp}`` (L11); GraphQL puts ``code``, ``errorCode`` and ``details``
+into ``extensions``. Whatever is not a ``LakefrontError`` is masked as ``internal_error`` with a trace id.
 """
 
 from collections.abc import Mapping, Sequence

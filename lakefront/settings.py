@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None,
         validation_alias=AliasChoices("DATABASE_URL", "database_url"),
-        description="PostgreSQL to use instead of the embedded one (postgresql://…); its user may create roles and schemas.",
+        description="PostgreSQL to use instead of the embedded one (postgresql://…), by a user that may create roles.",
     )
     redis_url: str | None = Field(
         None,
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     socket_send_timeout: float = Field(30.0, gt=0, description="Seconds a WebSocket may refuse to take a message.")
     allowed_origins: tuple[str, ...] = Field(
         (),
-        description="Origins (https://app.example) besides the server's own that may use GraphQL from a browser; JSON list.",
+        description="JSON list of origins (https://app.example) besides the server's own that may use GraphQL.",
     )
 
     @cached_property

@@ -45,7 +45,7 @@ def _server_settings(role: str, statement_timeout: float | None) -> dict[str, st
 
 
 async def _codecs(connection: Any) -> None:
-    # json: the bytes as they are; jsonb: encoded JSON text in, parsed values out. Binary, since COPY takes nothing else.
+    # json: the bytes as they are; jsonb: JSON text in, parsed values out. Binary, since COPY takes nothing else.
     await connection.set_type_codec("json", schema="pg_catalog", encoder=_same, decoder=_same, format="binary")
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_to_jsonb, decoder=_from_jsonb, format="binary"
@@ -76,7 +76,7 @@ class Database:
     def __init__(self, dsn: str, *, pool_size: int = 10, statement_timeout: float = 30.0) -> None:
         """``statement_timeout`` in seconds; the pool opens with ``open``."""
         self.dsn = dsn
-        self._pool: "asyncpg.Pool[Any]" = asyncpg.create_pool(
+        self._pool: asyncpg.Pool[Any] = asyncpg.create_pool(
             dsn,
             min_size=0,
             max_size=pool_size,
@@ -98,12 +98,17 @@ class Database:
     async def rows(self, tenant: str, statement: Select[Any]) -> list[Row]:
         """All rows of ``statement`` as ``tenant`` sees them, values in PostgreSQL's JSON forms."""
         sql, values = as_tenant(tenant, statement)
-        async with self._connection() as connection:
-            text = await connection.fetchval(sql, *values)
-        if text is None:
-            raise Unavailable("The tenant could not be set. Send the request again.")
+        text = await self.text(sql, *values)
         rows: list[Row] = orjson.loads(text)
         return rows
+
+    async def text(self, sql: str, *values: Any) -> bytes:
+        """The JSON text that ``sql`` answers, as it comes; ``sql`` names its tenant itself, as ``as_tenant`` does."""
+        async with self._connection() as connection:
+            text: bytes | None = await connection.fetchval(sql, *values)
+        if text is None:
+            raise Unavailable("The tenant could not be set. Send the request again.")
+        return text
 
     @asynccontextmanager
     async def transaction(self, tenant: str) -> AsyncIterator["Transaction"]:
@@ -135,7 +140,8 @@ class Transaction:
     async def fetch(self, statement: ClauseElement | str, *values: Any) -> list[Any]:
         """The rows of ``statement``: asyncpg records."""
         sql, bound = self._text(statement, values)
-        return await self.connection.fetch(sql, *bound)
+        rows: list[Any] = await self.connection.fetch(sql, *bound)
+        return rows
 
     async def execute(self, statement: ClauseElement | str, *values: Any) -> None:
         """Run ``statement`` for its effect."""

@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 
 from lakefront.db.database import Database
+from lakefront.domain.quotas import Quotas
 from lakefront.eventlog.driver import EventLog
+from lakefront.eventlog.projections.progress import Progress
 from lakefront.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts below the domain: settings, the application's database, the log."""
+    """The parts below the domain: settings, the application's database, the log, how far projections are, quotas."""
 
     settings: Settings
     database: Database
     log: EventLog
+    progress: Progress
+    quotas: Quotas

@@ -33,6 +33,10 @@ class EventLog(Protocol):
         """
         ...
 
+    async def preview(self, actor: Actor, stream: str, events: Sequence[NewEvent]) -> list[Appended]:
+        """The verdicts that ``append`` would give now, without appending; an ``ACCEPTED`` one has the offset -1."""
+        ...
+
     async def read(self, actor: Actor, stream: str, after: Offsets, *, limit: int = 1000) -> Page:
         """At most ``limit`` events from position ``after`` on; an empty page means the end."""
         ...

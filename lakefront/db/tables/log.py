@@ -1,4 +1,4 @@
-"""The durable log: events, the keys that find duplicates, the heads that give offsets, and how far each consumer came."""
+"""The durable log: events, the keys that find duplicates, the heads that give offsets, how far each consumer came."""
 
 from sqlalchemy import BigInteger, Column, Date, Index, SmallInteger, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
@@ -46,7 +46,7 @@ event_keys = Table(
     postgresql_partition_by="RANGE (generation)",
 )
 """``dedupe``: blake2b-128 of (tenant, stream, event_id); ``body``: blake2b-128 of the event's content. One partition a
-generation (a day, later its month), each with its own unique index on ``dedupe``: one big index would slow with its size."""
+generation (a day, later its month), each with its own unique index on ``dedupe``: one big index slows as it grows."""
 
 heads = Table(
     "heads",

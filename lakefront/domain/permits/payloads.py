@@ -1,7 +1,7 @@
 """The permit event as producers send it (P2), held to what the log can store before PostgreSQL ever sees it.
 
-``eventData`` may carry further members; they are kept in the event. Those named here must have the types given here, since the
-projection writes them into the permit.
+``eventData`` may carry further members; they are kept in the event. Those named here must have the types given here,
+since the projection writes them into the permit.
 """
 
 import re
@@ -72,38 +72,38 @@ class Address(_Data):
 class PermitDetails(_Data):
     """What a life-cycle event may tell about its permit."""
 
-    type: Name | None | Maybe = UNSET
-    type_code: Name | None | Maybe = UNSET
-    description: Words | None | Maybe = UNSET
-    created_on: date | None | Maybe = UNSET
-    expires_at: Moment | None | Maybe = UNSET
-    first_construction_document_at: Moment | None | Maybe = UNSET
-    last_activity_at: Moment | None | Maybe = UNSET
-    estimated_cost: Integer | None | Maybe = UNSET
-    revised_cost: Integer | None | Maybe = UNSET
-    existing_use: Name | None | Maybe = UNSET
-    proposed_use: Name | None | Maybe = UNSET
-    existing_units: Integer | None | Maybe = UNSET
-    proposed_units: Integer | None | Maybe = UNSET
-    existing_stories: Integer | None | Maybe = UNSET
-    proposed_stories: Integer | None | Maybe = UNSET
-    existing_occupancy: Name | None | Maybe = UNSET
-    proposed_occupancy: Name | None | Maybe = UNSET
-    existing_construction_type: Name | None | Maybe = UNSET
-    existing_construction_type_description: Name | None | Maybe = UNSET
-    proposed_construction_type: Name | None | Maybe = UNSET
-    proposed_construction_type_description: Name | None | Maybe = UNSET
-    plansets: Integer | None | Maybe = UNSET
-    structural_notification: bool | None | Maybe = UNSET
-    voluntary_soft_story_retrofit: bool | None | Maybe = UNSET
-    fire_only: bool | None | Maybe = UNSET
-    site_permit: bool | None | Maybe = UNSET
-    adu: bool | None | Maybe = UNSET
-    tidf_compliance: Name | None | Maybe = UNSET
-    submission_method: Name | None | Maybe = UNSET
-    neighborhood: Name | None | Maybe = UNSET
-    supervisor_district: Integer | None | Maybe = UNSET
-    zipcode: Name | None | Maybe = UNSET
+    type: Name | Maybe | None = UNSET
+    type_code: Name | Maybe | None = UNSET
+    description: Words | Maybe | None = UNSET
+    created_on: date | Maybe | None = UNSET
+    expires_at: Moment | Maybe | None = UNSET
+    first_construction_document_at: Moment | Maybe | None = UNSET
+    last_activity_at: Moment | Maybe | None = UNSET
+    estimated_cost: Integer | Maybe | None = UNSET
+    revised_cost: Integer | Maybe | None = UNSET
+    existing_use: Name | Maybe | None = UNSET
+    proposed_use: Name | Maybe | None = UNSET
+    existing_units: Integer | Maybe | None = UNSET
+    proposed_units: Integer | Maybe | None = UNSET
+    existing_stories: Integer | Maybe | None = UNSET
+    proposed_stories: Integer | Maybe | None = UNSET
+    existing_occupancy: Name | Maybe | None = UNSET
+    proposed_occupancy: Name | Maybe | None = UNSET
+    existing_construction_type: Name | Maybe | None = UNSET
+    existing_construction_type_description: Name | Maybe | None = UNSET
+    proposed_construction_type: Name | Maybe | None = UNSET
+    proposed_construction_type_description: Name | Maybe | None = UNSET
+    plansets: Integer | Maybe | None = UNSET
+    structural_notification: bool | Maybe | None = UNSET
+    voluntary_soft_story_retrofit: bool | Maybe | None = UNSET
+    fire_only: bool | Maybe | None = UNSET
+    site_permit: bool | Maybe | None = UNSET
+    adu: bool | Maybe | None = UNSET
+    tidf_compliance: Name | Maybe | None = UNSET
+    submission_method: Name | Maybe | None = UNSET
+    neighborhood: Name | Maybe | None = UNSET
+    supervisor_district: Integer | Maybe | None = UNSET
+    zipcode: Name | Maybe | None = UNSET
     addresses: Annotated[list[Address], Meta(max_length=1000)] | Maybe = UNSET
 
 
@@ -111,35 +111,35 @@ class StatusChange(_Data):
     """The permit has another status now."""
 
     new_status: Annotated[str, Meta(min_length=1, max_length=100)]
-    previous_status: Name | None | Maybe = UNSET
-    changed_by: Name | None | Maybe = UNSET
-    reason: Words | None | Maybe = UNSET
+    previous_status: Name | Maybe | None = UNSET
+    changed_by: Name | Maybe | None = UNSET
+    reason: Words | Maybe | None = UNSET
 
 
 class InspectorAssignment(_Data):
     """An inspector is responsible from now on."""
 
     inspector: Id
-    inspection_type: Name | None | Maybe = UNSET
-    assigned_by: Name | None | Maybe = UNSET
-    reason: Words | None | Maybe = UNSET
+    inspection_type: Name | Maybe | None = UNSET
+    assigned_by: Name | Maybe | None = UNSET
+    reason: Words | Maybe | None = UNSET
 
 
 class InspectionScheduled(_Data):
     """An inspection has a date; without ``scheduledFor`` the event's own time stands for it."""
 
-    scheduled_for: Moment | None | Maybe = UNSET
-    inspection_type: Name | None | Maybe = UNSET
-    inspector: Name | None | Maybe = UNSET
+    scheduled_for: Moment | Maybe | None = UNSET
+    inspection_type: Name | Maybe | None = UNSET
+    inspector: Name | Maybe | None = UNSET
 
 
 class InspectionCompleted(_Data):
     """An inspection took place."""
 
-    result: Name | None | Maybe = UNSET
-    inspection_type: Name | None | Maybe = UNSET
-    inspector: Name | None | Maybe = UNSET
-    notes: Words | None | Maybe = UNSET
+    result: Name | Maybe | None = UNSET
+    inspection_type: Name | Maybe | None = UNSET
+    inspector: Name | Maybe | None = UNSET
+    notes: Words | Maybe | None = UNSET
 
 
 DATA_TYPES: dict[PermitEventType, type[_Data]] = dict.fromkeys(PermitEventType, PermitDetails) | {
@@ -151,7 +151,7 @@ DATA_TYPES: dict[PermitEventType, type[_Data]] = dict.fromkeys(PermitEventType, 
 
 
 class PermitEventMessage(Struct, rename="camel", forbid_unknown_fields=True):
-    """The event's envelope as it is sent: the five members of P2, and three that travel along where a producer has them."""
+    """The envelope as it is sent: the five members of P2, and three that travel along where a producer has them."""
 
     event_id: Id
     permit_id: Id
@@ -279,7 +279,7 @@ _MEMBER = re.compile(r"(?:required|unknown) field `(?P<name>[^`]*)`")
 
 
 def _rejected(wrong: Exception, event_id: str | None, prefix: str = "") -> Rejected:
-    """msgspec's message as field and reason; it names types and limits, never the value."""
+    """The decoder's message as field and reason; it names types and limits, never the value."""
     found = _PLACE.match(str(wrong))
     reason, path = (found["reason"], found["path"] or "") if found else (str(wrong), "")
     if reason.startswith("Invalid enum value"):

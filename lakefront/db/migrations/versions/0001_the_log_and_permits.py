@@ -1,8 +1,8 @@
 """Roles, the log, the permits' projection, access.
 
-Three roles, none of which can log in: the server's user takes them on. ``lakefront_owner`` owns the tables, ``lakefront_appender``
-owns the three of the log (``COPY FROM`` does not work under row security, so row security is enabled there but not forced),
-``lakefront_app`` owns nothing and reads and writes under forced row security.
+Three roles, none of which can log in: the server's user takes them on. ``lakefront_owner`` owns the tables,
+``lakefront_appender`` owns the three of the log (``COPY FROM`` does not work under row security, so row security is
+enabled there but not forced), ``lakefront_app`` owns nothing and reads and writes under forced row security.
 """
 
 from alembic import op
@@ -203,7 +203,7 @@ def upgrade() -> None:
                 op.execute(statement)
     for table in (*_LOG_TABLES, *_APP_TABLES):
         op.execute(f"ALTER TABLE lakefront.{table} ENABLE ROW LEVEL SECURITY")
-        # The sub-select makes it a one-time check: the bare call is planned while the tenant is unset and picks wrong indexes.
+        # The sub-select makes it a one-time check; the bare call is planned while the tenant is unset: wrong indexes.
         mine = "(tenant_id = (SELECT current_setting('lakefront.tenant', true)))"
         op.execute(f"CREATE POLICY tenant ON lakefront.{table} USING {mine} WITH CHECK {mine}")
     for table in _LOG_TABLES:

@@ -1,0 +1,168 @@
+"""Follow permit events live (X1): replay from a cursor, then go on, nothing lost, nothing twice."""
+
+import time
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ARRAY, Text, any_, literal, select
+
+from lakefront.actor import PERMITS_READ, Actor
+from lakefront.db.database import Row
+from lakefront.db.tables.permits import permits
+from lakefront.domain.services import Services
+from lakefront.errors import CursorExpired, ValidationError
+from lakefront.eventlog import cursors
+from lakefront.eventlog.events import Event
+from lakefront.eventlog.projections.permits import PERMITS, STREAM
+
+EARLIEST = "earliest"
+LATEST = "latest"
+
+MOST_WANTED = 1000
+"""Items that one list of a filter may have."""
+
+MAX_HEARTBEAT = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class PermitEventNotice:
+    """What a follower gets: an event as a row of the log, or None for a heartbeat; ``cursor`` goes on after it."""
+
+    cursor: str
+    event: Row | None
+    permit_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events a follower wants; None means any."""
+
+    permit_ids: Collection[str] | None = None
+    event_types: Collection[str] | None = None
+    neighborhoods: Collection[str] | None = None
+
+    def check(self) -> None:
+        """Raise ``ValidationError`` for an empty or an endless list: it would mean nothing, or all."""
+        lists = {
+            "permitIds": self.permit_ids,
+            "eventTypes": self.event_types,
+            "neighborhoods": self.neighborhoods,
+        }
+        for name, items in lists.items():
+            if items is not None and not 0 < len(items) <= MOST_WANTED:
+                told = {"field": f"filter.{name}", "message": f"List 1 to {MOST_WANTED} items, or leave it out."}
+                raise ValidationError("The filter is not valid. See details.", details=[told])
+
+
+async def follow(
+    services: Services,
+    actor: Actor,
+    *,
+    permit_ids: Collection[str] | None = None,
+    event_types: Collection[str] | None = None,
+    neighborhoods: Collection[str] | None = None,
+    after: str | None = None,
+    heartbeat: float | None = None,
+    with_permit: bool = False,
+) -> AsyncIterator[PermitEventNotice]:
+    """The events from ``after`` on (a cursor, "earliest" or "latest"; None is "latest"), for ever.
+
+    With ``heartbeat`` (seconds) a notice without an event tells the cursor after such a silence, also when events passed
+    that the filter does not want. With ``with_permit`` a notice comes once the permit's row has its event in it.
+    Raises ``Lagged``, ``CursorExpired``, ``ValidationError``, ``Forbidden``.
+    """
+    actor.require(PERMITS_READ)
+    wanted = Wanted(permit_ids, event_types, neighborhoods)
+    wanted.check()
+    if heartbeat is not None and not 0 < heartbeat <= MAX_HEARTBEAT:
+        told = {"field": "heartbeat", "message": f"Give seconds from 1 to {MAX_HEARTBEAT}, or leave it out."}
+        raise ValidationError("The heartbeat is not valid.", details=[told])
+    position = await _start(services, actor, after)
+    projected = with_permit or neighborhoods is not None
+    told_at = time.monotonic()
+    async with services.log.follow(actor, STREAM, position, heartbeat=heartbeat) as follower:
+        async for page in follower:
+            if page.events and projected:
+                await services.progress.reach(actor.tenant, PERMITS, page.position)
+            kept = await _matching(services, actor, wanted, page.events)
+            for event in page.events:
+                position[event.shard] = event.offset + 1
+                if (event.shard, event.offset) in kept:
+                    yield PermitEventNotice(_cursor(position), event_row(actor.tenant, event), event.partition_key)
+                    told_at = time.monotonic()
+            position = dict(page.position)
+            if heartbeat is not None and time.monotonic() - told_at >= heartbeat:
+                yield PermitEventNotice(_cursor(position), None, None)
+                told_at = time.monotonic()
+
+
+async def _start(services: Services, actor: Actor, after: str | None) -> dict[int, int]:
+    if after == EARLIEST:
+        return {}
+    head = await services.log.head(actor, STREAM)
+    if after is None or after == LATEST:
+        return head
+    offsets = cursors.decode(STREAM, after).offsets
+    if any(offset > head.get(shard, 0) for shard, offset in offsets.items()):
+        raise CursorExpired(
+            _cursor(head), "This cursor lies past the end of the log: was the database restored? Read it anew."
+        )
+    return offsets
+
+
+def _cursor(position: dict[int, int]) -> str:
+    return cursors.encode(STREAM, cursors.LAYOUT, position)
+
+
+async def _matching(services: Services, actor: Actor, wanted: Wanted, events: list[Event]) -> set[tuple[int, int]]:
+    """(shard, offset) of the events that ``wanted`` lets through; one statement a page where neighborhoods are asked."""
+    kept = [
+        event
+        for event in events
+        if (wanted.permit_ids is None or event.partition_key in wanted.permit_ids)
+        and (wanted.event_types is None or event.event_type in wanted.event_types)
+    ]
+    if kept and wanted.neighborhoods is not None:
+        there = (
+            select(permits.c.permit_id)
+            .where(permits.c.tenant_id == actor.tenant)
+            .where(permits.c.permit_id == _any({event.partition_key for event in kept}))
+            .where(permits.c.neighborhood == _any(wanted.neighborhoods))
+        )
+        found = {row["permit_id"] for row in await services.database.rows(actor.tenant, there)}
+        kept = [event for event in kept if event.partition_key in found]
+    return {(event.shard, event.offset) for event in kept}
+
+
+def _any(texts: Collection[str]) -> Any:
+    # One array parameter: the statement's text does not depend on how many there are.
+    return any_(literal(list(texts), ARRAY(Text)))
+
+
+def event_row(tenant: str, event: Event) -> Row:
+    """``event`` as a row of the table ``events`` comes from PostgreSQL: column -> JSON form."""
+    return {
+        "tenant_id": tenant,
+        "stream": STREAM,
+        "shard": event.shard,
+        "offset": event.offset,
+        "event_id": event.event_id,
+        "event_type": event.event_type,
+        "partition_key": event.partition_key,
+        "occurred_at": _moment(event.occurred_at),
+        "ingested_at": _moment(event.ingested_at),
+        "payload": event.payload,
+        "trace_id": event.trace_id,
+        "correlation_id": event.correlation_id,
+        "schema_version": event.schema_version,
+        "source": event.source,
+    }
+
+
+def _moment(value: datetime) -> Any:
+    """PostgreSQL's JSON text of a timestamp: UTC, the fraction without trailing zeros."""
+    text = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+    fraction = f"{value.microsecond:06d}".rstrip("0")
+    return f"{text}.{fraction}+00:00" if fraction else f"{text}+00:00"

@@ -1,0 +1,213 @@
+"""Take permit events in (P1, P5, P6, X6): check each, append the valid ones, and say what became of every one."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from hashlib import blake2b
+from secrets import token_hex
+from typing import Final
+
+import msgspec
+
+from lakefront.actor import PERMITS_WRITE, Actor
+from lakefront.domain.idempotency import once
+from lakefront.domain.permits.payloads import Rejected, latest_timestamp, parse
+from lakefront.domain.services import Services
+from lakefront.errors import ValidationError
+from lakefront.eventlog.events import Appended, NewEvent, Outcome
+from lakefront.eventlog.projections.permits import STREAM
+
+CHUNK = 5000
+"""Events that are parsed and appended at a time: a 25 MB body of 100,000 events never stands in memory as objects."""
+
+_BREATH: Final = 500
+"""Events that are parsed before the event loop may serve others: some milliseconds."""
+
+MOST_VERDICTS = 1000
+"""Verdicts that an answer lists; the counts tell of all."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What became of the event at ``index`` of the request."""
+
+    index: int
+    event_id: str | None
+    outcome: Outcome
+    field: str | None = None
+    message: str | None = None
+
+
+class IngestReport(msgspec.Struct):
+    """What became of a request; ``verdicts`` lists what was not plainly accepted, at most MOST_VERDICTS of them."""
+
+    received: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    verdicts: list[Verdict] = []
+
+    def count(self, verdict: Verdict) -> None:
+        """Enter one event's verdict; a conflict counts as rejected."""
+        self.received += 1
+        match verdict.outcome:
+            case Outcome.ACCEPTED:
+                self.accepted += 1
+                return
+            case Outcome.DUPLICATE:
+                self.duplicates += 1
+            case _:
+                self.rejected += 1
+        if len(self.verdicts) < MOST_VERDICTS:
+            self.verdicts.append(verdict)
+
+    def details(self) -> list[dict[str, object]]:
+        """The verdicts of rejected events as an error's details."""
+        return [
+            {
+                "index": verdict.index,
+                "eventId": verdict.event_id,
+                "outcome": verdict.outcome.value,
+                "field": _path(verdict),
+                "message": verdict.message,
+            }
+            for verdict in self.verdicts
+            if verdict.outcome in (Outcome.REJECTED, Outcome.CONFLICT)
+        ]
+
+
+def _path(verdict: Verdict) -> str:
+    return f"[{verdict.index}].{verdict.field}" if verdict.field else f"[{verdict.index}]"
+
+
+async def ingest(
+    services: Services,
+    actor: Actor,
+    events: Sequence[bytes | msgspec.Raw],
+    *,
+    atomic: bool = False,
+    dry_run: bool = False,
+    idempotency_key: str | None = None,
+    trace_id: str | None = None,
+) -> IngestReport:
+    """Append ``events`` (JSON texts) to the permits' stream and report on each, in their order.
+
+    Valid events are kept even where others are not; with ``atomic`` one invalid or conflicting event keeps all of them
+    out. With ``dry_run`` nothing is written. Raises ``ValidationError`` when no event (``atomic``: not every event) is
+    valid, ``RateLimited`` past the quota, ``Forbidden``, ``Unavailable``.
+    """
+    actor.require(PERMITS_WRITE)
+    if not events:
+        raise ValidationError("No event was sent. Send a JSON array with at least one event.")
+
+    async def run() -> IngestReport:
+        return await _ingest(services, actor, events, atomic=atomic, dry_run=dry_run, trace_id=trace_id)
+
+    if idempotency_key is None or dry_run:
+        return await run()
+    body = blake2b(digest_size=32)
+    for event in events:
+        body.update(len(memoryview(event)).to_bytes(8, "big"))
+        body.update(event)
+    stored = await once(services.database, actor, "ingestPermitEvents", idempotency_key, body.digest(), run)
+    return msgspec.convert(stored, IngestReport)
+
+
+async def _ingest(
+    services: Services,
+    actor: Actor,
+    events: Sequence[bytes | msgspec.Raw],
+    *,
+    atomic: bool,
+    dry_run: bool,
+    trace_id: str | None,
+) -> IngestReport:
+    settings = services.settings
+    if not dry_run:
+        rate = settings.events_per_second * settings.shards
+        await services.quotas.take(f"{actor.tenant}:{STREAM}", len(events), rate=rate)
+    batch = _Batch(services, actor, trace_id or token_hex(16), latest_timestamp(settings.max_future), dry_run=dry_run)
+    if atomic:
+        await batch.take_all_or_none(events)
+    else:
+        for start in range(0, len(events), CHUNK):
+            await batch.take(events[start : start + CHUNK], start)
+    report = batch.report
+    if not report.accepted and not report.duplicates and not batch.conflicts:
+        raise ValidationError(
+            "No event was valid. See details for the event, the field and the reason.", details=report.details()
+        )
+    return report
+
+
+class _Batch:
+    """One request on its way into the log."""
+
+    def __init__(self, services: Services, actor: Actor, trace_id: str, latest: datetime, *, dry_run: bool) -> None:
+        self.report = IngestReport()
+        self.conflicts = 0
+        self._services = services
+        self._actor = actor
+        self._trace_id = trace_id
+        self._latest = latest
+        self._dry_run = dry_run
+
+    async def take(self, texts: Sequence[bytes | msgspec.Raw], start: int) -> None:
+        """Append the valid ones of ``texts``, whose first has the index ``start``, and enter all verdicts."""
+        parsed = await self._parse(texts, start)
+        await self._append(parsed, start, atomic=False)
+
+    async def take_all_or_none(self, texts: Sequence[bytes | msgspec.Raw]) -> None:
+        """Append all of ``texts`` in one transaction; raises ``ValidationError`` when one of them keeps the rest out."""
+        parsed = await self._parse(texts, 0)
+        invalid = [event for event in parsed if isinstance(event, Verdict)]
+        if invalid:
+            self._enter(invalid)
+        else:
+            await self._append(parsed, 0, atomic=True)
+        if self.report.rejected:
+            raise ValidationError(
+                "Nothing was taken in: with atomic every event must be valid and free of conflict. See details.",
+                details=self.report.details(),
+            )
+
+    async def _parse(self, texts: Sequence[bytes | msgspec.Raw], start: int) -> list[NewEvent | Verdict]:
+        parsed: list[NewEvent | Verdict] = []
+        for index, text in enumerate(texts, start):
+            try:
+                parsed.append(parse(text, trace_id=self._trace_id, latest=self._latest))
+            except Rejected as wrong:
+                parsed.append(Verdict(index, wrong.event_id, Outcome.REJECTED, wrong.field, wrong.message))
+            if index % _BREATH == 0:
+                await asyncio.sleep(0)
+        return parsed
+
+    async def _append(self, parsed: Sequence[NewEvent | Verdict], start: int, *, atomic: bool) -> None:
+        log = self._services.log
+        valid = [event for event in parsed if isinstance(event, NewEvent)]
+        write = log.preview if self._dry_run else partial(log.append, atomic=atomic)
+        appended = iter(await write(self._actor, STREAM, valid)) if valid else iter(())
+        self._enter(
+            event if isinstance(event, Verdict) else _verdict(index, event, next(appended))
+            for index, event in enumerate(parsed, start)
+        )
+
+    def _enter(self, verdicts: Iterable[Verdict]) -> None:
+        for verdict in verdicts:
+            self.report.count(verdict)
+            self.conflicts += verdict.outcome is Outcome.CONFLICT
+
+
+def _verdict(index: int, event: NewEvent, appended: Appended) -> Verdict:
+    return Verdict(index, event.event_id, appended.outcome, *_REASONS[appended.outcome])
+
+
+_REASONS: Final[dict[Outcome, tuple[str | None, str | None]]] = {
+    Outcome.ACCEPTED: (None, None),
+    Outcome.DUPLICATE: (None, "This event is in the log already."),
+    Outcome.CONFLICT: (
+        "eventId",
+        "Another event has this id. A changed event is a new event: give it its own id.",
+    ),
+    Outcome.REJECTED: (None, "Kept out, since another event of this atomic request is in conflict."),
+}

@@ -1,0 +1,156 @@
+"""Runs a projection: reads its stream from its committed offset, folds, and commits rows and offset together.
+
+Every process runs one; the row of ``consumer_offsets`` is the lock, taken for one batch at a time, so that the
+processes share the shards and the others go on where one died.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lakefront.db.database import Database, Transaction
+from lakefront.errors import LakefrontError
+
+BATCH = 1000
+CHANNEL = "lakefront_projections"
+"""NOTIFY channel; the payload is ``tenant|projection``."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """What is kept: a name (its consumer's), the stream it reads, how a batch is folded, how its rows are emptied."""
+
+    name: str
+    stream: str
+    project: Callable[[Transaction, str, Iterable[Mapping[str, Any]]], Awaitable[None]]
+    clear: Callable[[Transaction, str], Awaitable[None]]
+
+
+class ProjectionRunner:
+    """Keeps ``projection`` up to date for ``tenants``: looks when woken, and every ``poll`` seconds."""
+
+    def __init__(
+        self, database: Database, projection: Projection, *, tenants: Callable[[], Iterable[str]], poll: float
+    ) -> None:
+        self._database = database
+        self._projection = projection
+        self._tenants = tenants
+        self._poll = poll
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at the log now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Project for ever; a failing batch is tried again, never skipped."""
+        patience = self._poll
+        while True:
+            self._woken.clear()
+            try:
+                busy = [await self.step(tenant) for tenant in self._tenants()]
+                patience = self._poll
+            except LakefrontError as away:
+                _log.warning("projection %s waits: %s", self._projection.name, away.message)
+                busy, patience = [], min(patience * 2, 30.0)
+            except Exception:  # noqa: BLE001 - the worker must outlive it
+                # One poisonous event must not end the worker silently: it stands still, says so, and tries again.
+                _log.exception("projection %s failed and will try again", self._projection.name)
+                busy, patience = [], min(patience * 2, 30.0)
+            if not any(busy):
+                await self._sleep(patience)
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+    async def step(self, tenant: str) -> bool:
+        """Take in one batch of each shard that no other process holds; whether there may be more."""
+        more = False
+        for shard in await shards(self._database, tenant, self._projection.stream):
+            more |= await self._step_shard(tenant, shard)
+        return more
+
+    async def _step_shard(self, tenant: str, shard: int) -> bool:
+        async with self._database.transaction(tenant) as transaction:
+            start = await claim(transaction, tenant, self._projection, shard)
+            if start is None:
+                return False
+            taken = await take_batch(transaction, tenant, self._projection, shard, start)
+        return taken == BATCH
+
+
+async def shards(database: Database, tenant: str, stream: str) -> list[int]:
+    """The shards of ``stream``; empty when it has no event yet."""
+    async with database.transaction(tenant) as transaction:
+        rows = await transaction.fetch(
+            "SELECT shard FROM lakefront.heads WHERE tenant_id = $1 AND stream = $2 ORDER BY shard", tenant, stream
+        )
+    return [shard for (shard,) in rows]
+
+
+async def claim(transaction: Transaction, tenant: str, projection: Projection, shard: int) -> int | None:
+    """Lock the consumer's row of ``shard`` until the transaction ends: its next offset, or None if another has it."""
+    key = (tenant, projection.name, projection.stream, shard)
+    find = (
+        "SELECT next FROM lakefront.consumer_offsets "
+        "WHERE tenant_id = $1 AND consumer = $2 AND stream = $3 AND shard = $4 FOR UPDATE SKIP LOCKED"
+    )
+    rows = await transaction.fetch(find, *key)
+    if not rows:
+        await transaction.execute(
+            "INSERT INTO lakefront.consumer_offsets (tenant_id, consumer, stream, shard, next) "
+            "VALUES ($1, $2, $3, $4, 0) ON CONFLICT DO NOTHING",
+            *key,
+        )
+        rows = await transaction.fetch(find, *key)
+    return rows[0][0] if rows else None
+
+
+async def take_batch(transaction: Transaction, tenant: str, projection: Projection, shard: int, start: int) -> int:
+    """Fold the events of ``shard`` from ``start`` on, at most BATCH, and move the offset; how many there were."""
+    events = await transaction.fetch(
+        'SELECT "offset", event_type, partition_key, occurred_at, ingested_at, payload FROM lakefront.events '
+        'WHERE tenant_id = $1 AND stream = $2 AND shard = $3 AND "offset" >= $4 ORDER BY "offset" LIMIT $5',
+        *(tenant, projection.stream, shard, start, BATCH),
+    )
+    if events:
+        await projection.project(transaction, tenant, events)
+        await transaction.execute(
+            "WITH moved AS (UPDATE lakefront.consumer_offsets SET next = $5 "
+            "WHERE tenant_id = $1 AND consumer = $2 AND stream = $3 AND shard = $4 RETURNING 1) "
+            "SELECT pg_notify($6, $7) FROM moved",
+            *(tenant, projection.name, projection.stream, shard, events[-1]["offset"] + 1),
+            *(CHANNEL, f"{tenant}|{projection.name}"),
+        )
+    return len(events)
+
+
+async def rebuild(database: Database, tenant: str, projection: Projection) -> int:
+    """Fold the whole log anew, in one transaction: readers see the old rows until it commits. How many events it took.
+
+    The projection's own progress waits meanwhile, and goes on from where the rebuild ended.
+    """
+    total = 0
+    async with database.transaction(tenant) as transaction:
+        # SKIP LOCKED would miss a row that a runner holds right now: wait for each.
+        await transaction.execute("SET LOCAL statement_timeout = 0")
+        locked = await transaction.fetch(
+            "SELECT shard FROM lakefront.consumer_offsets WHERE tenant_id = $1 AND consumer = $2 AND stream = $3 "
+            "ORDER BY shard FOR UPDATE",
+            *(tenant, projection.name, projection.stream),
+        )
+        await projection.clear(transaction, tenant)
+        for (shard,) in locked:
+            start = 0
+            while taken := await take_batch(transaction, tenant, projection, shard, start):
+                start += taken
+                total += taken
+    return total
