@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-import asyncpg
-
 from lakefront.db.database import APP_ROLE, CONNECTION_LOST, connect
 
 log = logging.getLogger(__name__)
@@ -25,8 +23,8 @@ _PROBE = 10.0
 class Listener:
     """Calls back on each notice. Register with ``on`` and ``watch``, then ``open``; it reconnects by itself, for ever.
 
-    Callbacks run in the event loop: they must be quick and must not raise. While ``connected`` is false notices are lost: whoever
-    leans on them must look for himself, and once more when ``watch`` tells that the connection is back.
+    Callbacks run in the event loop: they must be quick and must not raise. While ``connected`` is false notices are
+    lost: whoever leans on them must look for themselves, and once more when ``watch`` tells that it is back.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -37,7 +35,7 @@ class Listener:
         self.connected = False
 
     def on(self, channel: str, callback: OnNotice) -> None:
-        """Call ``callback(payload)`` on each notice of ``channel``; to be registered before ``open``."""
+        """Call ``callback(str(payload))`` on each notice of ``channel``; to be registered before ``open``."""
         if self._runner is not None:
             raise RuntimeError("Register before the listener is opened.")
         self._callbacks[channel].append(callback)
@@ -64,7 +62,7 @@ class Listener:
             except CONNECTION_LOST as lost:
                 log.warning("not listening to PostgreSQL (%s), trying again", type(lost).__name__)
             pause = _BACK_OFF[0] if self.connected else min(pause * 2, _BACK_OFF[1])
-            self._change(False)
+            self._change(connected=False)
             await asyncio.sleep(pause)
 
     async def _listen(self) -> None:
@@ -75,7 +73,7 @@ class Listener:
         try:
             for channel in self._callbacks:
                 await connection.add_listener(channel, self._dispatch)
-            self._change(True)
+            self._change(connected=True)
             while not ended.is_set():
                 try:
                     await asyncio.wait_for(ended.wait(), _PROBE)
@@ -84,11 +82,11 @@ class Listener:
         finally:
             connection.terminate()
 
-    def _dispatch(self, _connection: "asyncpg.Connection[Any]", _pid: int, channel: str, payload: Any) -> None:
+    def _dispatch(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
         for callback in self._callbacks[channel]:
-            callback(payload)
+            callback(str(payload))
 
-    def _change(self, connected: bool) -> None:
+    def _change(self, *, connected: bool) -> None:
         if connected != self.connected:
             self.connected = connected
             for callback in self._watchers:

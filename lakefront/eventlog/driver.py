@@ -1,4 +1,4 @@
-"""The log's interface: what every driver (PostgreSQL now, Kafka later) promises; one contract suite holds them to it."""
+"""The log's interface: what every driver (PostgreSQL now, Kafka later) promises; a contract suite holds all to it."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -20,16 +20,17 @@ class Follower(Protocol):
 
 
 class EventLog(Protocol):
-    """An append-only log of streams: (tenant, stream, shard) -> offset -> event; offsets gapless and in commit order."""
+    """An append-only log: (tenant, stream, shard) -> offset -> event; offsets are gapless and in commit order."""
 
     async def append(
         self, actor: Actor, stream: str, events: Sequence[NewEvent], *, atomic: bool = False
     ) -> list[Appended]:
         """Append ``events`` and return one verdict each, in their order, once all of it is durable.
 
-        A retry is a ``DUPLICATE`` with its first position; the same id with another body a ``CONFLICT``. With ``atomic`` a
-        conflict keeps all of them out (the others are then ``REJECTED``). Raises ``Unavailable`` when the log is away: what was not
-        acknowledged may or may not be in it, and sending it again is safe.
+        A retry is a ``DUPLICATE`` with its first position; the same id with another body a ``CONFLICT``. With
+        ``atomic`` a conflict keeps all new ones out (they are then ``REJECTED``). Raises ``Unavailable`` when the log is
+        away: what was not acknowledged may or may not be in it, and sending it again is safe. Raises ``ValidationError``
+        on an event that the log cannot hold; other callers' events are not touched by it.
         """
         ...
 
@@ -38,7 +39,7 @@ class EventLog(Protocol):
         ...
 
     async def read(self, actor: Actor, stream: str, after: Offsets, *, limit: int = 1000) -> Page:
-        """At most ``limit`` events from position ``after`` on; an empty page means the end."""
+        """At most ``limit`` events from position ``after`` on; only an empty page means the end."""
         ...
 
     async def head(self, actor: Actor, stream: str) -> dict[int, int]:
@@ -48,5 +49,9 @@ class EventLog(Protocol):
     def follow(
         self, actor: Actor, stream: str, after: Offsets | None, *, heartbeat: float | None = None
     ) -> AbstractAsyncContextManager[Follower]:
-        """Replay from ``after`` (``None``: from now on), then go on live. ``heartbeat`` in seconds: yield an empty page after such a silence."""
+        """Replay from ``after`` (``None``: from now on), then go on live.
+
+        ``heartbeat`` in seconds: yield an empty page after such a silence. Raises ``ValidationError`` on a position
+        beyond the end, and when it is entered ``Unavailable`` if the log is away; later it waits for it.
+        """
         ...

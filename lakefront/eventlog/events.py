@@ -1,20 +1,23 @@
 """What goes into the log and what comes out of it: events, verdicts, offsets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Any
-from uuid import UUID
+from typing import Any, NamedTuple
+
+import msgspec
 
 Offsets = Mapping[int, int]
-"""A position in a stream: shard -> the first offset that was not seen yet."""
+"""A position in a stream: shard -> the first offset that was not seen yet. A shard that is not named is at 0."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event to append. ``payload`` is canonical JSON text (sorted keys, no ``\\u0000``, finite numbers)."""
+    r"""An event to append. ``payload`` is canonical JSON text (sorted keys, no ``\u0000``, finite numbers)."""
 
     event_id: str
     event_type: str
@@ -26,26 +29,23 @@ class NewEvent:
     schema_version: str = "1.0"
     source: str = "lakefront"
 
-    def dedupe(self, tenant: str, stream: str) -> UUID:
+    def dedupe(self, tenant: str, stream: str) -> bytes:
         """The identity by which a retry is found: blake2b-128 of tenant, stream, event_id, each with its length."""
-        return _digest(tenant, stream, self.event_id)
+        return _digest(tenant.encode(), stream.encode(), self.event_id.encode())
 
-    def body(self) -> UUID:
-        """The content's hash: the same id with another one is a conflict."""
-        return _digest(self.event_type, self.partition_key, self.occurred_at.isoformat(), self.payload)
-
-
-def _digest(*parts: str | bytes) -> UUID:
-    hashed = blake2b(digest_size=16)
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        hashed.update(len(data).to_bytes(8, "big"))
-        hashed.update(data)
-    return UUID(bytes=hashed.digest())
+    def body(self) -> bytes:
+        """The content's blake2b-128: the same id with another one is a conflict. Its zone does not count."""
+        since = self.occurred_at - _EPOCH
+        moment = b"%d %d %d" % (since.days, since.seconds, since.microseconds)
+        return _digest(self.event_type.encode(), self.partition_key.encode(), moment, self.payload)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+def _digest(*parts: bytes) -> bytes:
+    lengths = b"%d," * len(parts) % tuple(map(len, parts))
+    return blake2b(lengths + b"".join(parts), digest_size=16).digest()
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
     """An event of the log. ``payload`` is parsed JSON; timestamps are aware and in UTC."""
 
     shard: int
@@ -71,9 +71,11 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """The log's verdict on one event: where it stands, or (``CONFLICT``) where the other with its id stands."""
+class Appended(NamedTuple):
+    """The log's verdict on one event: where it stands, or where the other with its id stands (``CONFLICT``).
+
+    A ``REJECTED`` one stands nowhere: its offset is -1.
+    """
 
     outcome: Outcome
     shard: int
@@ -85,4 +87,9 @@ class Page:
     """Events in the order of the merge, and the position after the last of them."""
 
     events: list[Event]
-    position: dict[int, int] = field(default_factory=dict)
+    position: dict[int, int]
+
+
+def advance(position: dict[int, int], event: Event) -> None:
+    """Move ``position`` past ``event``: what a reader does who keeps a cursor for each event of a page."""
+    position[event.shard] = event.offset + 1

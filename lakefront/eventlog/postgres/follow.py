@@ -1,0 +1,99 @@
+"""A follower: reads pages of its own while it is behind, then takes them from the hub, without gap or double (X1)."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from lakefront.errors import Lagged, Unavailable, ValidationError
+from lakefront.eventlog.cursors import LAYOUT, encode
+from lakefront.eventlog.events import Offsets, Page
+from lakefront.eventlog.postgres import read
+from lakefront.eventlog.postgres.group import Stream
+from lakefront.eventlog.postgres.hub import PAGE, Hubs, Live, closing
+
+_PAUSE = 0.25
+"""Seconds between two attempts to read while PostgreSQL is away."""
+
+
+class Following:
+    """``EventLog.follow``: an async context manager and, inside, an iterator of pages; ``__anext__`` is safe to cancel.
+
+    Hand-over: at the hub's position H a place is taken, what lies between the follower's own position and H is read
+    from the log, and of the hub's pages only what is not known yet is passed on. While PostgreSQL is away it waits.
+    """
+
+    def __init__(self, hubs: Hubs, tenant: str, stream: str, after: Offsets | None, heartbeat: float | None) -> None:
+        self._hubs = hubs
+        self._key: Stream = (tenant, stream)
+        self._after = after
+        self._heartbeat = heartbeat
+        self._position: dict[int, int] = {}
+        self._live: Live | None = None
+
+    async def __aenter__(self) -> Self:
+        head = await read.head(self._hubs.database, *self._key)
+        if self._after is None:
+            self._position = head
+        elif any(offset > head.get(shard, 0) for shard, offset in self._after.items()):
+            raise ValidationError("This cursor lies beyond the end of the stream. Leave it out to follow from now on.")
+        else:
+            self._position = {**dict.fromkeys(head, 0), **self._after}
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.leave()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Page:
+        """The next page; an empty one after ``heartbeat`` seconds of silence. Raises ``Lagged``."""
+        try:
+            async with asyncio.timeout(self._heartbeat):
+                page = await self._next()
+        except TimeoutError:
+            page = Page([], self._position)
+        self._position = page.position
+        return Page(page.events, dict(page.position))
+
+    async def _next(self) -> Page:
+        while True:
+            page = await self._from_hub(self._live) if self._is_level() else await self._from_log()
+            if page.events:
+                return page
+            self._position = page.position
+
+    def _is_level(self) -> bool:
+        """Whether all before the hub's pages is known."""
+        return self._live is not None and all(
+            offset <= self._position.get(shard, 0) for shard, offset in self._live.start.items()
+        )
+
+    async def _from_hub(self, live: Live | None) -> Page:
+        page = None if live is None else await live.next()
+        if page is None:
+            raise Lagged(encode(self._key[1], LAYOUT, self._position))
+        known = self._position
+        events = [event for event in page.events if event.offset >= known.get(event.shard, 0)]
+        return Page(events, {shard: max(offset, known.get(shard, 0)) for shard, offset in page.position.items()})
+
+    async def _from_log(self) -> Page:
+        until = None if self._live is None else self._live.start
+        if self._hubs.closed:
+            raise closing()
+        try:
+            page = await read.page(self._hubs.database, *self._key, self._position, limit=PAGE, until=until)
+        except Unavailable:
+            await asyncio.sleep(_PAUSE)
+            return Page([], self._position)
+        if self._live is None and (not page.events or self._is_near(page.position)):
+            self._live = self._hubs.join(self._key, page.position)
+        return page
+
+    def _is_near(self, position: Offsets) -> bool:
+        """Whether the hub is less than a page ahead of ``position``."""
+        hub = self._hubs.position(self._key)
+        return hub is not None and sum(offset - position.get(shard, 0) for shard, offset in hub.items()) < PAGE

@@ -1,0 +1,149 @@
+"""Group commit without a timer: whatever queued while the last transaction ran shares the next one."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import chain
+
+from lakefront.errors import InternalError, LakefrontError, Unavailable, ValidationError
+from lakefront.eventlog.events import Appended, NewEvent
+from lakefront.eventlog.postgres.append import Appender, Batch, prepare
+
+log = logging.getLogger(__name__)
+
+Stream = tuple[str, str]
+"""(tenant, stream)."""
+
+_CHUNK = 1000  # events hashed between two looks at other tasks
+
+
+class _Request:
+    """A batch that waits for its verdicts."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.verdicts: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
+
+    def answer(self, verdicts: list[Appended]) -> None:
+        """Hand the verdicts over, unless the caller went away."""
+        if not self.verdicts.done():
+            self.verdicts.set_result(verdicts)
+
+    def fail(self, error: LakefrontError) -> None:
+        """Hand ``error`` over, unless the caller went away."""
+        if not self.verdicts.done():
+            self.verdicts.set_exception(error)
+
+
+class GroupCommit:
+    """One committer for each stream that has appends under way: a task that ends when its queue is empty.
+
+    ``committed`` is called with (tenant, stream) after each transaction. At most ``rows`` events share a transaction.
+    """
+
+    def __init__(self, appender: Appender, *, rows: int, committed: Callable[[str, str], None]) -> None:
+        self._appender = appender
+        self._rows = rows
+        self._committed = committed
+        self._queues: dict[Stream, deque[_Request]] = {}
+        self._committers: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def append(
+        self, tenant: str, stream: str, events: Sequence[NewEvent], *, atomic: bool = False
+    ) -> list[Appended]:
+        """The verdicts on ``events``, durable; a caller that is cancelled disturbs nobody else.
+
+        More than ``rows`` events go in slices, one after the other, unless they are ``atomic``.
+        """
+        slice_rows = len(events) if atomic else self._rows
+        verdicts: list[Appended] = []
+        for start in range(0, len(events), slice_rows or 1):
+            prepared = []
+            part = events[start : start + slice_rows]
+            for chunk in range(0, len(part), _CHUNK):
+                prepared += prepare(tenant, stream, part[chunk : chunk + _CHUNK])
+                if len(part) > _CHUNK:
+                    await asyncio.sleep(0)
+            verdicts += await self._queue((tenant, stream), Batch(prepared, atomic))
+        return verdicts
+
+    async def preview(self, tenant: str, stream: str, events: Sequence[NewEvent]) -> list[Appended]:
+        """The verdicts that ``append`` would give now, without appending."""
+        return await self._appender.preview(tenant, stream, Batch(prepare(tenant, stream, events), atomic=False))
+
+    async def close(self, *, patience: float = 5.0) -> None:
+        """Take nothing more, finish what is queued within ``patience`` seconds, give up the rest as ``Unavailable``."""
+        self._closed = True
+        if self._committers:
+            _, late = await asyncio.wait(self._committers, timeout=patience)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _queue(self, key: Stream, batch: Batch) -> "asyncio.Future[list[Appended]]":
+        if self._closed:
+            raise _closing()
+        request = _Request(batch)
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = deque()
+            task = asyncio.create_task(self._commit_all(key, queue), name=f"committer of {key[1]}")
+            self._committers.add(task)
+            task.add_done_callback(self._committers.discard)
+        queue.append(request)
+        return request.verdicts
+
+    async def _commit_all(self, key: Stream, queue: deque[_Request]) -> None:
+        group: list[_Request] = []
+        try:
+            while queue:
+                group = self._take(queue)
+                if group:
+                    await self._commit(key, group)
+        finally:
+            del self._queues[key]
+            for request in chain(group, queue):
+                request.fail(_closing())
+
+    def _take(self, queue: deque[_Request]) -> list[_Request]:
+        """The next group: at least one request, then as many as fit; callers that went away are left out."""
+        group: list[_Request] = []
+        rows = 0
+        while queue and (not group or rows + len(queue[0].batch.events) <= self._rows):
+            request = queue.popleft()
+            if not request.verdicts.done():
+                group.append(request)
+                rows += len(request.batch.events)
+        return group
+
+    async def _commit(self, key: Stream, group: list[_Request]) -> None:
+        try:
+            verdicts = await self._appender.append(*key, [request.batch for request in group])
+        except ValidationError as error:
+            await self._halve(key, group, error)
+        except LakefrontError as error:
+            for request in group:
+                request.fail(error)
+        except Exception:
+            log.exception("an append to %s failed", key[1])
+            for request in group:
+                request.fail(InternalError())
+        else:
+            self._committed(*key)
+            for request, answer in zip(group, verdicts, strict=True):
+                request.answer(answer)
+
+    async def _halve(self, key: Stream, group: list[_Request], error: LakefrontError) -> None:
+        """Find the request that cannot be stored, so that its neighbours are."""
+        if len(group) == 1:
+            group[0].fail(error)
+            return
+        middle = len(group) // 2
+        await self._commit(key, group[:middle])
+        await self._commit(key, group[middle:])
+
+
+def _closing() -> Unavailable:
+    return Unavailable("The server is shutting down. Send the request again: what is stored is found by its id.")

@@ -1,0 +1,84 @@
+"""The log on PostgreSQL: appends under one role, reads under another, followers fed from one tail."""
+
+from collections.abc import Sequence
+
+from lakefront.actor import Actor
+from lakefront.db.database import APPENDER_ROLE, Database, connect
+from lakefront.db.listener import Listener
+from lakefront.eventlog.events import Appended, NewEvent, Offsets, Page
+from lakefront.eventlog.postgres import keys, read
+from lakefront.eventlog.postgres.append import CHANNEL, Appender
+from lakefront.eventlog.postgres.connections import Connections
+from lakefront.eventlog.postgres.follow import Following
+from lakefront.eventlog.postgres.group import GroupCommit
+from lakefront.eventlog.postgres.hub import Hubs
+
+
+class PostgresLog:
+    """``EventLog`` on PostgreSQL (DESIGN.md, "An event's life"). ``open`` it before use; it may be opened once.
+
+    ``listener`` tells of other servers' appends and belongs to the caller; without one they are seen every
+    ``poll_interval`` seconds. ``today`` is the clock by which generations of keys are cut.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        shards: int = 2,
+        group_rows: int = 5000,
+        follower_buffer: int = 10_000,
+        poll_interval: float = 1.0,
+        listener: Listener | None = None,
+        today: keys.Today = keys.today,
+    ) -> None:
+        self._dsn = dsn
+        self._connections = Connections(dsn)
+        self._database = Database(dsn, pool_size=4)
+        self._hubs = Hubs(self._database, buffer=follower_buffer, poll_interval=poll_interval)
+        appender = Appender(self._connections, shards=shards, today=today)
+        self._group = GroupCommit(appender, rows=group_rows, committed=self._hubs.wake)
+        if listener is not None:
+            listener.on(CHANNEL, self._hubs.notice)
+            listener.watch(self._hubs.regained)
+
+    async def open(self) -> None:
+        """Make ready; connections come when they are needed, so that PostgreSQL may still be starting."""
+        await self._database.open()
+
+    async def close(self) -> None:
+        """Finish the appends that are queued, end the followers, close all connections."""
+        await self._group.close()
+        await self._hubs.close()
+        await self._connections.close()
+        await self._database.close()
+
+    async def append(
+        self, actor: Actor, stream: str, events: Sequence[NewEvent], *, atomic: bool = False
+    ) -> list[Appended]:
+        """See ``EventLog.append``. Raises ``ValidationError`` on an event that PostgreSQL cannot hold."""
+        return await self._group.append(actor.tenant, stream, events, atomic=atomic)
+
+    async def preview(self, actor: Actor, stream: str, events: Sequence[NewEvent]) -> list[Appended]:
+        """See ``EventLog.preview``."""
+        return await self._group.preview(actor.tenant, stream, events)
+
+    async def read(self, actor: Actor, stream: str, after: Offsets, *, limit: int = 1000) -> Page:
+        """See ``EventLog.read``; a page may hold fewer than ``limit`` before the end."""
+        return await read.page(self._database, actor.tenant, stream, after, limit=limit)
+
+    async def head(self, actor: Actor, stream: str) -> dict[int, int]:
+        """See ``EventLog.head``."""
+        return await read.head(self._database, actor.tenant, stream)
+
+    def follow(self, actor: Actor, stream: str, after: Offsets | None, *, heartbeat: float | None = None) -> Following:
+        """See ``EventLog.follow``. Raises ``ValidationError`` on a position beyond the stream's end."""
+        return Following(self._hubs, actor.tenant, stream, after, heartbeat)
+
+    async def maintain(self) -> None:
+        """Merge the keys of past months, if that is due; call it now and then (an hour apart, say), from any server."""
+        connection = await connect(self._dsn, APPENDER_ROLE)
+        try:
+            await keys.merge(connection)
+        finally:
+            connection.terminate()

@@ -1,0 +1,66 @@
+"""Reads of the log as the application's role: pages by keyset, one statement for all shards, one JSON text back."""
+
+import msgspec
+
+from lakefront.db.database import Database
+from lakefront.eventlog.events import Event, Offsets, Page
+from lakefront.eventlog.merge import merge
+
+_AS_TENANT = "SELECT CASE WHEN set_config('lakefront.tenant', $1, true) = $1 THEN ({}) END"
+
+_HEAD = _AS_TENANT.format(
+    """
+SELECT coalesce(json_agg(json_build_array(shard, next)), '[]')
+FROM lakefront.heads WHERE tenant_id = $1 AND stream = $2"""
+)
+
+_PAGE = _AS_TENANT.format(
+    """
+WITH part AS (
+  SELECT h.shard, coalesce(p.after, 0) AS after, least(p.until, h.next) AS until, count(*) OVER () AS shards
+  FROM lakefront.heads h
+  LEFT JOIN unnest($3::smallint[], $4::bigint[], $5::bigint[]) AS p(shard, after, until) ON p.shard = h.shard
+  WHERE h.tenant_id = $1 AND h.stream = $2
+)
+SELECT json_build_array(
+  (SELECT coalesce(json_agg(json_build_array(shard, until)), '[]') FROM part),
+  (SELECT coalesce(json_agg(row_to_json(e)), '[]') FROM part CROSS JOIN LATERAL (
+    SELECT shard, "offset", event_id, event_type, partition_key, occurred_at, ingested_at, payload,
+      trace_id, correlation_id, schema_version, source
+    FROM lakefront.events
+    WHERE tenant_id = $1 AND stream = $2 AND shard = part.shard AND "offset" >= part.after AND "offset" < part.until
+    ORDER BY "offset" LIMIT greatest(1, $6::bigint / part.shards)) e))"""
+)
+
+_head = msgspec.json.Decoder(list[tuple[int, int]])
+_page = msgspec.json.Decoder(tuple[list[tuple[int, int]], list[Event]])
+
+
+async def head(database: Database, tenant: str, stream: str) -> dict[int, int]:
+    """Shard -> next offset; empty for a stream that was never appended to. Raises ``Unavailable``."""
+    return dict(_head.decode(await database.text(_HEAD, tenant, stream)))
+
+
+async def page(
+    database: Database, tenant: str, stream: str, after: Offsets, *, limit: int, until: Offsets | None = None
+) -> Page:
+    """At most ``limit`` events from ``after`` on, and before ``until`` (the end if None). Raises ``Unavailable``.
+
+    Each shard gives an equal part, so that little is read for nothing; only an empty page means that there is no more.
+    """
+    shards = sorted({*after, *(until or ())})
+    starts = [after.get(shard, 0) for shard in shards]
+    ends = None if until is None else [until.get(shard, 0) for shard in shards]
+    text = await database.text(_PAGE, tenant, stream, shards, starts, ends or [None] * len(shards), limit)
+    bounds, events = _page.decode(text)
+    found: dict[int, list[Event]] = {shard: [] for shard, _ in bounds}
+    for event in events:
+        found[event.shard].append(event)
+    for part in found.values():
+        part.sort(key=_offset)
+    more = {shard for shard, end in bounds if found[shard] and found[shard][-1].offset + 1 < end}
+    return merge(after, found, more, limit)
+
+
+def _offset(event: Event) -> int:
+    return event.offset
