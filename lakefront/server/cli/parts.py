@@ -1,0 +1,64 @@
+"""The database for the time of a command: the one of DATABASE_URL, of a running server, or started for the purpose."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from lakefront.db.database import Database
+from lakefront.db.embedded import EmbeddedError, EmbeddedParts, EmbeddedPostgres
+from lakefront.db.migrate import migrate, pending
+from lakefront.errors import Unavailable
+from lakefront.settings import Settings
+
+
+@asynccontextmanager
+async def database_of(settings: Settings) -> AsyncIterator[str]:
+    """Yield the DSN of a PostgreSQL that answers.
+
+    Without DATABASE_URL: the server on the data folder lends its own; if none runs, PostgreSQL is started under the
+    folder's lock and stopped at the end. Raises ``EmbeddedError``.
+    """
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    if (lent := await running(settings)) is not None:
+        yield lent
+        return
+    parts = EmbeddedParts(settings.data, postgres=True, redis=False)
+    await parts.start()
+    try:
+        assert parts.postgres is not None
+        yield parts.postgres.dsn()
+    finally:
+        await parts.stop()
+
+
+async def running(settings: Settings) -> str | None:
+    """Return the DSN of the embedded PostgreSQL if a server runs it now."""
+    try:
+        dsn = EmbeddedPostgres(settings.data / "postgres").dsn()
+        connection = await asyncpg.connect(dsn, timeout=5)
+    except (EmbeddedError, OSError, TimeoutError, asyncpg.PostgresError):
+        return None
+    await connection.close()
+    return dsn
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """Yield the application's door to ``database_of``; raises ``Unavailable`` if that is not up to date.
+
+    Our own PostgreSQL is brought up to date; one from outside is its operator's to migrate.
+    """
+    async with database_of(settings) as dsn:
+        if await pending(dsn):
+            if not settings.embedded_postgres:
+                raise Unavailable("The database is not up to date. Run `lakefront migrate` first.")
+            await migrate(dsn)
+        database = Database(dsn, pool_size=2, statement_timeout=600)
+        await database.open()
+        try:
+            yield database
+        finally:
+            await database.close()

@@ -1,0 +1,51 @@
+"""``lakefront token``."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lakefront.server.cli.common import Data, Tenant, run, settings_with
+
+if TYPE_CHECKING:
+    from lakefront.server.keys import SigningKey
+    from lakefront.settings import Settings
+
+
+class Role(StrEnum):
+    """The roles of ``lakefront.actor.ROLES``, for the help text."""
+
+    ADMIN = "admin"
+    READER = "reader"
+    SERVICE = "service"
+    INGEST = "ingest"
+    MONITOR = "monitor"
+
+
+def token(
+    *,
+    role: Annotated[Role, typer.Option(help="What the token may do.")] = Role.ADMIN,
+    tenant: Tenant = "city",
+    ttl: Annotated[int | None, typer.Option(min=1, help="Seconds that it holds.", show_default="3600")] = None,
+    data: Data = None,
+) -> None:
+    """Make a token for the server on the data folder; the last line is the token alone."""
+    settings = settings_with(data=data)
+    from lakefront.server.keys import SigningKey, mint
+
+    seconds = settings.token_ttl if ttl is None else ttl
+    key = SigningKey.load_or_create(settings.data)
+    if not settings.embedded_postgres:
+        run(_publish(key, settings))
+    minted = mint(key, settings, f"cli:{role}", role, tenant, seconds)
+    typer.echo(f"A token for the role {role} of {tenant}, for {seconds:,} seconds:", err=True)
+    typer.echo(minted)
+
+
+async def _publish(key: "SigningKey", settings: "Settings") -> None:
+    """Make the key known to the servers of DATABASE_URL, whose data folders are others."""
+    from lakefront.server.auth import KeyRing
+    from lakefront.server.cli.parts import open_database
+
+    async with open_database(settings) as database:
+        await KeyRing(key, database).register()
