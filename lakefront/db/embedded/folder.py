@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import logging
 import os
 import shutil
 import stat
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from lakefront.db.embedded.errors import EmbeddedError
 from lakefront.db.embedded.process import NOBODY
+
+_log = logging.getLogger(__name__)
 
 SOCKET_PATH_LIMIT = 107
 """Bytes of a unix socket's path (`sun_path`, less its final NUL)."""
@@ -159,14 +162,21 @@ def remove_socket_folder(folder: Path) -> None:
 
 
 def bound_log(log: Path) -> None:
-    """Move the log's text to `<log>.1` once it has grown past LOG_LIMIT; its writer, which appends, goes on at 0."""
+    """Move the log's text to `<log>.1` once it has grown past LOG_LIMIT; its writer, which appends, goes on at 0.
+
+    On a full disk the older text is dropped: this is called by what must not stop.
+    """
     if not log.exists() or log.stat().st_size <= LOG_LIMIT:
         return
     older = log.with_name(f"{log.name}.1")
-    older.unlink(missing_ok=True)
     # Neither through a link: we may be root in a folder that is `nobody`'s.
-    with os.fdopen(os.open(log, os.O_RDWR | os.O_NOFOLLOW), "r+b") as file, older.open("xb") as copy:
-        shutil.copyfileobj(file, copy)
+    with os.fdopen(os.open(log, os.O_RDWR | os.O_NOFOLLOW), "r+b") as file:
+        try:
+            older.unlink(missing_ok=True)
+            with older.open("xb") as copy:
+                shutil.copyfileobj(file, copy)
+        except OSError as error:
+            _log.warning("the older part of %s is lost: %s", log, error.strerror)
         file.truncate(0)
 
 

@@ -214,7 +214,7 @@ class EmbeddedPostgres:
                 )
             try:
                 return await self._connect()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 if time.monotonic() > deadline:
                     raise EmbeddedError(
                         f"PostgreSQL did not answer within {START_PATIENCE:.0f} s ({error}); see {self.log_file}"
@@ -265,8 +265,9 @@ def _binaries(folder: Path, rights: Rights) -> Path:
 def _check_reachable(folder: Path, rights: Rights) -> None:
     if rights is not Rights.OWN and not succeeds(rights, "test", "-w", str(folder)):
         raise EmbeddedError(
-            f"PostgreSQL does not run as root, and without root's rights it cannot reach {folder}; start as an ordinary "
-            "user, choose a data folder with open parents (like /var/lib/lakefront), or set DATABASE_URL"
+            f"PostgreSQL does not run as root, and without root's rights it cannot reach {folder}; "
+            "start as an ordinary user, choose a data folder with open parents (like /var/lib/lakefront), "
+            "or set DATABASE_URL"
         )
 
 

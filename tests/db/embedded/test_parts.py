@@ -189,7 +189,7 @@ async def test_works_as_root_where_namespaces_are_forbidden(reachable: bool) -> 
             postgres = folder / "data" / "postgres"
             assert (postgres.stat().st_uid, postgres.stat().st_mode & 0o777) == (NOBODY, 0o700)
             assert (postgres / "binaries").exists() is not reachable
-            assert Path("/proc", str(said["pids"][0])).owner() == "nobody"
+            assert owner(said["pids"][0]) == NOBODY
         server, said = start_server(folder / "data", "postgres", prefix=prefix, environment=environment)
         server.kill()
         server.communicate()
@@ -202,8 +202,12 @@ async def test_works_as_root_where_namespaces_are_forbidden(reachable: bool) -> 
 async def test_root_below_another_users_closed_folder_is_told_where_to_go() -> None:
     with open_folder(54_321) as home:
         home.chmod(0o700)
-        with pytest.raises(EmbeddedError, match="cannot reach .*/data/postgres; start as an ordinary user, choose"):
+        with pytest.raises(EmbeddedError, match=r"cannot reach .*/data/postgres; start as an ordinary user, choose"):
             await EmbeddedParts(home / "data", postgres=True, redis=False).start()
+
+
+def owner(pid: int) -> int:
+    return Path("/proc", str(pid)).stat().st_uid
 
 
 def closed_wheel(folder: Path) -> Path:
