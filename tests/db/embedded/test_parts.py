@@ -132,13 +132,13 @@ async def test_parts_die_with_a_killed_server_and_the_next_start_has_every_row(t
 
 
 async def test_a_server_killed_at_any_moment_of_its_start_leaves_nothing_running(tmp_path: Path) -> None:
-    for attempt in range(10):
+    for attempt in range(6):
         program = "import asyncio, sys; from pathlib import Path; from tests.db.embedded.server import main; "
         program += f"asyncio.run(main(Path({str(tmp_path / 'data')!r}), {{'postgres', 'redis'}}))"
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", program), cwd=ROOT, stdout=asyncio.subprocess.DEVNULL
         )
-        await asyncio.sleep(0.25 + 0.06 * attempt)
+        await asyncio.sleep(0.25 + 0.1 * attempt)
         process.kill()
         await process.wait()
     assert all(gone(pid) for pid in processes_of(tmp_path))

@@ -66,7 +66,7 @@ async def test_its_environment_is_clean(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("rights", [Rights.OWN, Rights.NAMESPACE])
 def test_a_parent_that_dies_at_once_leaves_no_child(tmp_path: Path, rights: Rights) -> None:
     with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
-        for _ in range(10):
+        for _ in range(5):
             subprocess.run([sys.executable, "-c", ORPHAN, folder, rights.name], cwd=ROOT, check=False)
         assert all(gone(pid) for pid in processes_of(Path(folder)))
 
