@@ -1,0 +1,315 @@
+"""Running GraphQL operations: one path for every door, from the document's text to answers.
+
+An answer is never an exception: what is wrong with a document, its limits, rights or execution is told inside it.
+graphql-core is called directly; ADR 0008 says why neither Strawberry's doors nor its extensions are in between.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, cast
+
+import orjson
+import strawberry
+from graphql import DocumentNode, ExecutionResult, Executor, OperationDefinitionNode, OperationType
+from graphql.execution import create_source_event_stream
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from lakefront.actor import Actor
+from lakefront.domain.services import Services
+from lakefront.errors import BadRequest, InternalError, LakefrontError, MethodNotAllowed, OperationTimeout, Unavailable
+from lakefront.graphql.plan.authorise import authorise
+from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument, read_document, select_operation
+from lakefront.graphql.plan.errors import (
+    ErrorDict,
+    format_error,
+    format_exception,
+    format_execution_errors,
+    format_request_errors,
+    log_unforeseen,
+)
+
+QUEUE_TIMEOUT: Final = 5.0
+"""Seconds an operation waits for its turn before it is told to come again."""
+
+FAIR_SHARE: Final = 16
+"""Events of one subscription that are told in a row before everybody else gets a turn on the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRequest:
+    """What a client asks, with the types checked (``lakefront.server.bodies.operation_request``)."""
+
+    document: str
+    operation_name: str | None = None
+    variables: dict[str, Any] = field(default_factory=dict)
+    extensions: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a client gets: ``data`` with the errors of its fields, or only ``errors`` when nothing was executed.
+
+    ``refusal`` is the error that decides the HTTP status of an operation that was not executed, where there is one.
+    """
+
+    data: Any = None
+    errors: list[ErrorDict] | None = None
+    extensions: dict[str, Any] | None = None
+    executed: bool = True
+    refusal: LakefrontError | None = None
+
+    def payload(self) -> dict[str, Any]:
+        """The members of the answer: ``data`` only if executed (request errors have none), the others if any."""
+        body: dict[str, Any] = {"errors": self.errors} if self.errors else {}
+        if self.executed:
+            body["data"] = self.data
+        if self.extensions:
+            body["extensions"] = self.extensions
+        return body
+
+    def encode(self) -> bytes:
+        """The answer as JSON in UTF-8."""
+        return encode(self.payload())
+
+
+def encode(value: Any) -> bytes:
+    """JSON in UTF-8; numbers past 64 bits, which orjson refuses, go the slow way."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+
+
+def refused(error: LakefrontError, trace_id: str) -> Answer:
+    """The answer to an operation that was not executed because of ``error``."""
+    return Answer(errors=[format_error(error, trace_id)], executed=False, refusal=error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """An operation that may run."""
+
+    document: DocumentNode
+    node: OperationDefinitionNode
+    request: OperationRequest
+    actor: Actor
+    trace_id: str
+
+
+class Operations:
+    """Plans and runs operations on one schema, at most ``settings.graphql_concurrency`` at once."""
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        services: Services,
+        context: Callable[[Services, Actor, str], Any],
+        permission: Callable[[strawberry.Schema, str, str], str | None],
+    ) -> None:
+        """``context`` makes what resolvers see, anew for each operation and event; ``permission`` names scopes."""
+        self._schema = schema._schema  # noqa: SLF001 - graphql-core's schema, to which Strawberry gives no public name
+        self._services = services
+        self._settings = services.settings
+        self._context = context
+        self._permission = partial(permission, schema)
+        self._slots = asyncio.Semaphore(services.settings.graphql_concurrency)
+        self._waiting = 0
+
+    async def execute(
+        self, request: OperationRequest, actor: Actor, trace_id: str, *, allow_mutations: bool = True
+    ) -> Answer:
+        """Run a query or mutation once. Raises nothing: failures are in the answer.
+
+        Subscriptions are refused, mutations too unless ``allow_mutations`` (HTTP GET must not change anything).
+        """
+        operation = self._prepare(request, actor, trace_id)
+        if isinstance(operation, Answer):
+            return operation
+        kind = operation.node.operation
+        if kind is OperationType.SUBSCRIPTION:
+            hint = "Subscriptions run over WebSocket at this path, with the subprotocol graphql-transport-ws."
+            return refused(BadRequest(hint), trace_id)
+        if kind is OperationType.MUTATION and not allow_mutations:
+            return refused(MethodNotAllowed("Mutations are not allowed by GET. Send this one by POST."), trace_id)
+        return await self._execute(operation)
+
+    async def subscribe(self, request: OperationRequest, actor: Actor, trace_id: str) -> AsyncGenerator[Answer]:
+        """Answers of a subscription as they come; a query or mutation gives its one.
+
+        An answer that is not ``executed`` is the last one: the operation was refused, or its stream failed (``LAGGED``
+        and ``CURSOR_EXPIRED`` tell the cursor). Closing the iterator ends the subscription and closes its source.
+        """
+        operation = self._prepare(request, actor, trace_id)
+        if isinstance(operation, Answer):
+            yield operation
+        elif operation.node.operation is not OperationType.SUBSCRIPTION:
+            yield await self._execute(operation)
+        else:
+            async with aclosing(self._follow(operation)) as answers:
+                async for answer in answers:
+                    yield answer
+
+    def _prepare(self, request: OperationRequest, actor: Actor, trace_id: str) -> _Operation | Answer:
+        """Read, limit, validate and authorise; all of it before anything waits or runs."""
+        try:
+            document = read_document(self._schema, request.document, self._settings)
+            node = select_operation(document, request.operation_name)
+            authorise(self._schema, document, node, actor, self._permission)
+        except InvalidDocument as invalid:
+            return Answer(errors=format_request_errors(invalid.errors, trace_id), executed=False)
+        except LakefrontError as error:
+            return refused(error, trace_id)
+        except Exception as error:  # noqa: BLE001 - see below
+            # A document that breaks the library must not break the door.
+            return Answer(errors=format_exception(error, trace_id), executed=False, refusal=InternalError())
+        return _Operation(document, node, request, actor, trace_id)
+
+    async def _execute(self, operation: _Operation) -> Answer:
+        try:
+            async with self._slot(), self._guarded(operation.trace_id):
+                executor = self._executor(operation)
+                if isinstance(executor, Answer):
+                    return executor
+                return await _run(executor, executor.execute_operation, operation.trace_id)
+        except LakefrontError as error:
+            return refused(error, operation.trace_id)
+
+    async def _follow(self, operation: _Operation) -> AsyncGenerator[Answer]:
+        """The answers of a subscription: each event is executed by itself, with a context of its own."""
+        trace_id = operation.trace_id
+        executor = self._executor(operation)
+        if isinstance(executor, Answer):
+            yield executor
+            return
+        try:
+            async with self._guarded(trace_id):
+                source: Any = create_source_event_stream(executor)
+                if executor.is_awaitable(source):
+                    source = await source
+        except LakefrontError as error:
+            yield refused(error, trace_id)
+            return
+        if isinstance(source, ExecutionResult):
+            yield Answer(errors=format_execution_errors(source.errors or [], trace_id), executed=False)
+            return
+        async with _closing(source) as events:
+            told = 0
+            while True:
+                try:
+                    async with _masked(trace_id):
+                        payload = await anext(events)
+                    answer = await self._event(executor, payload, operation)
+                except StopAsyncIteration:
+                    return
+                except LakefrontError as error:
+                    yield refused(error, trace_id)
+                    return
+                yield answer
+                told += 1
+                if told % FAIR_SHARE == 0:
+                    # A long history never waits for anything by itself.
+                    await asyncio.sleep(0)
+
+    async def _event(self, executor: Executor[Any], payload: Any, operation: _Operation) -> Answer:
+        event = executor.build_per_event_executor(payload)
+        event.context_value = self._context(self._services, operation.actor, operation.trace_id)
+        async with self._slots, self._guarded(operation.trace_id):
+            return await _run(event, partial(event.execute_operation, serially=False), operation.trace_id)
+
+    def _executor(self, operation: _Operation) -> Executor[Any] | Answer:
+        """graphql-core's executor with the variables coerced, or what is wrong with them."""
+        built = StrawberryGraphQLCoreExecutionContext.build(
+            self._schema,
+            operation.document,
+            context_value=self._context(self._services, operation.actor, operation.trace_id),
+            raw_variable_values=operation.request.variables,
+            operation_name=operation.request.operation_name,
+            max_coercion_errors=MAX_ERRORS,
+            hide_suggestions=True,
+        )
+        if isinstance(built, list):
+            return Answer(errors=format_request_errors(built, operation.trace_id), executed=False)
+        return built
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """One of the places to run; raises ``Unavailable`` when the queue is long or slow."""
+        if self._slots.locked() and self._waiting >= 10 * self._settings.graphql_concurrency:
+            raise Unavailable("Too many operations are waiting. Send this one again after Retry-After seconds.")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(QUEUE_TIMEOUT):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise Unavailable("No operation ended in time. Send this one again after Retry-After seconds.") from None
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    @asynccontextmanager
+    async def _guarded(self, trace_id: str) -> AsyncIterator[None]:
+        """Within ``graphql_timeout``, or ``OperationTimeout``; other failures come out as ``LakefrontError``s."""
+        clock = asyncio.timeout(self._settings.graphql_timeout)
+        try:
+            async with clock, _masked(trace_id, clock):
+                yield
+        except TimeoutError:
+            raise OperationTimeout from None
+
+
+async def _run(executor: Executor[Any], start: Callable[[], Any], trace_id: str) -> Answer:
+    """Run to the end; resolvers left behind by a failed sibling are stopped with it."""
+    try:
+        result = start()
+        if executor.is_awaitable(result):
+            result = await cast("Awaitable[ExecutionResult]", result)
+    finally:
+        left = list(executor.background_futures)
+        for future in left:
+            future.cancel()
+        if left:
+            await asyncio.gather(*left, return_exceptions=True)
+    errors = format_execution_errors(result.errors, trace_id) if result.errors else None
+    return Answer(data=result.data, errors=errors)
+
+
+@asynccontextmanager
+async def _masked(trace_id: str, clock: asyncio.Timeout | None = None) -> AsyncIterator[None]:
+    """Let only ``LakefrontError``s, the end of a stream and true cancellation out; log and mask the rest."""
+    try:
+        yield
+    except (LakefrontError, StopAsyncIteration):
+        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if (task is not None and task.cancelling()) or (clock is not None and clock.expired()):
+            raise
+        # A resolver awaited something that was cancelled; nobody cancelled us.
+        log_unforeseen(error, trace_id)
+        raise InternalError from None
+    except Exception as error:  # noqa: BLE001 - it is logged with its traceback and told as masked
+        log_unforeseen(error, trace_id)
+        raise InternalError from None
+
+
+def _closing(source: Any) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
+    """The iterator of ``source``, closed at the end where it can be."""
+
+    @asynccontextmanager
+    async def closing() -> AsyncIterator[AsyncIterator[Any]]:
+        iterator = aiter(source)
+        try:
+            yield iterator
+        finally:
+            close = getattr(iterator, "aclose", None)
+            if close is not None:
+                await close()
+
+    return closing()

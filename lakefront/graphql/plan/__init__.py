@@ -1,0 +1,1 @@
+"""From a document's text to an operation that may run: parsed, limited, valid, authorised."""

@@ -1,0 +1,253 @@
+"""uvicorn, hardened: what a connection may send before the application sees anything, and how long it may take.
+
+uvicorn bounds bodies by back-pressure, but takes request lines and headers of any size at any pace, queues pipelined
+requests without end, and answers malformed ones in plain text. These subclasses close that, and nothing else.
+"""
+
+import asyncio
+import logging
+from asyncio import TimerHandle
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from lakefront.errors import BadRequest, LakefrontError, RequestTimeout
+from lakefront.server.responses import COMMON, JSON, error_body, new_trace_id
+from lakefront.settings import MIB, Settings
+
+MAX_HEAD: Final = 64 * 1024
+"""Bytes of a request's line and headers."""
+
+MAX_HEADERS: Final = 100
+MAX_URL: Final = 16 * 1024
+"""Bytes of a request's target; a longer GraphQL document goes by POST."""
+
+MAX_SOCKET_HEADER: Final = 8 * 1024
+"""Bytes of one header of a WebSocket handshake: the library that reads them after us takes no longer ones."""
+
+MAX_PIPELINE: Final = 32
+"""Requests that may wait on one connection for the answer to an earlier one."""
+
+HEAD_TIMEOUT: Final = 10.0
+"""Seconds within which a request's head must have arrived."""
+
+LINGER: Final = 2.0
+"""Seconds to take in what is left of a body after its answer, or of a socket after its close, before cutting it off."""
+
+MAX_SOCKET_MESSAGE: Final = MIB
+MAX_FRAMES: Final = 1024
+"""Frames of one WebSocket message: empty ones cost their sender nothing."""
+
+SHUTDOWN_TIMEOUT: Final = 10
+"""Seconds that requests in flight get to end when the server stops."""
+
+_log = logging.getLogger("lakefront.server.protocol")
+
+
+class UriTooLong(BadRequest):
+    """The request's target exceeds ``MAX_URL``."""
+
+    code, status = "uri_too_long", 414
+    default_message = "The URL is too long. Send a long GraphQL document by POST."
+
+
+class HeadersTooLarge(BadRequest):
+    """The request's headers exceed ``MAX_HEAD`` or ``MAX_HEADERS``."""
+
+    code, status = "headers_too_large", 431
+    default_message = "The request's headers are too large or too many. Send fewer or shorter ones."
+
+
+class HTTPProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with a bounded, timely head and errors in JSON."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_head = True
+        self._head_bytes = 0
+        self._head_timer: TimerHandle | None = None
+        self._linger_timer: TimerHandle | None = None
+        self._refusal: LakefrontError | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock for the first request's head."""
+        super().connection_made(transport)
+        self._start_head_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop all clocks."""
+        self._stop_head_timer()
+        self._stop_linger_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser while the head is within its size."""
+        if self.transport.is_closing():
+            return
+        if self._in_head:
+            # Counted before parsing: the parser keeps an unfinished header in memory, however long it gets.
+            self._head_bytes += len(data)
+            self._start_head_timer()
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MAX_HEAD and not self.transport.is_closing():
+            self._refuse(UriTooLong() if not self.headers else HeadersTooLarge())
+
+    def on_message_begin(self) -> None:
+        """A new request; refused if too many wait already."""
+        if len(self.pipeline) >= MAX_PIPELINE:
+            self._fail(BadRequest("Too many requests were sent at once on this connection. Wait for answers."))
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head has arrived: check its measures exactly, then hand over."""
+        if len(self.url) > MAX_URL:
+            self._fail(UriTooLong())
+        sizes = [len(name) + len(value) + 4 for name, value in self.headers]
+        if len(sizes) > MAX_HEADERS or sum(sizes) > MAX_HEAD:
+            self._fail(HeadersTooLarge())
+        if self._should_upgrade() and max(sizes) > MAX_SOCKET_HEADER:
+            self._fail(HeadersTooLarge())
+        self._in_head = False
+        self._head_bytes = 0
+        self._stop_head_timer()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body has arrived too: what follows is the next head."""
+        self._in_head = True
+        self._stop_linger_timer()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is out; a body that still comes in is taken for a moment only, so that its sender can read it."""
+        super().on_response_complete()
+        if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
+            self._linger_timer = self.loop.call_later(LINGER, self.transport.abort)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the override of uvicorn's method
+        """What uvicorn calls when the parser, or one of the checks above, gave up."""
+        self._refuse(self._refusal or BadRequest("The request is not well-formed HTTP/1.1."))
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Upgrades to other protocols are ignored, as HTTP allows; not worth a line in the log."""
+
+    def _fail(self, error: LakefrontError) -> None:
+        # The parser turns this into its own error, upon which uvicorn calls send_400_response.
+        self._refusal = error
+        raise error
+
+    def _refuse(self, error: LakefrontError) -> None:
+        """Answer with ``error`` and close; without an answer where an earlier request's is still under way."""
+        self._stop_head_timer()
+        if self._idle():
+            body = error_body(error, new_trace_id())
+            head = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
+            head += [f"{name}: {value}" for name, value in COMMON.items()]
+            head += [f"content-type: {JSON}", f"content-length: {len(body)}", "connection: close"]
+            self.transport.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+            _log.info("connection refused code=%s", error.code)
+        self.transport.close()
+
+    def _idle(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
+
+    def _start_head_timer(self) -> None:
+        if self._head_timer is None and self._idle():
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._head_is_late)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _stop_linger_timer(self) -> None:
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+            self._linger_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing():
+            self._refuse(RequestTimeout())
+            self.loop.call_later(LINGER, self.transport.abort)
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """WebSocket that takes in nothing from a client that does not take what it gets, and ends when it is ended."""
+
+    def pause_writing(self) -> None:
+        """The client does not read: do not read from it either, or its pings alone would fill our memory."""
+        super().pause_writing()
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        super().resume_writing()
+        if not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def handle_cont(self, event: Any) -> None:
+        """A further frame of a message; too many of them end the connection (1008)."""
+        if len(self.frames) >= MAX_FRAMES:
+            self._end(1008)
+            return
+        super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a message over; text that is not UTF-8 ends the connection (1007), without a traceback in the log."""
+        if self.curr_msg_data_type == "text":
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self._end(1007)
+                return
+        super().send_receive_event_to_app()
+
+    def keepalive_timeout(self) -> None:
+        """No pong came: whoever is there reads nothing, so do not wait for the buffer to drain."""
+        super().keepalive_timeout()
+        self.loop.call_later(LINGER, self.transport.abort)
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """The application is done with this socket: give the close frame a moment, then let go."""
+        super().on_task_complete(task)
+        self.loop.call_later(LINGER, self.transport.abort)
+
+    def _end(self, code: int) -> None:
+        self.frames = []
+        self.conn.send_close(code)
+        self.handle_parser_exception()
+
+
+def server_config(app: Callable[..., Any], settings: Settings, **overrides: Any) -> uvicorn.Config:
+    """How uvicorn serves ``app`` on ``settings.host`` and ``settings.port``; ``overrides`` are ``uvicorn.Config``'s.
+
+    Forwarded-for headers are not believed, and there is no access log: a GET's URL holds the whole document.
+    """
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "http": HTTPProtocol,
+        "ws": SocketProtocol,
+        "ws_max_size": MAX_SOCKET_MESSAGE,
+        "ws_per_message_deflate": False,
+        "ws_ping_interval": 20.0,
+        "ws_ping_timeout": 20.0,
+        "lifespan": "auto",
+        "interface": "asgi3",
+        "proxy_headers": False,
+        "server_header": False,
+        "access_log": False,
+        "log_config": None,
+        # uvicorn's own notes name paths with their queries; errors and warnings stay.
+        "log_level": "warning",
+        "timeout_keep_alive": 15,
+        "timeout_graceful_shutdown": SHUTDOWN_TIMEOUT,
+        "h11_max_incomplete_event_size": MAX_HEAD,
+    }
+    return uvicorn.Config(app, **{**options, **overrides})

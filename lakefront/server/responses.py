@@ -1,0 +1,61 @@
+"""Answers of the doors: bytes with the headers that every answer needs, and errors in the REST shape (L11)."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from math import ceil
+from typing import Final
+
+import orjson
+from starlette.responses import Response
+
+from lakefront.errors import InternalError, LakefrontError
+
+JSON: Final = "application/json; charset=utf-8"
+
+COMMON: Final[Mapping[str, str]] = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
+"""No guessing of types, nothing kept by caches: every answer is for one caller at one time."""
+
+
+def new_trace_id() -> str:
+    """32 hexadecimal digits: names one request in answers and logs."""
+    return secrets.token_hex(16)
+
+
+def json_response(
+    body: bytes, *, status: int = 200, media_type: str = JSON, headers: Mapping[str, str] | None = None
+) -> Response:
+    """``body``, already encoded, with the common headers."""
+    return Response(body, status, {**COMMON, "content-type": media_type, **(headers or {})})
+
+
+def error_body(error: LakefrontError, trace_id: str) -> bytes:
+    """``{error_code, message, details, timestamp}`` (L11); failures of ours name the trace id in their details."""
+    details = error.details
+    if isinstance(error, InternalError):
+        details = [*details, {"trace_id": trace_id}]
+    return orjson.dumps(
+        {
+            "error_code": error.code,
+            "message": error.message,
+            "details": details,
+            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
+    )
+
+
+def error_headers(error: LakefrontError, trace_id: str) -> dict[str, str]:
+    """What HTTP wants to be told beside the body: when to retry, how to authenticate, and the trace id."""
+    headers = {"x-trace-id": trace_id}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(max(1, ceil(error.retry_after)))
+    if error.status == 401:
+        headers["www-authenticate"] = 'Bearer realm="lakefront"'
+    return headers
+
+
+def error_response(error: LakefrontError, trace_id: str, *, headers: Mapping[str, str] | None = None) -> Response:
+    """The REST answer to a request that failed with ``error``; further ``headers`` (``Allow``, say) go along."""
+    return json_response(
+        error_body(error, trace_id), status=error.status, headers={**error_headers(error, trace_id), **(headers or {})}
+    )

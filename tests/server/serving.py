@@ -1,0 +1,54 @@
+"""A real server on a real port inside a test."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from lakefront.server.protocol import server_config
+from lakefront.settings import Settings
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to pytest."""
+        yield
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, settings: Settings, **overrides: Any) -> AsyncIterator[int]:
+    """Serve ``app`` as in production; yields the port."""
+    server = _Server(server_config(app, settings, lifespan="off", **overrides))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.005)
+        if task.done():
+            await task
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def exchange(port: int, data: bytes, *, timeout: float = 5, eof: bool = False) -> bytes:
+    """Send ``data`` over a bare socket and return all that comes until the server closes or ``timeout`` seconds pass."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    received = b""
+    try:
+        writer.write(data)
+        await writer.drain()
+        if eof:
+            writer.write_eof()
+        async with asyncio.timeout(timeout):
+            while chunk := await reader.read(65536):
+                received += chunk
+    except (TimeoutError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+    return received
