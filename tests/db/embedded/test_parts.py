@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,7 +32,8 @@ from tests.db.embedded.support import (
 
 
 @pytest.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[EmbeddedParts]:
+async def parts(tmp_path: Path, ready_made: Callable[[Path], Path]) -> AsyncIterator[EmbeddedParts]:
+    ready_made(tmp_path / "data" / "postgres")
     running = EmbeddedParts(tmp_path / "data", postgres=True, redis=True, parameters=FAST)
     await running.start()
     yield running

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import asyncpg
@@ -17,8 +17,8 @@ from tests.db.embedded.support import FAST, gone, until
 
 
 @pytest.fixture
-async def own(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(tmp_path / "postgres", parameters=FAST)
+async def own(tmp_path: Path, ready_made: Callable[[Path], Path]) -> AsyncIterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(ready_made(tmp_path / "postgres"), parameters=FAST)
     await server.start()
     yield server
     await server.stop()
