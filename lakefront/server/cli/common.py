@@ -46,6 +46,7 @@ def explain(error: Exception) -> str | None:
     """Return what to tell the user about an expected failure; ``None`` for a bug, which keeps its traceback."""
     import asyncpg
     from pydantic import ValidationError
+    from sqlalchemy.exc import DBAPIError
 
     from lakefront.db.embedded import EmbeddedError
     from lakefront.errors import InternalError, LakefrontError
@@ -53,17 +54,20 @@ def explain(error: Exception) -> str | None:
 
     match error:
         case ValidationError() if error.title == "Settings":
-            return "; ".join(map(_setting, error.errors(include_url=False, include_input=False)))
+            said = "; ".join(map(_setting, error.errors(include_url=False, include_input=False)))
         case InternalError():
             return None
         case EmbeddedError() | LoadError() | LakefrontError():
-            return printable(error)
+            said = str(error)
         case asyncpg.PostgresError() | asyncpg.InterfaceError():
-            return f"PostgreSQL says: {printable(error)}. See `lakefront doctor`."
+            said = f"PostgreSQL says: {error}. See `lakefront doctor`."
+        case DBAPIError():
+            said = f"PostgreSQL says: {error.orig}. See `lakefront doctor`."
         case OSError():
-            return f"{printable(error)}. See `lakefront doctor`."
+            said = f"{error.strerror or error}. See `lakefront doctor`."
         case _:
             return None
+    return printable(said)
 
 
 def _setting(problem: Any) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
 
 from lakefront.db.embedded import EmbeddedError, EmbeddedRedis
 from lakefront.db.embedded.redis import _binary
@@ -115,7 +116,7 @@ async def _postgres(settings: Settings) -> AsyncIterator[Finding]:
                 await connection.close()
             yield Finding("PostgreSQL", place, f"answers, version {version}")
             yield _migrations(place, waiting=await pending(dsn), allowed=may_migrate)
-    except (EmbeddedError, OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (EmbeddedError, OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
         advice = str(error) if settings.embedded_postgres else "start it, or correct DATABASE_URL (or unset it)"
         yield Finding("PostgreSQL", place, _short(error), advice, fatal=True)
 
@@ -167,4 +168,5 @@ def _outside(url: str | None) -> str:
 
 def _short(error: Exception) -> str:
     """Return the first line of what went wrong, without passwords: asyncpg and redis-py do not print URLs."""
-    return (str(error) or type(error).__name__).splitlines()[0][:120]
+    said = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return said.splitlines()[0][:120]

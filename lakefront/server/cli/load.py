@@ -75,18 +75,18 @@ def permits(
     row or cannot be read, or the server does not take the events.
     """
     from lakefront.server.load.client import Sent
-
-    bearer = token.strip() if token else _own_token(url, data)
     from lakefront.server.load.permits import read_rows
 
     try:
         with file.open("rb") as raw:
+            bearer = token.strip() if token else _own_token(url, data)
             read, sent = _Read(), Sent()
             lines = io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="")
             try:
                 _send(read.events(read_rows(lines)), sent, url=url, token=bearer, batch=batch, raw=raw)
             finally:
-                _summary(read, sent)
+                if read.rows:
+                    _summary(read, sent)
     except OSError as error:
         raise fail(f"{file} cannot be read ({error.strerror}). Check the path.") from error
     if not sent.events:

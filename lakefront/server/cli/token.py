@@ -31,9 +31,13 @@ def token(
 ) -> None:
     """Make a token for the server on the data folder; the last line is the token alone."""
     settings = settings_with(data=data)
+    from lakefront.db.embedded.folder import make_data_folder
+    from lakefront.db.embedded.process import unprivileged
     from lakefront.server.keys import SigningKey, mint
 
     seconds = settings.token_ttl if ttl is None else ttl
+    if settings.embedded_postgres:
+        make_data_folder(settings.data, unprivileged().owner)
     key = SigningKey.load_or_create(settings.data)
     if not settings.embedded_postgres:
         run(_publish(key, settings))

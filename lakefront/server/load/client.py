@@ -24,6 +24,9 @@ BATCH_BYTES: Final = 8 * 1024 * 1024
 PATIENCE: Final = 120.0
 """Seconds for which a server that is away or failing is tried again before the load stops."""
 
+FIRST_PATIENCE: Final = 15.0
+"""The same before its first answer: it may be starting, but more likely the address is wrong."""
+
 LAST_DELAY: Final = 10.0
 """Longest pause in seconds between two tries; the first is about 0.2, each further one twice as long."""
 
@@ -84,6 +87,7 @@ class Sender:
         # A proxy of this machine's environment would not know the way back to this machine.
         self._http = httpx.Client(headers=headers, timeout=timeout, trust_env=self._url.host not in LOOPBACK)
         self._waiting = waiting
+        self._patience = FIRST_PATIENCE
 
     def __enter__(self) -> Self:
         return self
@@ -104,6 +108,7 @@ class Sender:
             except httpx.RequestError as error:
                 reason, pause = f"{self._origin} does not answer ({_words(error)})", None
             else:
+                self._patience = PATIENCE
                 if response.status_code == httpx.codes.OK:
                     return self._answer(response)
                 if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
@@ -115,7 +120,7 @@ class Sender:
                     return report
                 else:
                     raise LoadError(self._refusal(response))
-            if time.monotonic() - since > PATIENCE:
+            if time.monotonic() - since > self._patience:
                 raise LoadError(f"Gave up: {reason}. Run the same command again later: nothing is loaded twice.")
             pause = _backoff(tries) if pause is None else pause
             tries += 1

@@ -1,0 +1,1 @@
+"""A made-up city: something to look at on a fresh server."""
