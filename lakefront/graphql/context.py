@@ -1,0 +1,29 @@
+"""What resolvers of one operation share."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import strawberry
+
+from lakefront.actor import Actor
+from lakefront.domain.services import Services
+from lakefront.loaders import Loaders
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Made for each operation, also for each one on a socket: loaders remember what they read, and are the actor's own."""
+
+    services: Services
+    actor: Actor
+    trace_id: str
+    loaders: Loaders
+
+    @classmethod
+    def for_operation(cls, services: Services, actor: Actor, trace_id: str) -> Self:
+        """A context with fresh loaders."""
+        return cls(services, actor, trace_id, Loaders(services, actor))
+
+
+Info = strawberry.Info[Context, None]
+"""What a hand-written resolver takes to reach the context."""

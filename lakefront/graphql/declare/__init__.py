@@ -1,0 +1,64 @@
+"""One declaration feeds them all (ADR 0007): a type's fields say what they mean in SQL.
+
+From ``column``, ``embedded``, ``relation``, ``connection``, ``lookup`` and ``stats`` come filter and order inputs, aggregates, the
+resolvers (through DataLoaders), and the planner's SQL. A new domain declares its types in one file and stands in the tuple
+of ``lakefront/graphql/schema.py``.
+"""
+
+from lakefront.graphql.declare.declarations import (
+    Column,
+    Connected,
+    Declaration,
+    Embedded,
+    Found,
+    Grouped,
+    Identity,
+    Listed,
+    Whole,
+)
+from lakefront.graphql.declare.enums import described
+from lakefront.graphql.declare.field import DeclaredField
+from lakefront.graphql.declare.permission import Requires, permission, requires
+from lakefront.graphql.declare.record import Record, declaration_of, declared, join_of, record_of
+from lakefront.graphql.declare.stats import stats
+from lakefront.graphql.declare.words import (
+    column,
+    connection,
+    embedded,
+    identity,
+    lookup,
+    node_type,
+    record,
+    relation,
+)
+
+__all__ = [
+    "Column",
+    "Connected",
+    "Declaration",
+    "DeclaredField",
+    "Embedded",
+    "Found",
+    "Grouped",
+    "Identity",
+    "Listed",
+    "Record",
+    "Requires",
+    "Whole",
+    "column",
+    "connection",
+    "declaration_of",
+    "declared",
+    "described",
+    "embedded",
+    "identity",
+    "join_of",
+    "lookup",
+    "node_type",
+    "permission",
+    "record",
+    "record_of",
+    "relation",
+    "requires",
+    "stats",
+]

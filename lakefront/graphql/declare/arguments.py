@@ -1,0 +1,68 @@
+"""The arguments of declared fields, and from a client's values the request they mean."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import strawberry
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.field import StrawberryField
+
+from lakefront.db.query import PageRequest
+from lakefront.graphql.declare.cursors import read_cursor
+from lakefront.graphql.declare.declarations import Connected, Declaration, Found, Grouped
+from lakefront.graphql.declare.filters import filter_input, read_filter
+from lakefront.graphql.declare.grouping import group_arguments
+from lakefront.graphql.declare.inputs import argument
+from lakefront.graphql.declare.limits import FIRST, MOST, row_limit
+from lakefront.graphql.declare.operators import refused
+from lakefront.graphql.declare.orders import order_input, read_order
+from lakefront.graphql.declare.record import Record, record_of
+
+
+def arguments_of(field: StrawberryField, declaration: Declaration) -> list[StrawberryArgument]:
+    """The arguments that follow from a field's declaration."""
+    match declaration:
+        case Connected():
+            return _page_arguments(record_of(field))
+        case Found(names):
+            return [argument(name, strawberry.ID, description, required=True) for name, description in names]
+        case Grouped(record):
+            return group_arguments(record)
+        case _:
+            return []
+
+
+def _page_arguments(record: type[Record]) -> list[StrawberryArgument]:
+    return [
+        argument("filter", filter_input(record), "Which rows; all when left out."),
+        argument(
+            "orderBy",
+            list[order_input(record)],  # type: ignore[misc]  # the input is made at import
+            "Keys to order by, the most important first; ties are broken by the row's key.",
+        ),
+        argument("first", int, f"Rows from the start of the range: {FIRST} unless given, at most {MOST}."),
+        argument("after", str, "Only rows after this cursor."),
+        argument("last", int, f"Rows from the end of the range, instead of first; at most {MOST}."),
+        argument("before", str, "Only rows before this cursor."),
+    ]
+
+
+def page_request(record: type[Record], values: Mapping[str, Any]) -> PageRequest:
+    """What a connection's arguments (by GraphQL name) mean; ``null`` counts as left out. Raises ``ValidationError``."""
+    given = {name: value for name, value in values.items() if value is not None}
+    first, last = given.get("first"), given.get("last")
+    if first is not None and last is not None:
+        raise refused("last", "first and last exclude each other. Give one of them.")
+    order = read_order(record, record.record_source, given.get("orderBy"))
+    after, before = (
+        read_cursor(record.record_source, order, given[name], name) if name in given else None
+        for name in ("after", "before")
+    )
+    return PageRequest(
+        order=order,
+        limit=row_limit("last", last) if last is not None else row_limit("first", first),
+        where=read_filter(record, given["filter"]) if "filter" in given else None,
+        backward=last is not None,
+        after=after,
+        before=before,
+    )

@@ -1,0 +1,63 @@
+"""What a field means in SQL: plain values without behaviour, walked by the resolvers now and by the planner later."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the record's table (of its owner's, in an embedded record)."""
+
+    name: str
+    filter: bool = True
+    order: bool = True
+    group: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """An object made of columns of the same row.
+
+    Null when nothing is known: all of its columns are null, or one that may not be null is.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The global Node id: base64url of the JSON array ``[type name, key …]`` as PostgreSQL's ``json_build_array`` writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Related rows, all of them or (where the field is no list) the one there is; ``on``: own column -> theirs."""
+
+    on: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Pages of a record: of its whole source (``on`` empty), or of the rows related to the parent."""
+
+    on: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One row by its key: ``arguments`` are (argument's name, its description), in the order of the source's key."""
+
+    arguments: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """Aggregates over groups of a record's rows."""
+
+    record: type
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An object that reads the same row as its parent: a part of an aggregate's row."""
+
+
+Declaration = Column | Embedded | Identity | Listed | Connected | Found | Grouped | Whole

@@ -1,0 +1,60 @@
+"""Input types made at import. Their values come as the plain mapping that the client sent, keyed by GraphQL names.
+
+The planner sees variables in the same form, so that both read filters and orders with the same code.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from strawberry import UNSET
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
+
+
+def _as_sent(_cls: type, value: Mapping[str, Any], _context: Any) -> Mapping[str, Any]:
+    return value
+
+
+def input_type(name: str, description: str) -> Any:
+    """An empty input type; ``add`` gives it fields until the schema is built, so that inputs may refer to each other."""
+    made: Any = type(name, (), {"__doc__": description})
+    made.__strawberry_definition__ = StrawberryObjectDefinition(
+        name=name,
+        is_input=True,
+        is_interface=False,
+        origin=made,
+        description=description,
+        interfaces=[],
+        extend=False,
+        directives=(),
+        is_type_of=None,
+        resolve_type=None,
+        fields=[],
+        from_input=_as_sent,
+    )
+    return made
+
+
+def add(input_: Any, name: str, annotation: Any, description: str) -> None:
+    """Give ``input_`` the optional field ``name`` (a GraphQL name)."""
+    made = StrawberryField(
+        python_name=name,
+        graphql_name=name,
+        type_annotation=StrawberryAnnotation(annotation | None),
+        description=description,
+        default=UNSET,
+    )
+    input_.__strawberry_definition__.fields.append(made)
+
+
+def argument(name: str, annotation: Any, description: str, *, required: bool = False) -> StrawberryArgument:
+    """An argument without a default; its value comes under ``name``, the GraphQL name."""
+    return StrawberryArgument(
+        python_name=name,
+        graphql_name=name,
+        type_annotation=StrawberryAnnotation(annotation if required else annotation | None),
+        description=description,
+        default=UNSET,
+    )

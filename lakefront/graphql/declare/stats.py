@@ -1,0 +1,77 @@
+"""Aggregates: the types of ``<thing>Stats`` over a record, and the root field that gives them."""
+
+from typing import Any
+
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.types.base import StrawberryObjectDefinition, get_object_definition
+
+from lakefront.db.query import Function
+from lakefront.graphql.declare.declarations import Column, Grouped, Whole
+from lakefront.graphql.declare.grouping import group_keys, measures
+from lakefront.graphql.declare.record import Record
+from lakefront.graphql.declare.words import declare
+
+
+def stats(record: type[Record], description: str, *, requires: str) -> Any:
+    """A root field with the groups of ``record`` and their aggregates; needs no annotation."""
+    made = declare(Grouped(record), description, requires=requires)
+    made.type_annotation = StrawberryAnnotation(_stats(record))
+    return made
+
+
+def _stats(record: type[Record]) -> Any:
+    name = get_object_definition(record, strict=True).name
+    keys = [(key, Column(group.label), type_ | None, text) for key, group, type_, text in group_keys(record)]
+    fields: list[tuple[str, Any, Any, str]] = [
+        (
+            "key",
+            Whole(),
+            _object(f"{name}GroupKey", "What the group's rows share; null where not in groupBy.", keys),
+            "The key.",
+        ),
+        ("count", Column(f"{Function.COUNT}."), int, "How many rows the group has."),
+    ]
+    for function in (Function.SUM, Function.AVG, Function.MIN, Function.MAX):
+        parts = [
+            (column, Column(measure.label), type_ | None, text)
+            for column, measure, type_, text in measures(record)
+            if measure.function is function
+        ]
+        what = f"The {function} of each column over the group's rows; null where no row has a value."
+        fields.append((function.value, Whole(), _object(f"{name}{function.capitalize()}", what, parts), what))
+    group: Any = _object(f"{name}Group", f"{name} rows that share a key, and what is computed over them.", fields)
+    return _object(
+        f"{name}Stats",
+        f"Aggregates over {name} rows.",
+        [
+            ("groups", Column("groups"), list[group], "The groups, in the order that was asked for."),
+            ("totalGroups", Column("totalGroups"), int, "How many groups there are without the limit."),
+        ],
+    )
+
+
+def _object(name: str, description: str, fields: list[tuple[str, Any, Any, str]]) -> Any:
+    made: Any = type(name, (), {"__doc__": description})
+    made.__strawberry_definition__ = StrawberryObjectDefinition(
+        name=name,
+        is_input=False,
+        is_interface=False,
+        origin=made,
+        description=description,
+        interfaces=[],
+        extend=False,
+        directives=(),
+        is_type_of=None,
+        resolve_type=None,
+        fields=[
+            declare(
+                declaration,
+                text,
+                python_name=field_name,
+                graphql_name=field_name,
+                type_annotation=StrawberryAnnotation(annotation),
+            )
+            for field_name, declaration, annotation, text in fields
+        ],
+    )
+    return made

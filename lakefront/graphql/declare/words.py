@@ -1,0 +1,89 @@
+"""The words of the declaration language."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import strawberry
+from strawberry.types.base import StrawberryOptional
+
+from lakefront.db.query import Source
+from lakefront.graphql.declare.declarations import Column, Connected, Declaration, Embedded, Found, Identity, Listed
+from lakefront.graphql.declare.field import DeclaredField
+from lakefront.graphql.declare.permission import Requires
+from lakefront.graphql.declare.record import Record, declared
+
+R = TypeVar("R", bound=Record)
+
+_NODES: dict[str, type[Record]] = {}
+
+
+def record(source: Source | None = None) -> Callable[[type[R]], type[R]]:
+    """Make a class a GraphQL type over rows of ``source``; its docstring is the description.
+
+    Raises ``TypeError`` at import for a column that the table does not have, or that may be null where the field may not.
+    """
+
+    def decorate(cls: type[R]) -> type[R]:
+        made = strawberry.type(cls, description=" ".join((cls.__doc__ or "").split()))
+        if source is not None:
+            if source.name != cls.__name__:
+                raise TypeError(f"{cls.__name__} is declared over a source named {source.name}: give both one name.")
+            made.record_source = source
+            _NODES[source.name] = made
+            _check(made, source)
+        return made
+
+    return decorate
+
+
+def node_type(name: str) -> type[Record] | None:
+    """The record of that GraphQL name, if it has rows of its own."""
+    return _NODES.get(name)
+
+
+def declare(declaration: Declaration, description: str, *, requires: str | None = None, **options: Any) -> Any:
+    """A field with ``declaration``; ``requires`` is the scope of a root field."""
+    metadata: dict[str, Any] = {"declaration": declaration}
+    if requires is not None:
+        metadata["requires"] = Requires(requires)
+    return DeclaredField(description=description, metadata=metadata, **options)
+
+
+def column(description: str, *, name: str = "", filter: bool = True, order: bool = True, group: bool = True) -> Any:
+    """The column ``name`` of the table (default: named like the field), to read, filter, order and group by unless said."""
+    return declare(Column(name, filter, order, group), description)
+
+
+def embedded(description: str) -> Any:
+    """An object of columns of the same row; its record has no source of its own."""
+    return declare(Embedded(), description)
+
+
+def identity(description: str) -> Any:
+    """The global Node id."""
+    return declare(Identity(), description)
+
+
+def relation(description: str, *, on: Mapping[str, str]) -> Any:
+    """Related rows (``on``: own column -> theirs): all when annotated as a list (short and bounded), else the one there is."""
+    return declare(Listed(on), description)
+
+
+def connection(description: str, *, on: Mapping[str, str] | None = None, requires: str | None = None) -> Any:
+    """Pages with filter and order: of related rows (``on``: own column -> theirs), or at the root of a whole source."""
+    return declare(Connected(on or {}), description, requires=requires)
+
+
+def lookup(description: str, *, by: Mapping[str, str], requires: str) -> Any:
+    """One row by its key; ``by``: argument's GraphQL name -> its description, in the order of the source's key."""
+    return declare(Found(tuple(by.items())), description, requires=requires)
+
+
+def _check(cls: type[Record], source: Source) -> None:
+    for name, (field, declaration) in declared(cls).items():
+        if isinstance(declaration, Column):
+            found: Any = source.table.c.get(declaration.name)
+            if found is None or found.name not in source.columns():
+                raise TypeError(f"{cls.__name__}.{name}: {source.table.name} has no column {declaration.name} to read.")
+            if found.nullable and not isinstance(field.type, StrawberryOptional):
+                raise TypeError(f"{cls.__name__}.{name}: {found} may be null; annotate it with '| None'.")
