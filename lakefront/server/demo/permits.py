@@ -4,15 +4,13 @@ The first set is the same on every start, so that a second one adds only duplica
 """
 
 import asyncio
-import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
-from lakefront.errors import LakefrontError
 from lakefront.server.demo import words
 from lakefront.server.load.cells import ZONE
 from lakefront.server.load.permits import Event, row_events
@@ -27,38 +25,24 @@ DAYS: Final = 600
 MOST_ALIVE: Final = 200
 """Permits that are followed live at a time; the oldest are let go."""
 
-_log = logging.getLogger(__name__)
-
 Cells = dict[str, str]
 Send = Callable[[list[Event]], Awaitable[object]]
 
 
-def initial_events(permits: int = PERMITS) -> Iterator[Event]:
-    """Yield the events of the made-up past, permit by permit; the same on every call."""
+def initial_events(permits: int = PERMITS) -> list[Event]:
+    """Return the events of the made-up past, permit by permit; the same on every call."""
     random = Random(SEED)  # noqa: S311 - made-up data
-    for number in range(permits):
-        rows = _past(random, number)
-        seen: set[str] = set()
-        for cells in rows:
-            for event in row_events(cells)[0]:
-                if event["eventId"] not in seen:
-                    seen.add(event["eventId"])
-                    yield event
+    rows = [cells for number in range(permits) for cells in _past(random, number)]
+    # By id, since the addresses of one permit share all events but the filing.
+    return list({event["eventId"]: event for cells in rows for event in row_events(cells)[0]}.values())
 
 
 async def trickle(send: Send, *, pause: float = 1.0, random: Random | None = None) -> None:
-    """Send a live event about every ``pause`` seconds, for ever; one that the server cannot take now is sent again."""
+    """Send a live event about every ``pause`` seconds, for ever; ``send`` returns once it was taken in."""
     city = City(random or Random())  # noqa: S311 - made-up data
     while True:
         await asyncio.sleep(pause * city.random.uniform(0.5, 1.5))
-        event = city.next_event(datetime.now(UTC))
-        while True:
-            try:
-                await send([event])
-                break
-            except LakefrontError as error:
-                _log.info("the demo waits: %s", error.message)
-                await asyncio.sleep(max(pause, error.retry_after or 5.0))
+        await send([city.next_event(datetime.now(UTC))])
 
 
 class Step(NamedTuple):

@@ -1,0 +1,37 @@
+"""Every setting is described, documented, and read from the environment under its name."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from lakefront.server.cli.reference import settings_page
+from lakefront.settings import Settings
+
+PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
+
+
+def test_the_page_of_settings_is_the_one_that_the_code_makes() -> None:
+    assert PAGE.read_text(encoding="utf-8") == f"{settings_page()}\n", "run: lakefront settings --out docs/settings.md"
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented_and_described(name: str) -> None:
+    field = Settings.model_fields[name]
+    variable = name.upper() if field.validation_alias else f"LAKEFRONT_{name.upper()}"
+    assert field.description
+    assert f"| `{variable}` |" in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_environment_and_then_options_set_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKEFRONT_PORT", "9000")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://example/db")
+    assert Settings().port == 9000
+    assert Settings(port=9001).port == 9001
+    assert not Settings().embedded_postgres
+    assert not Settings().embedded_redis, "beside an outside database nothing is embedded"
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError):
+        Settings().port = 1  # type: ignore[misc] # that is what is tested
