@@ -1,19 +1,35 @@
 """Real parts for every test: one embedded PostgreSQL and one Redis a run, a fresh migrated database a test."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 from redis.asyncio import Redis
 
+from lakefront.actor import CITY, Actor, system_actor
 from lakefront.db.database import Database
 from lakefront.db.embedded import EmbeddedPostgres, EmbeddedRedis
+from lakefront.db.listener import Listener
 from lakefront.db.migrate import migrate
+from lakefront.domain.quotas import Quotas
+from lakefront.domain.services import Services
+from lakefront.eventlog.postgres import PostgresLog
+from lakefront.eventlog.postgres.append import CHANNEL as EVENTS_CHANNEL
+from lakefront.eventlog.projections.permits import PERMITS
+from lakefront.eventlog.projections.progress import Progress
+from lakefront.eventlog.projections.runner import CHANNEL as PROJECTIONS_CHANNEL
+from lakefront.eventlog.projections.runner import ProjectionRunner
+from lakefront.settings import Settings
 
 TEMPLATE = "lakefront_template"
+
+hypothesis.settings.register_profile("lakefront", deadline=None)  # machines are shared and noisy
+hypothesis.settings.load_profile("lakefront")
 _numbers = count()
 
 
@@ -80,6 +96,32 @@ async def redis_url(redis_server: EmbeddedRedis) -> str:
     async with Redis.from_url(redis_server.url) as client:
         await client.flushall()
     return redis_server.url
+
+
+@pytest.fixture
+def actor() -> Actor:
+    """One who may do everything in the city's tenant."""
+    return system_actor()
+
+
+@pytest.fixture
+async def services(dsn: str, database: Database) -> AsyncIterator[Services]:
+    """What use-cases work with, on the test's database, its projection running; quotas are off."""
+    settings = Settings(rate_limits="off")
+    listener = Listener(dsn)
+    log = PostgresLog(dsn, listener=listener, poll_interval=0.2)
+    await log.open()
+    progress = Progress(database)
+    runner = ProjectionRunner(database, PERMITS, tenants=lambda: [CITY], poll=0.2)
+    listener.on(EVENTS_CHANNEL, lambda _: runner.wake())
+    listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
+    await listener.open()
+    running = asyncio.create_task(runner.run())
+    yield Services(settings, database, log, progress, Quotas(None, enabled=False))
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await listener.close()
+    await log.close()
 
 
 async def _execute(dsn: str, statement: str) -> None:

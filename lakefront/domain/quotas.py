@@ -35,6 +35,9 @@ return tostring(wait)
 
 _MOST_LOCAL_BUCKETS: Final = 10_000
 
+_AWAY_PAUSE: Final = 1.0
+"""Seconds for which Redis is not asked again after it failed: no request waits for its time-out in vain."""
+
 
 class Quotas:
     """Takes amounts from named buckets; ``redis`` None means that only this process counts."""
@@ -45,6 +48,7 @@ class Quotas:
         self._script = redis.register_script(_TAKE) if redis is not None else None
         self._local: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._away = False
+        self._ask_again_at = 0.0
 
     async def take(self, bucket: str, amount: int, *, rate: float) -> None:
         """Take ``amount`` from ``bucket``, which fills with ``rate`` units/s; raises ``RateLimited`` while in debt."""
@@ -58,13 +62,14 @@ class Quotas:
             )
 
     async def _take(self, bucket: str, amount: int, rate: float) -> float:
-        if self._script is not None:
+        if self._script is not None and time.monotonic() >= self._ask_again_at:
             try:
                 wait = float(await self._script(keys=[f"lakefront:quota:{bucket}"], args=[rate, amount]))
             except (RedisError, OSError, TimeoutError):
                 if not self._away:
                     _log.warning("Redis is away: quotas are counted by this process alone until it is back")
                 self._away = True
+                self._ask_again_at = time.monotonic() + _AWAY_PAUSE
             else:
                 if self._away:
                     _log.info("Redis is back: quotas are shared again")

@@ -69,8 +69,8 @@ async def follow(
 ) -> AsyncIterator[PermitEventNotice]:
     """The events from ``after`` on (a cursor, "earliest" or "latest"; None is "latest"), for ever.
 
-    With ``heartbeat`` (seconds) a notice without an event tells the cursor after such a silence, also when events passed
-    that the filter does not want. With ``with_permit`` a notice comes once the permit's row has its event in it.
+    With ``heartbeat`` (seconds) a notice without an event tells the cursor after such a silence, also when events
+    passed that the filter does not want. With ``with_permit`` a notice comes once the permit's row has its event in it.
     Raises ``Lagged``, ``CursorExpired``, ``ValidationError``, ``Forbidden``.
     """
     actor.require(PERMITS_READ)
@@ -117,7 +117,7 @@ def _cursor(position: dict[int, int]) -> str:
 
 
 async def _matching(services: Services, actor: Actor, wanted: Wanted, events: list[Event]) -> set[tuple[int, int]]:
-    """(shard, offset) of the events that ``wanted`` lets through; one statement a page where neighborhoods are asked."""
+    """(shard, offset) of the events that ``wanted`` lets through; one statement a page if neighborhoods are asked."""
     kept = [
         event
         for event in events

@@ -35,7 +35,7 @@ class Verdict(msgspec.Struct, frozen=True):
     event_id: str | None
     outcome: Outcome
     field: str | None = None
-    message: str | None = None
+    reason: str | None = None
 
 
 class IngestReport(msgspec.Struct):
@@ -69,7 +69,7 @@ class IngestReport(msgspec.Struct):
                 "eventId": verdict.event_id,
                 "outcome": verdict.outcome.value,
                 "field": _path(verdict),
-                "message": verdict.message,
+                "message": verdict.reason,
             }
             for verdict in self.verdicts
             if verdict.outcome in (Outcome.REJECTED, Outcome.CONFLICT)
@@ -158,7 +158,7 @@ class _Batch:
         await self._append(parsed, start, atomic=False)
 
     async def take_all_or_none(self, texts: Sequence[bytes | msgspec.Raw]) -> None:
-        """Append all of ``texts`` in one transaction; raises ``ValidationError`` when one of them keeps the rest out."""
+        """Append all of ``texts`` in one transaction; raises ``ValidationError`` when one keeps the rest out."""
         parsed = await self._parse(texts, 0)
         invalid = [event for event in parsed if isinstance(event, Verdict)]
         if invalid:

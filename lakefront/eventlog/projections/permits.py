@@ -45,8 +45,8 @@ _STATUS: Final[Mapping[str, tuple[str, str | None]]] = {
 """What a life-cycle event says by itself: the status, in the source's own words, and the column of its moment."""
 
 _OWN: Final = {"tenant_id", "permit_id", "updated_at", "field_versions"}
-_STORED: Final = [column.name for column in permits.columns if column.computed is None]
-_ADDRESS: Final = [column.name for column in permit_addresses.columns]
+_STORED: Final = [str(column.name) for column in permits.columns if column.computed is None]
+_ADDRESS: Final = [str(column.name) for column in permit_addresses.columns]
 
 
 def _camel(name: str) -> str:

@@ -17,29 +17,31 @@ class Progress:
         """``poll``: seconds between looks when no notice comes."""
         self._database = database
         self._poll = poll
-        self._moved = asyncio.Condition()
+        self._moved = asyncio.Event()
         self._reached: dict[tuple[str, str, int], int] = {}
 
-    async def note(self) -> None:
+    def note(self) -> None:
         """A projection moved somewhere: those who wait look again."""
-        async with self._moved:
-            self._moved.notify_all()
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     async def reach(self, tenant: str, projection: Projection, position: Offsets, *, patience: float = 5.0) -> bool:
         """Wait until ``projection`` has folded all before ``position``; False after ``patience`` seconds."""
         try:
             async with asyncio.timeout(patience):
-                while not await self._has(tenant, projection, position):
-                    await self._wait()
+                while True:
+                    moved = self._moved
+                    if await self._has(tenant, projection, position):
+                        return True
+                    await self._wait(moved)
         except TimeoutError:
             _log.warning("projection %s is more than %.0f s behind the log", projection.name, patience)
             return False
-        return True
 
-    async def _wait(self) -> None:
+    async def _wait(self, moved: asyncio.Event) -> None:
         try:
-            async with asyncio.timeout(self._poll), self._moved:
-                await self._moved.wait()
+            async with asyncio.timeout(self._poll):
+                await moved.wait()
         except TimeoutError:
             return
 

@@ -1,0 +1,103 @@
+"""Static tokens for producers (P9): two are valid at once, so that they rotate without downtime."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from secrets import token_urlsafe
+from typing import Final
+from uuid import UUID, uuid4
+
+from lakefront.actor import ADMIN, ROLES, Actor
+from lakefront.db.database import Database
+from lakefront.errors import ValidationError
+
+MARK: Final = "_ingest_"
+"""A token is ``<tenant>_ingest_<256 random bits>``; the tenant is needed to look it up under row security."""
+
+CHANNEL: Final = "lakefront_tokens"
+"""NOTIFY channel: a token's validity changed, so what was cached of tokens is void."""
+
+MAX_OVERLAP: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestToken:
+    """A token that is known; its text is not kept. ``expires_at`` None: valid until it is rotated out."""
+
+    token_id: UUID
+    stream: str
+    created_at: datetime
+    expires_at: datetime | None
+
+
+async def rotate(database: Database, actor: Actor, stream: str, overlap: timedelta = timedelta(days=1)) -> str:
+    """Make a new token for ``stream`` and return its text, which is shown only now. Needs the scope admin.
+
+    The newest token until now stays valid for ``overlap`` (0 to 30 days); all older ones end at once.
+    """
+    actor.require(ADMIN)
+    if not timedelta(0) <= overlap <= MAX_OVERLAP:
+        raise ValidationError("The overlap must be 0 to 30 days.")
+    text = f"{actor.tenant}{MARK}{token_urlsafe(32)}"
+    async with database.transaction(actor.tenant) as transaction:
+        await transaction.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingest_tokens:{actor.tenant}:{stream}"
+        )
+        await transaction.execute(
+            "DELETE FROM lakefront.ingest_tokens WHERE tenant_id = $1 AND stream = $2 AND token_id NOT IN ("
+            "SELECT token_id FROM lakefront.ingest_tokens WHERE tenant_id = $1 AND stream = $2 "
+            "AND (expires_at IS NULL OR expires_at > now()) ORDER BY created_at DESC LIMIT 1)",
+            *(actor.tenant, stream),
+        )
+        await transaction.execute(
+            "UPDATE lakefront.ingest_tokens SET expires_at = least(expires_at, now() + $3::interval) "
+            "WHERE tenant_id = $1 AND stream = $2",
+            *(actor.tenant, stream, overlap),
+        )
+        await transaction.execute(
+            "INSERT INTO lakefront.ingest_tokens (tenant_id, token_id, stream, sha256, created_at) "
+            "VALUES ($1, $2, $3, $4, clock_timestamp())",
+            *(actor.tenant, uuid4(), stream, _hash(text)),
+        )
+        await transaction.execute("SELECT pg_notify($1, '')", CHANNEL)
+    return text
+
+
+async def valid_tokens(database: Database, actor: Actor, stream: str) -> list[IngestToken]:
+    """The tokens of ``stream`` that are valid now, newest first. Needs the scope admin."""
+    actor.require(ADMIN)
+    async with database.transaction(actor.tenant) as transaction:
+        rows = await transaction.fetch(
+            "SELECT token_id, stream, created_at, expires_at FROM lakefront.ingest_tokens "
+            "WHERE tenant_id = $1 AND stream = $2 AND (expires_at IS NULL OR expires_at > now()) "
+            "ORDER BY created_at DESC",
+            *(actor.tenant, stream),
+        )
+    return [IngestToken(*row) for row in rows]
+
+
+def looks_like_one(text: str) -> bool:
+    """Whether ``text`` has the form of an ingest token."""
+    return MARK in text and "." not in text
+
+
+async def find(database: Database, text: str) -> Actor | None:
+    """The actor of an ingest token, None if it is not valid; compared by hash, so that timing tells nothing."""
+    tenant, _, _ = text.rpartition(MARK)
+    if not tenant:
+        return None
+    async with database.transaction(tenant) as transaction:
+        rows = await transaction.fetch(
+            "SELECT token_id, expires_at FROM lakefront.ingest_tokens "
+            "WHERE tenant_id = $1 AND sha256 = $2 AND (expires_at IS NULL OR expires_at > now())",
+            *(tenant, _hash(text)),
+        )
+    if not rows:
+        return None
+    [(token_id, expires_at)] = rows
+    ends = expires_at.timestamp() if expires_at else None
+    return Actor(f"ingest-token:{token_id}", tenant, ROLES["ingest"], ends)
+
+
+def _hash(text: str) -> bytes:
+    return sha256(text.encode()).digest()

@@ -1,0 +1,73 @@
+"""The ASGI application: every path and what stands behind it. A visible list; what is not in it is a 404 in JSON."""
+
+from collections.abc import Awaitable
+from typing import cast
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from lakefront.errors import LakefrontError, MethodNotAllowed, NotFound
+from lakefront.graphql.context import Context
+from lakefront.graphql.declare import permission
+from lakefront.graphql.operations import Operations
+from lakefront.graphql.schema import build_schema
+from lakefront.server.graphql_http import GraphQLHTTP
+from lakefront.server.graphql_ws import GraphQLSocket
+from lakefront.server.health import Check
+from lakefront.server.lifespan import Running
+from lakefront.server.responses import error_response, new_trace_id
+from lakefront.server.rest import permits, system
+from lakefront.server.rest.door import Handler, RestDoor
+
+PUBLIC = frozenset({"/", "/health", "/ready", "/.well-known/jwks.json"})
+"""Paths that answer without a token (CONTRACT.md, T7); a test holds all others to 401."""
+
+
+def build_app(running: Running) -> Starlette:
+    """The application on the parts that run."""
+    doors, settings = running.doors, running.settings
+    operations = Operations(build_schema(), doors.services, Context.for_operation, permission)
+    authenticate = doors.authenticator.authenticate
+    http = GraphQLHTTP(operations, authenticate, settings, doors.budget)
+    socket = GraphQLSocket(operations, authenticate, settings)
+
+    def rest(path: str, method: str, handler: Handler) -> BaseRoute:
+        return Route(path, RestDoor(doors, path, handler), methods=[method])
+
+    routes: list[BaseRoute] = [
+        rest("/", "GET", system.get_index),
+        rest("/health", "GET", system.get_health),
+        rest("/ready", "GET", _ready(running)),
+        rest("/metrics", "GET", system.get_metrics),
+        rest("/.well-known/jwks.json", "GET", system.get_jwks),
+        rest("/sf-permit-events", "POST", permits.post_permit_events),
+        Route("/graphql", http),
+        WebSocketRoute("/graphql", socket),
+    ]
+    return Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_allowed})
+
+
+def _ready(running: Running) -> system.Ready:
+    async def redis_answers() -> None:
+        if running.redis is not None:
+            await cast("Awaitable[bool]", running.redis.ping())
+
+    optional: dict[str, Check] = {"redis": redis_answers} if running.redis is not None else {}
+    return system.Ready({"postgres": running.doors.services.database.ping}, optional)
+
+
+def _not_found(request: Request, error: Exception) -> Response:
+    del request, error
+    return _error(NotFound("There is nothing at this path. The front page / lists what there is."))
+
+
+def _not_allowed(request: Request, error: Exception) -> Response:
+    del request
+    allow = getattr(error, "headers", None) or {}
+    return _error(MethodNotAllowed(), headers={name.lower(): value for name, value in allow.items()})
+
+
+def _error(error: LakefrontError, headers: dict[str, str] | None = None) -> Response:
+    return error_response(error, new_trace_id(), headers=headers)

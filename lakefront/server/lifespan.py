@@ -1,0 +1,157 @@
+"""The life of a server process: its parts are started in order, wired, and stopped in reverse."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from lakefront.actor import CITY
+from lakefront.db.database import Database
+from lakefront.db.embedded import EmbeddedParts
+from lakefront.db.listener import Listener
+from lakefront.db.migrate import migrate
+from lakefront.domain.ingest_tokens import CHANNEL as TOKENS_CHANNEL
+from lakefront.domain.quotas import Quotas
+from lakefront.domain.services import Services
+from lakefront.eventlog.postgres import PostgresLog
+from lakefront.eventlog.postgres.append import CHANNEL as EVENTS_CHANNEL
+from lakefront.eventlog.projections.permits import PERMITS
+from lakefront.eventlog.projections.progress import Progress
+from lakefront.eventlog.projections.runner import CHANNEL as PROJECTIONS_CHANNEL
+from lakefront.eventlog.projections.runner import ProjectionRunner
+from lakefront.server.auth import Authenticator, KeyRing
+from lakefront.server.bodies import ByteBudget
+from lakefront.server.keys import SigningKey
+from lakefront.server.metrics import Metrics
+from lakefront.server.rest.door import Doors
+from lakefront.settings import Settings
+
+REDIS_PATIENCE = 0.5
+"""Seconds for a connection or an answer of Redis: it is not critical, so nobody waits for it."""
+
+MAINTENANCE = 3600.0
+"""Seconds between two looks at what the log has to tidy up."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server whose parts run."""
+
+    settings: Settings
+    doors: Doors
+    redis: "Redis | None"
+    key: SigningKey
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Running]:
+    """Start every part, migrate, and stop all of it at the end. To be called from the main thread.
+
+    Raises ``EmbeddedError`` when an embedded part cannot start, and what asyncpg raises when an outside database
+    is away.
+    """
+    async with AsyncExitStack() as stack:
+        dsn, redis_url = await _parts(settings, stack)
+        await migrate(dsn)
+        key = SigningKey.load_or_create(settings.data)
+        redis = await _redis(redis_url, stack)
+        services, listener = await _services(settings, dsn, redis, stack)
+        keys = KeyRing(key, services.database)
+        await keys.register()
+        authenticator = Authenticator(settings, keys, services.database)
+        listener.on(TOKENS_CHANNEL, authenticator.forget)
+        listener.watch(authenticator.watch)
+        await _workers(settings, services, listener, stack)
+        doors = Doors(services, authenticator, ByteBudget(settings.body_budget), Metrics())
+        yield Running(settings, doors, redis, key)
+
+
+async def _parts(settings: Settings, stack: AsyncExitStack) -> tuple[str, str | None]:
+    """The database's DSN and Redis' URL, ours or the ones that were set."""
+    if not settings.embedded_postgres and not settings.embedded_redis:
+        assert settings.database_url is not None
+        return settings.database_url, settings.redis_url
+    parts = EmbeddedParts(settings.data, postgres=settings.embedded_postgres, redis=settings.embedded_redis)
+    await parts.start()
+    stack.push_async_callback(parts.stop)
+    dsn = settings.database_url or (parts.postgres.dsn() if parts.postgres else "")
+    return dsn, settings.redis_url or (parts.redis.url if parts.redis else None)
+
+
+async def _redis(url: str | None, stack: AsyncExitStack) -> "Redis | None":
+    if url is None:
+        return None
+    client: Redis = Redis.from_url(
+        url,
+        socket_timeout=REDIS_PATIENCE,
+        socket_connect_timeout=REDIS_PATIENCE,
+        retry=Retry(NoBackoff(), 0),
+    )
+    stack.push_async_callback(client.aclose)
+    return client
+
+
+async def _services(
+    settings: Settings, dsn: str, redis: "Redis | None", stack: AsyncExitStack
+) -> tuple[Services, Listener]:
+    database = Database(dsn, pool_size=settings.pool_size, statement_timeout=settings.graphql_timeout)
+    await database.open()
+    stack.push_async_callback(database.close)
+    listener = Listener(dsn)
+    log = PostgresLog(
+        dsn,
+        shards=settings.shards,
+        group_rows=settings.group_rows,
+        follower_buffer=settings.follower_buffer,
+        poll_interval=settings.poll_interval,
+        listener=listener,
+    )
+    await log.open()
+    stack.push_async_callback(log.close)
+    progress = Progress(database)
+    listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
+    return Services(settings, database, log, progress, Quotas(redis, enabled=settings.limits_on)), listener
+
+
+async def _workers(settings: Settings, services: Services, listener: Listener, stack: AsyncExitStack) -> None:
+    """What runs beside the doors: the listener, the projections, the log's upkeep."""
+    projection = ProjectionRunner(services.database, PERMITS, tenants=lambda: [CITY], poll=settings.poll_interval)
+    listener.on(EVENTS_CHANNEL, lambda _: projection.wake())
+    listener.watch(lambda _: projection.wake())
+    await listener.open()
+    stack.push_async_callback(listener.close)
+    stack.enter_context(_worker("projection permits", projection.run))
+    assert isinstance(services.log, PostgresLog)
+    stack.enter_context(_worker("maintenance", partial(_maintain, services.log)))
+
+
+@contextmanager
+def _worker(name: str, work: Callable[[], Awaitable[None]]) -> Iterator[None]:
+    task = asyncio.ensure_future(work())
+    task.add_done_callback(partial(_ended, name))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _ended(name: str, task: "asyncio.Future[None]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.critical("worker %s ended", name, exc_info=task.exception())
+
+
+async def _maintain(log: PostgresLog) -> None:
+    while True:
+        try:
+            await log.maintain()
+        except Exception:  # noqa: BLE001 - upkeep that failed is due again in an hour
+            _log.exception("the log's upkeep failed")
+        await asyncio.sleep(MAINTENANCE)

@@ -1,0 +1,87 @@
+"""What every REST door does around its handler: trace id, sign-in, errors in one shape, a count and a time."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from lakefront.actor import Actor
+from lakefront.domain.services import Services
+from lakefront.errors import BadRequest, InternalError, LakefrontError
+from lakefront.graphql.plan.errors import log_unforeseen
+from lakefront.server.auth import Authenticator
+from lakefront.server.bodies import ByteBudget, ClientGone, header
+from lakefront.server.metrics import Metrics
+from lakefront.server.responses import error_response, new_trace_id
+
+_log = logging.getLogger(__name__)
+
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What the doors share."""
+
+    services: Services
+    authenticator: Authenticator
+    budget: ByteBudget
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class RestRequest:
+    """One request, as a handler sees it."""
+
+    doors: Doors
+    scope: Scope
+    receive: Receive
+    trace_id: str
+
+    async def actor(self) -> Actor:
+        """Who asks, by the Authorization header; raises ``Unauthenticated``."""
+        authorization = header(self.scope["headers"], b"authorization")
+        return await self.doors.authenticator.authenticate(
+            authorization.decode("latin-1") if authorization is not None else None
+        )
+
+    def flag(self, name: str) -> bool:
+        """The query parameter ``name`` as a truth value, false when absent; raises ``BadRequest`` for other texts."""
+        given = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True).get(name, ["false"])
+        if len(given) != 1 or given[0].lower() not in _FLAGS:
+            raise BadRequest(f"Give {name}=true or {name}=false, once.")
+        return _FLAGS[given[0].lower()]
+
+
+Handler = Callable[[RestRequest], Awaitable[Response]]
+
+
+class RestDoor:
+    """A handler as an ASGI application; ``route`` is its path in metrics."""
+
+    def __init__(self, doors: Doors, route: str, handler: Handler) -> None:
+        self._doors = doors
+        self._route = route
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; never raises for what a client does."""
+        trace_id = new_trace_id()
+        started = time.perf_counter()
+        try:
+            response = await self._handler(RestRequest(self._doors, scope, receive, trace_id))
+            response.headers.setdefault("x-trace-id", trace_id)
+        except ClientGone:
+            return
+        except LakefrontError as error:
+            _log.info("request refused trace_id=%s code=%s status=%d", trace_id, error.code, error.status)
+            response = error_response(error, trace_id)
+        except Exception as error:  # noqa: BLE001 - the last line: whatever it is, the client gets an answer
+            log_unforeseen(error, trace_id)
+            response = error_response(InternalError(), trace_id)
+        self._doors.metrics.request(self._route, response.status_code, time.perf_counter() - started)
+        await response(scope, receive, send)

@@ -1,0 +1,72 @@
+"""``POST /sf-permit-events`` (P1, P5, P6, X6): the ingest door as the source document has it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import orjson
+from starlette.responses import Response
+
+from lakefront.actor import PERMITS_WRITE
+from lakefront.domain import permits
+from lakefront.domain.permits import IngestReport
+from lakefront.errors import BadRequest, ValidationError
+from lakefront.server.bodies import read_body, require_json
+from lakefront.server.responses import json_response
+from lakefront.server.rest.door import RestRequest
+
+_EVENTS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+async def post_permit_events(request: RestRequest) -> Response:
+    """Take a JSON array of events, plain or gzip; answer with counts and verdicts. ``?atomic=true``: all or none."""
+    actor = await request.actor()
+    actor.require(PERMITS_WRITE)  # before the body is read: nobody else may make us buffer 25 MB
+    doors, headers = request.doors, request.scope["headers"]
+    settings = doors.services.settings
+    require_json(headers)
+    atomic = request.flag("atomic")
+    with doors.budget.share() as share:
+        body = await read_body(
+            headers, request.receive, limit=settings.max_body, timeout=settings.body_timeout, share=share
+        )
+        report = await permits.ingest(doors.services, actor, _split(body), atomic=atomic, trace_id=request.trace_id)
+    doors.metrics.ingested(permits.STREAM, report)
+    return json_response(orjson.dumps(answer(report)))
+
+
+def _split(body: bytes) -> list[msgspec.Raw]:
+    """The array's items, unparsed: one bad event must not spoil its neighbours."""
+    try:
+        events = _EVENTS.decode(body)
+    except msgspec.ValidationError:
+        raise ValidationError("The body must be a JSON array of events, also for a single one.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadRequest("The body is not well-formed UTF-8 JSON. Send a JSON array of events.") from None
+    except RecursionError:
+        raise BadRequest("The body is nested too deep.") from None
+    return events
+
+
+def answer(report: IngestReport) -> dict[str, Any]:
+    """The document's own four members, and what became of each event."""
+    all_taken = not report.rejected
+    return {
+        "status": "success" if all_taken else "partial_success",
+        "message": "Events queued for processing" if all_taken else "Some events were rejected; see verdicts",
+        "eventsReceived": report.received,
+        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "accepted": report.accepted,
+        "duplicates": report.duplicates,
+        "rejected": report.rejected,
+        "verdicts": [
+            {
+                "index": verdict.index,
+                "eventId": verdict.event_id,
+                "verdict": verdict.outcome.value,
+                "field": verdict.field,
+                "reason": verdict.reason,
+            }
+            for verdict in report.verdicts
+        ],
+    }

@@ -1,0 +1,81 @@
+"""Doors about the server itself: the front page, health, readiness, metrics, public keys."""
+
+import html
+
+import msgspec
+import orjson
+from starlette.responses import Response
+
+from lakefront import __version__
+from lakefront.actor import METRICS_READ
+from lakefront.server.health import Check, readiness
+from lakefront.server.responses import json_response
+from lakefront.server.rest.door import RestRequest
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Lakefront</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body {{ font: 1rem/1.6 system-ui, sans-serif; margin: 4rem auto; max-width: 42rem; padding: 0 1rem; color: #16323f; }}
+h1 {{ font-size: 2rem; margin-bottom: 0; }} p.lead {{ color: #4a6672; margin-top: .2rem; }}
+td {{ padding: .3rem 1.2rem .3rem 0; vertical-align: top; }} code {{ background: #eef4f6; padding: .1rem .3rem; }}
+a {{ color: #0b6e8f; }}
+</style></head><body>
+<h1>Lakefront</h1><p class="lead">A GraphQL-first data lake server for a city and its businesses. Version {version}.</p>
+<table>
+<tr><td><code>POST /graphql</code></td><td>queries and mutations (bearer token)</td></tr>
+<tr><td><code>WS /graphql</code></td><td>queries and subscriptions, <code>graphql-transport-ws</code></td></tr>
+<tr><td><code>POST /sf-permit-events</code></td><td>permit events in, a JSON array (bearer token)</td></tr>
+<tr><td><a href="/health">/health</a></td><td>the process lives</td></tr>
+<tr><td><a href="/ready">/ready</a></td><td>its parts answer</td></tr>
+<tr><td><code>GET /metrics</code></td><td>for Prometheus (bearer token)</td></tr>
+<tr><td><a href="/.well-known/jwks.json">/.well-known/jwks.json</a></td><td>public keys of the tokens</td></tr>
+</table>
+<p>A token: <code>lakefront token --role reader</code></p>
+</body></html>"""
+
+_PAGE_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+}
+
+
+async def get_index(request: RestRequest) -> Response:
+    """A small page with the links."""
+    del request
+    page = _PAGE.format(version=html.escape(__version__))
+    return json_response(page.encode(), media_type="text/html; charset=utf-8", headers=_PAGE_HEADERS)
+
+
+async def get_health(request: RestRequest) -> Response:
+    """The process lives (L13, T7)."""
+    del request
+    return json_response(orjson.dumps({"status": "ok", "version": __version__}))
+
+
+class Ready:
+    """The parts answer (L13); 503 when a critical one does not."""
+
+    def __init__(self, critical: dict[str, Check], optional: dict[str, Check]) -> None:
+        self._critical = critical
+        self._optional = optional
+
+    async def __call__(self, request: RestRequest) -> Response:
+        """The state of each part."""
+        del request
+        found = await readiness(self._critical, self._optional)
+        away = found.status == "unavailable"
+        headers = {"retry-after": "1"} if away else {}
+        return json_response(msgspec.json.encode(found), status=503 if away else 200, headers=headers)
+
+
+async def get_metrics(request: RestRequest) -> Response:
+    """Counters for Prometheus."""
+    (await request.actor()).require(METRICS_READ)
+    return json_response(request.doors.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def get_jwks(request: RestRequest) -> Response:
+    """The public keys that verify the tokens."""
+    return json_response(orjson.dumps(await request.doors.authenticator.keys.jwks()))

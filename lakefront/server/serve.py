@@ -1,0 +1,106 @@
+"""``lakefront serve``: from settings to a server that answers, until a signal ends it."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import orjson
+import uvicorn
+import uvloop
+from rich.console import Console
+
+from lakefront import __version__
+from lakefront.actor import CITY, system_actor
+from lakefront.db.embedded import EmbeddedError
+from lakefront.domain import permits
+from lakefront.errors import LakefrontError
+from lakefront.server.app import build_app
+from lakefront.server.keys import mint
+from lakefront.server.lifespan import Running, running
+from lakefront.server.protocol import server_config
+from lakefront.settings import Settings
+
+DEMO_TOKEN_TTL = 86_400
+"""Seconds that the token which ``serve`` prints is valid."""
+
+_log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, *, demo: bool) -> None:
+    """Serve until SIGINT or SIGTERM; raises ``EmbeddedError``, with a clear text, when it cannot start."""
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, demo=demo))
+
+
+async def _serve(settings: Settings, *, demo: bool) -> None:
+    # The address first: a port that is taken is told before any part is started.
+    with _bind(settings) as listening:
+        async with running(settings) as parts, _demo(parts, wanted=demo):
+            server = uvicorn.Server(server_config(build_app(parts), settings))
+            _announce(parts, listening)
+            await server.serve(sockets=[listening])
+
+
+def _bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as taken:
+        listening.close()
+        raise EmbeddedError(
+            f"cannot listen on {settings.host}:{settings.port} ({taken.strerror}); choose another with --host, --port"
+        ) from taken
+    return listening
+
+
+def _announce(parts: Running, listening: socket.socket) -> None:
+    """URLs on the terminal, and, where the parts are embedded, a token to begin with."""
+    settings = parts.settings
+    port = listening.getsockname()[1]
+    host = "localhost" if settings.host in {"127.0.0.1", "::1", "0.0.0.0", "::"} else settings.host  # noqa: S104
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"\n[bold]Lakefront {__version__}[/bold]")
+    console.print(f"  front page   http://{host}:{port}/")
+    console.print(f"  GraphQL      http://{host}:{port}/graphql   (subscriptions: ws://{host}:{port}/graphql)")
+    console.print(f"  events in    http://{host}:{port}/sf-permit-events")
+    if settings.embedded_postgres:
+        token = mint(parts.key, settings, "serve", "admin", CITY, DEMO_TOKEN_TTL)
+        console.print(f"  admin token  (for {DEMO_TOKEN_TTL // 3600} h; more by 'lakefront token')\n\n{token}\n")
+    else:
+        console.print("  token        make one with 'lakefront token'\n")
+
+
+@asynccontextmanager
+async def _demo(parts: Running, *, wanted: bool) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        if wanted:
+            task = asyncio.create_task(_run_demo(parts), name="demo")
+            stack.callback(task.cancel)
+        yield
+
+
+async def _run_demo(parts: Running) -> None:
+    """Load the made-up permits, then let live events trickle; an outage is waited out."""
+    from lakefront.server.demo.permits import initial_events, trickle  # noqa: PLC0415 - only where it is wanted
+
+    actor = system_actor()
+
+    async def send(events: list[dict[str, object]]) -> None:
+        while True:
+            try:
+                await permits.ingest(parts.doors.services, actor, [orjson.dumps(event) for event in events])
+            except LakefrontError as away:
+                _log.info("the demo waits: %s", away.message)
+                await asyncio.sleep(away.retry_after or 1)
+            else:
+                return
+
+    await send(initial_events())
+    await trickle(send)

@@ -1,0 +1,84 @@
+"""The runner: every event once, whoever dies, and the whole anew while others read."""
+
+import asyncio
+from typing import Any
+
+from lakefront.actor import CITY, Actor
+from lakefront.db.database import Database
+from lakefront.db.tables.log import consumer_offsets
+from lakefront.db.tables.permits import permit_addresses, permits
+from lakefront.domain import permits as domain
+from lakefront.domain.services import Services
+from lakefront.eventlog.postgres import PostgresLog
+from lakefront.eventlog.projections.permits import PERMITS, STREAM
+from lakefront.eventlog.projections.runner import ProjectionRunner, rebuild
+from tests.domain.permits.events import filed, text
+
+
+async def ingest(services: Services, actor: Actor, start: int, count: int) -> None:
+    events = [
+        text(**filed(f"p{number}", "2024-01-01T00:00:00Z", estimatedCost=number, addresses=[{"addressId": "1"}]))
+        for number in range(start, start + count)
+    ]
+    assert (await domain.ingest(services, actor, events)).accepted == count
+
+
+async def everything(database: Database) -> list[Any]:
+    return [
+        await database.rows(CITY, table.select().order_by(*table.primary_key.columns))
+        for table in (permits, permit_addresses)
+    ]
+
+
+async def test_runners_of_several_processes_share_the_work(dsn: str, database: Database, services: Services) -> None:
+    actor = Actor("a", CITY, frozenset({"permits:write", "permits:read", "admin"}))
+    others = [ProjectionRunner(database, PERMITS, tenants=lambda: [CITY], poll=0.01) for _ in range(3)]
+    tasks = [asyncio.create_task(other.run()) for other in others]
+    for round_number in range(6):
+        await ingest(services, actor, round_number * 300, 300)
+        if round_number % 2:
+            victim = tasks.pop()
+            victim.cancel()  # in the middle of whatever it does
+            await asyncio.gather(victim, return_exceptions=True)
+    head = await services.log.head(actor, STREAM)
+    assert await services.progress.reach(CITY, PERMITS, head, patience=20)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    rows, addresses = await everything(database)
+    assert len(rows) == len(addresses) == 1800
+    offsets = await database.rows(CITY, consumer_offsets.select())
+    assert {row["shard"]: row["next"] for row in offsets} == head
+
+
+async def test_a_rebuild_gives_the_same_rows_while_serving(services: Services, actor: Actor) -> None:
+    database = services.database
+    await ingest(services, actor, 0, 500)
+    await services.progress.reach(CITY, PERMITS, await services.log.head(actor, STREAM))
+    before = await everything(database)
+    async with database.transaction(CITY) as transaction:
+        await transaction.execute("UPDATE lakefront.permits SET status = 'spoilt' WHERE tenant_id = $1", CITY)
+        await transaction.execute("DELETE FROM lakefront.permit_addresses WHERE tenant_id = $1", CITY)
+    seen: set[int] = set()
+
+    async def read() -> None:
+        while True:
+            seen.add(len(await database.rows(CITY, permits.select())))
+
+    reader = asyncio.create_task(read())
+    taken = await domain.rebuild(database, actor)
+    await ingest(services, actor, 500, 10)
+    await services.progress.reach(CITY, PERMITS, await services.log.head(actor, STREAM))
+    reader.cancel()
+    assert taken == 500
+    after = await everything(database)
+    assert [row for row in after[0] if int(row["permit_id"][1:]) < 500] == before[0]
+    assert len(after[0]) == 510
+    assert seen <= set(range(500, 511)), "a reader saw a half-built state"
+
+
+async def test_a_rebuild_before_any_event(dsn: str, database: Database) -> None:
+    log = PostgresLog(dsn)
+    await log.open()
+    assert await rebuild(database, CITY, PERMITS) == 0
+    await log.close()

@@ -1,0 +1,128 @@
+"""Tokens: what holds, what does not, and how they rotate (C9, P9)."""
+
+import time
+from base64 import urlsafe_b64encode
+from datetime import timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+
+from lakefront.actor import PERMITS_WRITE, Actor, system_actor
+from lakefront.db.database import Database
+from lakefront.domain import ingest_tokens
+from lakefront.errors import Forbidden, Unauthenticated, ValidationError
+from lakefront.server.auth import Authenticator, KeyRing
+from lakefront.server.keys import SigningKey, mint
+from lakefront.settings import Settings
+
+SETTINGS = Settings()
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> SigningKey:
+    return SigningKey.load_or_create(tmp_path)
+
+
+@pytest.fixture
+async def authenticator(key: SigningKey, database: Database) -> Authenticator:
+    keys = KeyRing(key, database)
+    await keys.register()
+    return Authenticator(SETTINGS, keys, database)
+
+
+def bearer(token: str) -> str:
+    return f"Bearer {token}"
+
+
+def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
+    first = SigningKey.load_or_create(tmp_path)
+    assert SigningKey.load_or_create(tmp_path).kid == first.kid
+    path = tmp_path / "keys" / "signing.pem"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert "d" not in first.public_jwk
+
+
+async def test_a_token_of_ours_makes_an_actor(authenticator: Authenticator, key: SigningKey) -> None:
+    actor = await authenticator.authenticate(bearer(mint(key, SETTINGS, "ann", "reader", "city", 60)))
+    assert (actor.subject, actor.tenant, actor.scopes) == ("ann", "city", frozenset({"permits:read"}))
+    assert actor.expires_at is not None
+    assert actor.expires_at <= time.time() + 61
+
+
+async def test_what_does_not_hold(authenticator: Authenticator, key: SigningKey, tmp_path: Path) -> None:
+    stranger = SigningKey.load_or_create(tmp_path / "stranger")
+    good = mint(key, SETTINGS, "ann", "admin", "city", 60)
+    head, body, signature = good.split(".")
+
+    def part(data: object) -> str:
+        return urlsafe_b64encode(orjson.dumps(data)).rstrip(b"=").decode()
+
+    now = int(time.time())
+    claims = {"iss": "datapunk-auth", "aud": "lakefront", "sub": "a", "tenant": "city", "exp": now + 60, "scope": ""}
+    wrong = [
+        None,
+        "",
+        "Bearer",
+        good,
+        f"Basic {good}",
+        bearer("x" * 9000),
+        bearer("é"),
+        bearer("a.b.c"),
+        bearer(f"{head}.{body}.{signature[:-4]}AAAA"),
+        bearer(f"{part({'alg': 'none', 'kid': key.kid})}.{body}."),
+        bearer(f"{part({'alg': 'HS256', 'kid': key.kid})}.{body}.{signature}"),
+        bearer(f"{part({'alg': 'RS256', 'kid': 'nobody'})}.{body}.{signature}"),
+        bearer(f"{part(['RS256'])}.{body}.{signature}"),
+        bearer(mint(stranger, SETTINGS, "ann", "admin", "city", 60)),
+        bearer(mint(key, SETTINGS, "ann", "admin", "city", -5)),
+        *(bearer(key.sign({name: value for name, value in claims.items() if name != gone})) for gone in
+          ("iss", "aud", "sub", "tenant", "exp")),
+        *(bearer(key.sign({**claims, name: value})) for name, value in
+          (("iss", "x"), ("aud", "x"), ("sub", ""), ("tenant", ""), ("sub", 5), ("scope", ["admin"]))),
+    ]  # fmt: skip
+    for authorization in wrong:
+        with pytest.raises(Unauthenticated):
+            await authenticator.authenticate(authorization)
+
+
+async def test_a_token_of_another_server_of_the_database_holds(
+    authenticator: Authenticator, database: Database, tmp_path: Path
+) -> None:
+    other = SigningKey.load_or_create(tmp_path / "other")
+    token = bearer(mint(other, SETTINGS, "ann", "reader", "city", 60))
+    authenticator.keys._refreshed_at = -100
+    await KeyRing(other, database).register()
+    assert (await authenticator.authenticate(token)).subject == "ann"
+    assert {key["kid"] for key in (await authenticator.keys.jwks())["keys"]} >= {other.kid}
+
+
+async def test_ingest_tokens_rotate_without_downtime(authenticator: Authenticator, database: Database) -> None:
+    admin = system_actor()
+    first, second = [await ingest_tokens.rotate(database, admin, "s") for _ in range(2)]
+    for token in (first, second):
+        actor = await authenticator.authenticate(bearer(token))
+        assert actor.scopes == {PERMITS_WRITE}
+    third = await ingest_tokens.rotate(database, admin, "s")
+    authenticator.forget()
+    with pytest.raises(Unauthenticated):
+        await authenticator.authenticate(bearer(first))
+    for token in (second, third):
+        await authenticator.authenticate(bearer(token))
+    assert len(await ingest_tokens.valid_tokens(database, admin, "s")) == 2
+    fourth = await ingest_tokens.rotate(database, admin, "s", timedelta(0))
+    authenticator.forget()
+    for token in (second, third):
+        with pytest.raises(Unauthenticated):
+            await authenticator.authenticate(bearer(token))
+    assert (await authenticator.authenticate(bearer(fourth))).tenant == "city"
+
+
+async def test_who_may_rotate(database: Database) -> None:
+    with pytest.raises(Forbidden):
+        await ingest_tokens.rotate(database, Actor("a", "city", frozenset({PERMITS_WRITE})), "s")
+    with pytest.raises(ValidationError):
+        await ingest_tokens.rotate(database, system_actor(), "s", timedelta(days=31))
+    assert await ingest_tokens.find(database, "other_ingest_x") is None
+    assert await ingest_tokens.find(database, "_ingest_x") is None
