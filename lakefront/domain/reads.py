@@ -1,7 +1,7 @@
 """Generic reads of a declared source: one page, a page per parent, rows by key, counts, groups.
 
-Each takes the actor, who must hold the scope of every source that is touched (``Forbidden`` otherwise) and sees their own
-tenant's rows alone. Rows are dicts: column name -> value in PostgreSQL's JSON form.
+Each takes the actor, who must hold the scope of every source that is touched (``Forbidden`` otherwise), and sees only
+rows of their own tenant. Rows are dicts: column name -> value in PostgreSQL's JSON form.
 """
 
 from collections.abc import Sequence

@@ -9,13 +9,14 @@ import strawberry
 from lakefront.db.database import Row
 from lakefront.db.query import PageRequest
 from lakefront.domain.reads import Page
+from lakefront.graphql.fields import field
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a connection gets at its rows: ``page`` and ``count`` go through loaders and may be called any number of times."""
+    """How a connection gets at its rows: ``page`` and ``count`` go through loaders and may be called repeatedly."""
 
     request: PageRequest
     page: Callable[[], Awaitable[Page]]
@@ -48,21 +49,21 @@ class Connection(Generic[T]):
 
     reading: strawberry.Private[Reading]
 
-    @strawberry.field(description="The page's rows with their cursors.")
+    @field("The page's rows with their cursors.")
     async def edges(self) -> list[Edge[T]]:
         """Relay's edges."""
         page = await self.reading.page()
         return [Edge(cursor=self.reading.cursor(row), node=self.reading.node(row)) for row in page.rows]
 
-    @strawberry.field(description="The page's rows.")
+    @field("The page's rows.")
     async def nodes(self) -> list[T]:
         """The rows alone."""
         page = await self.reading.page()
         return [self.reading.node(row) for row in page.rows]
 
-    @strawberry.field(description="Where this page stands.")
+    @field("Where this page stands.")
     async def page_info(self) -> PageInfo:
-        """More rows ahead are known by one row read beyond the page; a cursor that was given stands for rows behind it."""
+        """More rows ahead are known by one row read beyond the page; a given cursor stands for rows behind it."""
         page, request = await self.reading.page(), self.reading.request
         return PageInfo(
             has_next_page=request.before is not None or (page.more and not request.backward),
@@ -71,9 +72,7 @@ class Connection(Generic[T]):
             end_cursor=self.reading.cursor(page.rows[-1]) if page.rows else None,
         )
 
-    @strawberry.field(
-        description="How many rows match the filter, on all pages. Costs a count of its own when selected."
-    )
+    @field("How many rows match the filter, on all pages. Costs a count of its own when selected.")
     async def total_count(self) -> int:
         """A separate statement, only when selected."""
         return await self.reading.count()

@@ -12,7 +12,7 @@ from lakefront.loaders import Loaders
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Made for each operation, also for each one on a socket: loaders remember what they read, and are the actor's own."""
+    """Made for each operation and each event of a subscription: loaders remember what they read, as their actor."""
 
     services: Services
     actor: Actor

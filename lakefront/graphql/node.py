@@ -9,10 +9,10 @@ from lakefront.actor import PERMITS_READ
 from lakefront.graphql.context import Info
 from lakefront.graphql.declare.cursors import read_node_id
 from lakefront.graphql.declare.operators import refused
-from lakefront.graphql.declare.permission import requires
 from lakefront.graphql.declare.record import Record
 from lakefront.graphql.declare.resolvers import fetch
 from lakefront.graphql.declare.words import identity, node_type
+from lakefront.graphql.fields import field
 
 
 @strawberry.interface(description="An object with a global id (Relay).")
@@ -30,20 +30,16 @@ MOST_IDS = 1000
 class Query:
     """Objects of any type."""
 
-    @strawberry.field(
-        description="The object with that global id; null when there is none (any more).",
-        metadata=requires(PERMITS_READ),
-    )
+    @field("The object with that global id; null when there is none (any more).", requires=PERMITS_READ)
     async def node(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The field id of an object.")]
+        self,
+        info: Info,
+        id_: Annotated[strawberry.ID, strawberry.argument(name="id", description="The field id of an object.")],
     ) -> Node | None:
         """One read by key; the object's own source checks its own scope."""
-        return await _node(info, id, "id")
+        return await _node(info, id_, "id")
 
-    @strawberry.field(
-        description="The objects with those global ids, in their order; null where there is none.",
-        metadata=requires(PERMITS_READ),
-    )
+    @field("The objects with those global ids, in their order; null where there is none.", requires=PERMITS_READ)
     async def nodes(
         self,
         info: Info,

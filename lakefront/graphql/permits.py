@@ -1,10 +1,10 @@
 """Permits: their types over the tables, queries, the mutation that takes events in, the live subscription."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, cast
 
 import strawberry
 from strawberry.scalars import JSON
@@ -26,14 +26,13 @@ from lakefront.graphql.declare import (
     lookup,
     record,
     relation,
-    requires,
     stats,
 )
 from lakefront.graphql.declare.resolvers import fetch
 from lakefront.graphql.declare.selection import selected
+from lakefront.graphql.fields import field, mutation, subscription
 from lakefront.graphql.node import Node
 from lakefront.graphql.scalars import BigInt, timestamp_text
-from lakefront.loaders import Loaders
 
 PERMITS = Source(
     "Permit", permits.permits, key=("permit_id",), scope=PERMITS_READ, hidden=frozenset({"field_versions"})
@@ -121,7 +120,7 @@ class Permit(Node):
     status_at: datetime | None = column("Since when it has this status.")
     type: str | None = column("The kind of permit, in words.")
     type_code: str | None = column("The kind of permit, as a code.")
-    description: str | None = column("The work, in the applicant's words.", group=False)
+    description: str | None = column("The work, in the applicant's words.", grouped=False)
     created_on: date | None = column("The day on which the application was entered.")
     filed_at: datetime | None = column("When it was applied for.")
     issued_at: datetime | None = column("When it was issued.")
@@ -271,10 +270,10 @@ class PermitEventDelivery:
     event: PermitEvent | None = strawberry.field(description="The event; null on a heartbeat.")
     permit_id: strawberry.Private[str | None]
 
-    @strawberry.field(description="The event's permit in its current state.")
+    @field("The event's permit in its current state; null on a heartbeat.")
     async def permit(self, info: Info) -> Permit | None:
-        """One read through the operation's loaders."""
-        return await fetch(Loaders(info.context.services, info.context.actor), Permit, [self.permit_id])
+        """One read by key: each message has loaders of its own."""
+        return await fetch(info.context.loaders, Permit, [self.permit_id]) if self.permit_id is not None else None
 
 
 @strawberry.type
@@ -297,10 +296,7 @@ class Query:
 class Mutation:
     """What can be done to permits."""
 
-    @strawberry.mutation(
-        description="Take permit events in: valid ones are kept even where others are not (P1, X6).",
-        metadata=requires(PERMITS_WRITE),
-    )
+    @mutation("Take permit events in: valid ones are kept even where others are not (P1, X6).", requires=PERMITS_WRITE)
     async def ingest_permit_events(
         self,
         info: Info,
@@ -335,16 +331,17 @@ class Mutation:
 class Subscription:
     """What can be followed about permits."""
 
-    @strawberry.subscription(
-        description="Permit events as they arrive, resumable without a gap or a double (X1). Ends with LAGGED or "
-        "CURSOR_EXPIRED, whose extensions hold the cursor to go on from.",
-        metadata=requires(PERMITS_READ),
+    @subscription(
+        "Permit events as they arrive, resumable without a gap or a double (X1). Ends with LAGGED or CURSOR_EXPIRED, "
+        "whose extensions hold the cursor to go on from.",
+        requires=PERMITS_READ,
     )
     async def permit_events(
         self,
         info: Info,
-        filter: Annotated[
-            PermitEventSubscriptionFilter | None, strawberry.argument(description="Which events; all when left out.")
+        wanted: Annotated[
+            PermitEventSubscriptionFilter | None,
+            strawberry.argument(name="filter", description="Which events; all when left out."),
         ] = None,
         after: Annotated[
             str | None,
@@ -356,7 +353,7 @@ class Subscription:
         ] = None,
     ) -> AsyncIterator[PermitEventDelivery]:
         """Replay, then live."""
-        wanted = filter or PermitEventSubscriptionFilter()
+        wanted = wanted or PermitEventSubscriptionFilter()
         notices = domain.follow(
             info.context.services,
             info.context.actor,
@@ -367,7 +364,7 @@ class Subscription:
             heartbeat=heartbeat,
             with_permit="permit" in selected(info.selected_fields),
         )
-        async with aclosing(notices):
+        async with aclosing(cast("AsyncGenerator[domain.PermitEventNotice]", notices)):
             async for notice in notices:
                 event = PermitEvent(row=notice.event) if notice.event is not None else None
                 yield PermitEventDelivery(cursor=notice.cursor, event=event, permit_id=notice.permit_id)

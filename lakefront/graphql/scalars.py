@@ -1,4 +1,4 @@
-"""The scalars, with the text forms of PostgreSQL: what the planner's SQL writes and what resolvers write is the same."""
+"""The scalars, in PostgreSQL's text forms: what the planner's SQL writes and what resolvers write is the same."""
 
 import re
 from datetime import UTC, date, datetime
@@ -27,7 +27,7 @@ def parse_timestamp(value: Any) -> datetime:
     """RFC 3339 with a zone, at most six digits of fraction; raises ``ValueError``."""
     if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
         raise ValueError(
-            "A DateTime is text in RFC 3339 with a time zone and at most 6 digits of fraction: 2024-01-15T10:30:00.5+00:00."
+            "A DateTime is text in RFC 3339 with a zone and at most 6 digits of fraction: 2024-01-15T10:30:00.5+00:00."
         )
     try:
         return datetime.fromisoformat(value.upper()).astimezone(UTC)

@@ -1,6 +1,6 @@
 """The DataLoaders of one operation: built with it, for its one actor, so that no batch ever mixes tenants.
 
-A loader is found by what it reads (a source or a join, and for pages their arguments): the same connection with the same
+A loader is found by what it reads (a source or a join, and for pages their arguments): the same connection with equal
 arguments under a hundred parents is one statement.
 """
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Loaders:
-    """Each method returns one value; calls within one turn of the event loop share a statement, repeated ones its answer."""
+    """Each method returns one value; calls within one turn of the event loop share a statement."""
 
     def __init__(self, services: Services, actor: Actor) -> None:
         self._services = services

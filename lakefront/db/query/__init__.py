@@ -1,6 +1,6 @@
 """Reading tables without GraphQL: what (``Source``), which rows (expressions), in which order, one page at a time.
 
-Everything here is a frozen value, compiled to SQLAlchemy Core by pure functions that resolvers, loaders and planner share.
+Everything here is a frozen value, compiled to SQLAlchemy Core by pure functions that resolvers and planner share.
 """
 
 from lakefront.db.query.expression import (

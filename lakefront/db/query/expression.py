@@ -1,7 +1,7 @@
 """Which rows: a tree of comparisons in two-valued logic, compiled to a WHERE clause.
 
-A comparison with a null is false, ``Opposite`` is the complement (true where its part is not true), and "not equal" holds
-for nulls: every row is either in a filter or in its ``not``.
+A comparison with a null is false, ``Opposite`` is the complement (true where its part is not true), "not equal" holds
+for nulls, so that every row is either in a filter or in its ``not``.
 """
 
 from collections.abc import Callable, Iterator, Mapping

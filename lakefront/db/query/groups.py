@@ -74,7 +74,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class GroupOrder:
-    """Order groups by a part of their key or by a measure; nulls count as the greatest unless ``nulls_first`` is given."""
+    """Order groups by a part of the key or by a measure; nulls count as the greatest unless ``nulls_first`` is set."""
 
     by: Group | Measure
     descending: bool = False

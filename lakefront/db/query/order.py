@@ -1,4 +1,4 @@
-"""Orders: keys with a direction and a place for nulls, and the conditions by which a page goes on after a row (keyset)."""
+"""Orders: keys with a direction and a place for nulls, and the conditions by which a page goes on after a row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class OrderKey:
         return replace(self, descending=not self.descending, nulls_first=not self.nulls_first)
 
     def clause(self, rows: FromClause) -> UnaryExpression[Any]:
-        """For ORDER BY. Null placement is spelled out only where it differs from PostgreSQL's default, which indexes have."""
+        """For ORDER BY. The place of nulls is said only where it is not PostgreSQL's default, which indexes have."""
         column = rows.c[self.column]
         ordered = column.desc() if self.descending else column.asc()
         if not self.nullable or self.nulls_first == self.descending:

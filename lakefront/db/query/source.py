@@ -18,7 +18,7 @@ class Source:
     """Rows of ``table`` that belong to the tenant; ``name`` is what one row is called (``Permit``).
 
     ``key`` identifies a row within the tenant. ``order`` is the order when none is asked for (then the key). ``only``
-    restricts the source to rows with these values; ``hidden`` columns are never read. An actor needs ``scope`` to read it.
+    restricts it to rows with these values; ``hidden`` columns are never read. An actor needs ``scope`` to read it.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Source:
         return (*keys, *(self.order_key(name, descending=descending) for name in rest))
 
     def order_key(self, column: str, *, descending: bool = False, nulls_first: bool | None = None) -> OrderKey:
-        """Order by ``column``; nulls count as the greatest values (PostgreSQL's default) unless ``nulls_first`` says so."""
+        """Order by ``column``; nulls count as the greatest (PostgreSQL's default) unless ``nulls_first`` is given."""
         nullable = bool(self.table.c[column].nullable)
         return OrderKey(column, descending, descending if nulls_first is None else nulls_first, nullable)
 

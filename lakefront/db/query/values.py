@@ -11,7 +11,7 @@ _BITS = 63
 
 
 def from_json(type_: TypeEngine[Any], value: Any) -> Any:
-    """The value of a column of ``type_`` that ``row_to_json`` wrote as ``value``; raises ``ValueError`` when it cannot be."""
+    """The value of a column of ``type_`` that ``row_to_json`` wrote as ``value``; raises ``ValueError`` for others."""
     if value is None:
         return None
     for known, read in _READERS.items():
@@ -38,15 +38,15 @@ def _integer(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError("not a number")
-    return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError("not a number")
 
 
 def _boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("not a boolean")
-    return value
+    if value is True or value is False:
+        return bool(value)
+    raise ValueError("not a boolean")
 
 
 def _timestamp(value: Any) -> datetime:

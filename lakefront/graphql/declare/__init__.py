@@ -1,8 +1,8 @@
 """One declaration feeds them all (ADR 0007): a type's fields say what they mean in SQL.
 
-From ``column``, ``embedded``, ``relation``, ``connection``, ``lookup`` and ``stats`` come filter and order inputs, aggregates, the
-resolvers (through DataLoaders), and the planner's SQL. A new domain declares its types in one file and stands in the tuple
-of ``lakefront/graphql/schema.py``.
+From ``column``, ``embedded``, ``relation``, ``connection``, ``lookup`` and ``stats`` come filter and order inputs,
+aggregates, the resolvers (through DataLoaders), and the planner's SQL. A new domain declares its types in one file and
+stands in the tuple of ``lakefront/graphql/schema.py``.
 """
 
 from lakefront.graphql.declare.declarations import (
@@ -18,7 +18,7 @@ from lakefront.graphql.declare.declarations import (
 )
 from lakefront.graphql.declare.enums import described
 from lakefront.graphql.declare.field import DeclaredField
-from lakefront.graphql.declare.permission import Requires, permission, requires
+from lakefront.graphql.declare.permission import permission
 from lakefront.graphql.declare.record import Record, declaration_of, declared, join_of, record_of
 from lakefront.graphql.declare.stats import stats
 from lakefront.graphql.declare.words import (
@@ -43,7 +43,6 @@ __all__ = [
     "Identity",
     "Listed",
     "Record",
-    "Requires",
     "Whole",
     "column",
     "connection",
@@ -59,6 +58,5 @@ __all__ = [
     "record",
     "record_of",
     "relation",
-    "requires",
     "stats",
 ]

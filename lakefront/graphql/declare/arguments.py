@@ -12,7 +12,7 @@ from lakefront.graphql.declare.cursors import read_cursor
 from lakefront.graphql.declare.declarations import Connected, Declaration, Found, Grouped
 from lakefront.graphql.declare.filters import filter_input, read_filter
 from lakefront.graphql.declare.grouping import group_arguments
-from lakefront.graphql.declare.inputs import argument
+from lakefront.graphql.declare.inputs import argument, listed
 from lakefront.graphql.declare.limits import FIRST, MOST, row_limit
 from lakefront.graphql.declare.operators import refused
 from lakefront.graphql.declare.orders import order_input, read_order
@@ -37,7 +37,7 @@ def _page_arguments(record: type[Record]) -> list[StrawberryArgument]:
         argument("filter", filter_input(record), "Which rows; all when left out."),
         argument(
             "orderBy",
-            list[order_input(record)],  # type: ignore[misc]  # the input is made at import
+            listed(order_input(record)),
             "Keys to order by, the most important first; ties are broken by the row's key.",
         ),
         argument("first", int, f"Rows from the start of the range: {FIRST} unless given, at most {MOST}."),

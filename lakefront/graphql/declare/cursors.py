@@ -1,7 +1,7 @@
-"""Opaque texts: cursors bound to an order, and global Node ids.
+r"""Opaque texts: cursors bound to an order, and global Node ids.
 
-Both are base64url (without padding) of a JSON array in the form of PostgreSQL's ``json_build_array``, so that SQL writes the same:
-``translate(encode(convert_to(json_build_array(…)::text, 'UTF8'), 'base64'), E'+/=\\n', '-_')``.
+Both are base64url (without padding) of a JSON array in the form of PostgreSQL's ``json_build_array``, so that SQL
+can write the same: ``translate(encode(convert_to(json_build_array(…)::text, 'UTF8'), 'base64'), E'+/=\n', '-_')``.
 """
 
 import json
@@ -46,7 +46,7 @@ def cursor(source: Source, order: Sequence[OrderKey], row: Row) -> str:
 
 
 def read_cursor(source: Source, order: Sequence[OrderKey], text: str, path: str) -> Position:
-    """The position that a cursor means; raises ``ValidationError`` for one of another order or type, or a made-up one."""
+    """The position that a cursor means; raises ``ValidationError`` for one of another order or type, or made up."""
     try:
         mark, *values = decode(text)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,9 +10,9 @@ class Column:
     """A column of the record's table (of its owner's, in an embedded record)."""
 
     name: str
-    filter: bool = True
-    order: bool = True
-    group: bool = True
+    filtered: bool = True
+    ordered: bool = True
+    grouped: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,12 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The global Node id: base64url of the JSON array ``[type name, key …]`` as PostgreSQL's ``json_build_array`` writes it."""
+    """The global Node id: base64url of the JSON array ``[type name, key …]`` (``lakefront.graphql.declare.cursors``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Related rows, all of them or (where the field is no list) the one there is; ``on``: own column -> theirs."""
+    """Related rows: all, or the one there is where the field is no list; ``on``: own column -> theirs."""
 
     on: Mapping[str, str]
 
@@ -52,7 +53,7 @@ class Found:
 class Grouped:
     """Aggregates over groups of a record's rows."""
 
-    record: type
+    record: type[Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The Strawberry field that carries a declaration: arguments and resolver follow from it."""
 
+from functools import cached_property
 from typing import Any
 
 from strawberry.types.arguments import StrawberryArgument
@@ -8,7 +9,7 @@ from strawberry.types.field import StrawberryField
 from lakefront.graphql.declare.arguments import arguments_of
 from lakefront.graphql.declare.declarations import Column, Declaration, Embedded, Identity, Whole
 from lakefront.graphql.declare.record import declaration_of
-from lakefront.graphql.declare.resolvers import resolve
+from lakefront.graphql.declare.resolvers import Ask, resolve
 
 _IN_ROW = (Column, Embedded, Identity, Whole)
 
@@ -20,7 +21,7 @@ class DeclaredField(StrawberryField):
         super().__init__(*args, **options)
         self.init = self.repr = self.compare = False
 
-    @property
+    @cached_property
     def declaration(self) -> Declaration:
         """What the field means in SQL."""
         found = declaration_of(self)
@@ -43,6 +44,6 @@ class DeclaredField(StrawberryField):
     def arguments(self, value: list[StrawberryArgument]) -> None:
         self._arguments = value
 
-    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:
+    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:  # noqa: ARG002 - Strawberry's signature
         """The field's value, or an awaitable of it."""
-        return resolve(self.declaration, self, source, info, kwargs)
+        return resolve(self.declaration, Ask(self, source, info, kwargs))

@@ -7,7 +7,7 @@ from strawberry.types.base import get_object_definition
 
 from lakefront.db.query import All, Compare, Either, Expression, Near, Opposite, Quantifier, Related
 from lakefront.graphql.declare.declarations import Column, Connected, Embedded, Listed
-from lakefront.graphql.declare.inputs import add, input_type
+from lakefront.graphql.declare.inputs import add, input_type, listed
 from lakefront.graphql.declare.operators import has_operators, operators_input, read_operators, refused
 from lakefront.graphql.declare.record import Record, declared, is_list, join_of, record_of, unwrapped
 
@@ -38,7 +38,7 @@ def filter_input(record: type[Record]) -> Any:
     )
     for field_name, (field, declaration) in declared(record).items():
         match declaration:
-            case Column(filter=True) if has_operators(unwrapped(field.type)):
+            case Column(filtered=True) if has_operators(unwrapped(field.type)):
                 add(made, field_name, operators_input(unwrapped(field.type)), field.description or "")
             case Embedded():
                 add(made, field_name, filter_input(record_of(field)), field.description or "")
@@ -48,8 +48,8 @@ def filter_input(record: type[Record]) -> Any:
                 add(made, field_name, _quantified_input(record_of(field)), field.description or "")
     if record.geo_columns is not None:
         add(made, "near", _near, "Within a distance of a point.")
-    add(made, "and", list[made], "All of these hold; at least one item.")
-    add(made, "or", list[made], "At least one of these holds; at least one item.")
+    add(made, "and", listed(made), "All of these hold; at least one item.")
+    add(made, "or", listed(made), "At least one of these holds; at least one item.")
     add(made, "not", made, "This does not hold: the exact complement, nulls included.")
     return made
 
@@ -136,7 +136,7 @@ def _read_near(record: type[Record], raw: Mapping[str, Any], path: str) -> Expre
     latitude, longitude, meters = raw.get("latitude"), raw.get("longitude"), raw.get("meters")
     if record.geo_columns is None or latitude is None or longitude is None or meters is None:
         raise refused(path, "Give latitude, longitude and meters.")
-    if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 < meters <= MOST_METERS):  # noqa: PLR2004  # degrees
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 < meters <= MOST_METERS):
         raise refused(
             path, f"latitude lies within ±90, longitude within ±180, meters above 0 and at most {MOST_METERS:.0f}."
         )

@@ -15,7 +15,7 @@ from lakefront.db.query import Bucket, Function, Group, GroupOrder, GroupRequest
 from lakefront.graphql.declare.declarations import Column
 from lakefront.graphql.declare.enums import described
 from lakefront.graphql.declare.filters import filter_input, read_filter
-from lakefront.graphql.declare.inputs import add, argument, input_type
+from lakefront.graphql.declare.inputs import add, argument, input_type, listed
 from lakefront.graphql.declare.limits import FIRST, MOST, row_limit
 from lakefront.graphql.declare.operators import operators_input, read_operators, refused
 from lakefront.graphql.declare.orders import OrderDirection, one_entry
@@ -35,7 +35,7 @@ def group_keys(record: type[Record]) -> Iterator[tuple[str, Group, Any, str]]:
     """What a record can be grouped by: GraphQL name, group, type of the key's value, description."""
     for name, (field, declaration) in declared(record).items():
         leaf = unwrapped(field.type)
-        if not isinstance(declaration, Column) or not declaration.group:
+        if not isinstance(declaration, Column) or not declaration.grouped:
             continue
         if leaf is datetime:
             for bucket, unit in _BUCKETS.items():
@@ -73,10 +73,10 @@ def group_arguments(record: type[Record]) -> list[StrawberryArgument]:
         _arguments[record] = [
             argument("filter", filter_input(record), "Which rows take part; all when left out."),
             argument(
-                "groupBy", list[_group_by(record)], "What makes a group's key; without it all rows are one group."
-            ),  # type: ignore[misc]
+                "groupBy", listed(_group_by(record)), "What makes a group's key; without it all rows are one group."
+            ),
             argument("having", _having(record), "Which groups; all when left out."),
-            argument("orderBy", list[_order(record)], "The groups' order, the most important first; then by key."),  # type: ignore[misc]
+            argument("orderBy", listed(_order(record)), "The groups' order, the most important first; then by key."),
             argument("first", int, f"Groups at most: {FIRST} unless given, {MOST} at most."),
         ]
     return _arguments[record]
@@ -85,7 +85,8 @@ def group_arguments(record: type[Record]) -> list[StrawberryArgument]:
 def _group_by(record: type[Record]) -> Any:
     name = get_object_definition(record, strict=True).name
     keys = {to_snake_case(key).upper(): (group, description) for key, group, _, description in group_keys(record)}
-    enum: Any = Enum(f"{name}GroupBy", {key: group for key, (group, _) in keys.items()})  # type: ignore[misc]
+    make: Any = Enum  # mypy knows only enums whose names are literals
+    enum = make(f"{name}GroupBy", {key: group for key, (group, _) in keys.items()})
     return described(enum, f"What {name} rows can be grouped by.", {enum[key]: text for key, (_, text) in keys.items()})
 
 
@@ -127,7 +128,7 @@ def _by_function(record: type[Record]) -> dict[Function, list[tuple[str, Measure
 
 
 def group_request(record: type[Record], values: Mapping[str, Any], wanted: Iterable[list[str]]) -> GroupRequest:
-    """What the arguments (by GraphQL name) mean; ``wanted`` are the selected paths below a group. Raises ``ValidationError``."""
+    """What the arguments mean; ``wanted`` are the selected paths below a group. Raises ``ValidationError``."""
     given = {name: value for name, value in values.items() if value is not None}
     by = tuple(item.value for item in given.get("groupBy", ()))
     if len(set(by)) < len(by) or len(by) > MOST_GROUP_KEYS:

@@ -18,7 +18,7 @@ def _as_sent(_cls: type, value: Mapping[str, Any], _context: Any) -> Mapping[str
 
 
 def input_type(name: str, description: str) -> Any:
-    """An empty input type; ``add`` gives it fields until the schema is built, so that inputs may refer to each other."""
+    """An empty input type; ``add`` gives it fields until the schema is built: inputs may refer to each other."""
     made: Any = type(name, (), {"__doc__": description})
     made.__strawberry_definition__ = StrawberryObjectDefinition(
         name=name,
@@ -35,6 +35,12 @@ def input_type(name: str, description: str) -> Any:
         from_input=_as_sent,
     )
     return made
+
+
+def listed(item: Any) -> Any:
+    """A list of ``item``, a type that is made at import."""
+    made: Any = list
+    return made[item]
 
 
 def add(input_: Any, name: str, annotation: Any, description: str) -> None:

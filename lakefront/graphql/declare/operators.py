@@ -11,7 +11,7 @@ from strawberry.types.enum import StrawberryEnumDefinition
 from lakefront.db.query import Operator
 from lakefront.db.query.values import bindable
 from lakefront.errors import ValidationError
-from lakefront.graphql.declare.inputs import add, input_type
+from lakefront.graphql.declare.inputs import add, input_type, listed
 from lakefront.graphql.scalars import BigInt
 
 MOST_ITEMS: Final = 1000
@@ -44,8 +44,8 @@ _DESCRIPTIONS: Final = {
     Operator.GT: "Greater than this.",
     Operator.GTE: "Greater than or equal to this.",
     Operator.BETWEEN: "Between these two, both included: [least, greatest].",
-    Operator.LIKE: "Matches this pattern: % is any text, _ any one character, \\\\ takes the next one as it is.",
-    Operator.ILIKE: "Matches this pattern whatever the case: % is any text, _ any one character, \\\\ takes the next as it is.",
+    Operator.LIKE: "Matches this pattern: % is any text, _ any one character, \\ takes the next one as it is.",
+    Operator.ILIKE: "Like like, whatever the case.",
     Operator.STARTS_WITH: "Starts with this text; % and _ mean themselves.",
     Operator.IS_NULL: "true: there is no value. false: there is one.",
 }
@@ -67,6 +67,7 @@ def operators_input(leaf: Any) -> Any:
 
 def _make(leaf: Any) -> Any:
     annotation: Any = leaf
+    operators: tuple[Operator, ...]
     if isinstance(leaf, StrawberryEnumDefinition):
         annotation, name, operators = leaf.wrapped_cls, leaf.name, (*_EQUAL, *_SETS, *_NULL)
     else:
@@ -75,7 +76,7 @@ def _make(leaf: Any) -> Any:
     for operator in operators:
         operand: Any = annotation
         if operator in _SETS or operator is Operator.BETWEEN:
-            operand = list[annotation]
+            operand = listed(annotation)
         elif operator is Operator.IS_NULL:
             operand = bool
         add(made, operator.value, operand, _DESCRIPTIONS[operator])
@@ -115,7 +116,7 @@ def _list(value: list[Any], path: str) -> tuple[Any, ...]:
 
 
 def _pair(value: list[Any], path: str) -> tuple[Any, ...]:
-    if len(value) != 2:  # noqa: PLR2004  # two ends
+    if len(value) != 2:
         raise refused(path, "Give two items: [least, greatest].")
     return tuple(_plain(item, f"{path}[{index}]") for index, item in enumerate(value))
 

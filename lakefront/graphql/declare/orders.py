@@ -61,7 +61,7 @@ def order_input(record: type[Record]) -> Any:
         made = _orders[record] = input_type(f"{name}Order", f"One key to order {name} rows by: exactly one field.")
         for field_name, (field, declaration) in declared(record).items():
             match declaration:
-                case Column(order=True) if can_order(unwrapped(field.type)):
+                case Column(ordered=True) if can_order(unwrapped(field.type)):
                     add(made, field_name, OrderDirection, f"By: {field.description}")
                 case Embedded():
                     add(made, field_name, order_input(record_of(field)), f"By a part of: {field.description}")
@@ -69,7 +69,7 @@ def order_input(record: type[Record]) -> Any:
 
 
 def read_order(record: type[Record], source: Source, raw: Any, path: str = "orderBy") -> tuple[OrderKey, ...]:
-    """The total order that a client's list means (``None``: the default one); raises ``ValidationError`` with the path."""
+    """The total order that a client's list means (``None``: the default one); raises ``ValidationError``."""
     keys: list[OrderKey] = []
     for place, item in enumerate(raw or ()):
         where = f"{path}[{place}]"

@@ -1,25 +1,14 @@
 """Which scope a root field requires: said at the field, read by whoever runs operations (default deny)."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import strawberry
 
-
-@dataclass(frozen=True, slots=True)
-class Requires:
-    """The scope that an actor needs to ask for a root field."""
-
-    scope: str
-
-
-def requires(scope: str) -> dict[str, Requires]:
-    """``metadata`` for ``strawberry.field``, ``strawberry.mutation`` and ``strawberry.subscription``."""
-    return {"requires": Requires(scope)}
+from lakefront.graphql.fields import Requires
 
 
 def permission(schema: strawberry.Schema, type_name: str, field_name: str) -> str | None:
-    """The scope that ``type_name.field_name`` (GraphQL names) requires; ``None`` when it declares none, or is not there."""
+    """The scope that ``type_name.field_name`` (GraphQL names) requires; ``None`` when it declares none."""
     definition: Any = schema.get_type_by_name(type_name)
     for field in getattr(definition, "fields", ()):
         if schema.config.name_converter.from_field(field) == field_name:

@@ -1,6 +1,7 @@
 """Records: GraphQL types over rows of a source, and how to walk their declared fields."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, ClassVar
 
 import strawberry
@@ -14,7 +15,7 @@ from lakefront.db.query import Join, Key, Source
 from lakefront.graphql.declare.declarations import Column, Connected, Declaration, Listed
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Record:
     """An object over one row. Names of class attributes keep clear of names that columns may have."""
 
@@ -38,6 +39,7 @@ def declaration_of(field: StrawberryField) -> Declaration | None:
     return found
 
 
+@cache
 def declared(cls: type) -> dict[str, tuple[StrawberryField, Declaration]]:
     """The declared fields of a record, by their GraphQL names."""
     found = {}

@@ -1,14 +1,15 @@
 """How declared fields are resolved row by row: the third tier (DESIGN.md), through the operation's DataLoaders."""
 
-from collections.abc import Mapping, Sequence
-from functools import partial, singledispatch
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial, singledispatch
+from typing import Any, TypeVar
 
 from strawberry.types.base import StrawberryOptional
 from strawberry.types.field import StrawberryField
 
 from lakefront.db.database import Row
-from lakefront.db.query import Join, Key, PageRequest
+from lakefront.db.query import Join, Key
 from lakefront.db.query.values import from_json
 from lakefront.domain.reads import Page
 from lakefront.graphql.connections import Connection, Reading
@@ -31,117 +32,122 @@ from lakefront.graphql.declare.record import Record, declared, is_list, join_of,
 from lakefront.graphql.declare.selection import selected
 from lakefront.loaders import Loaders
 
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One field to resolve: ``parent`` is what its own parent gave, ``values`` are its arguments by GraphQL name."""
+
+    field: StrawberryField
+    parent: Any
+    info: Any
+    values: Mapping[str, Any]
+
+    @property
+    def row(self) -> Row:
+        """The parent's row."""
+        row: Row = self.parent.row
+        return row
+
+    @property
+    def loaders(self) -> Loaders:
+        """The operation's loaders."""
+        context: Context = self.info.context
+        return context.loaders
+
 
 @singledispatch
-def resolve(declaration: Declaration, field: StrawberryField, source: Any, info: Any, values: Mapping[str, Any]) -> Any:
-    """The value of ``field``, or an awaitable of it: ``source`` is the parent, ``values`` are the arguments by GraphQL name."""
-    raise NotImplementedError(f"nothing resolves a {type(declaration).__name__}")
+def resolve(declaration: Declaration, ask: Ask) -> Any:
+    """The value of a field with ``declaration``, or an awaitable of it."""
+    raise NotImplementedError(f"nothing resolves {declaration} of {ask.field.python_name}")
 
 
 @resolve.register
-def _column(declaration: Column, field: StrawberryField, source: Record, info: Any, values: Mapping[str, Any]) -> Any:
-    return source.row[declaration.name]
+def _column(declaration: Column, ask: Ask) -> Any:
+    return ask.row[declaration.name]
 
 
 @resolve.register
-def _identity(
-    declaration: Identity, field: StrawberryField, source: Record, info: Any, values: Mapping[str, Any]
-) -> str:
-    return node_id(source.record_source.name, key_of(source))
+def _identity(_: Identity, ask: Ask) -> str:
+    return node_id(ask.parent.record_source.name, key_of(ask.parent))
 
 
 @resolve.register
-def _embedded(
-    declaration: Embedded, field: StrawberryField, source: Record, info: Any, values: Mapping[str, Any]
-) -> Record | None:
-    record = record_of(field)
-    return record(row=source.row) if _known(record, source.row) else None
-
-
-def _known(record: type[Record], row: Row) -> bool:
-    some = False
-    for field, declaration in declared(record).values():
-        if isinstance(declaration, Column):
-            if row[declaration.name] is not None:
-                some = True
-            elif not isinstance(field.type, StrawberryOptional):
-                return False
-    return some
+def _whole(_: Whole, ask: Ask) -> Any:
+    return ask.parent
 
 
 @resolve.register
-def _whole(declaration: Whole, field: StrawberryField, source: Record, info: Any, values: Mapping[str, Any]) -> Record:
-    return source
+def _embedded(_: Embedded, ask: Ask) -> Record | None:
+    record = record_of(ask.field)
+    some, needed = _columns(record)
+    row = ask.row
+    known = any(row[name] is not None for name in some) and all(row[name] is not None for name in needed)
+    return record(row=row) if known else None
+
+
+@cache
+def _columns(record: type[Record]) -> tuple[list[str], list[str]]:
+    """Names of the record's columns, and of those that may not be null."""
+    found = [(field, part.name) for field, part in declared(record).values() if isinstance(part, Column)]
+    return [name for _, name in found], [
+        name for field, name in found if not isinstance(field.type, StrawberryOptional)
+    ]
 
 
 @resolve.register
-async def _listed(
-    declaration: Listed, field: StrawberryField, source: Record, info: Any, values: Mapping[str, Any]
-) -> Any:
-    record, join = record_of(field), join_of(field, declaration)
-    key = _parent_key(join, source.row)
-    rows = await _loaders(info).related(join, key) if key is not None else []
-    if is_list(field):
+async def _listed(declaration: Listed, ask: Ask) -> Any:
+    record, join = record_of(ask.field), join_of(ask.field, declaration)
+    key = _parent_key(join, ask.row)
+    rows = await ask.loaders.related(join, key) if key is not None else []
+    if is_list(ask.field):
         return [record(row=row) for row in rows]
     return record(row=rows[0]) if rows else None
 
 
 @resolve.register
-def _connected(
-    declaration: Connected, field: StrawberryField, source: Any, info: Any, values: Mapping[str, Any]
-) -> Connection[Any]:
-    record, loaders = record_of(field), _loaders(info)
-    request = page_request(record, values)
+def _connected(declaration: Connected, ask: Ask) -> Connection[Any]:
+    record = record_of(ask.field)
+    source, request = record.record_source, page_request(record, ask.values)
+    page: Callable[[], Awaitable[Page]] = partial(ask.loaders.page, source, request)
+    count: Callable[[], Awaitable[int]] = partial(ask.loaders.count, source, request.where)
     if declaration.on:
-        join = join_of(field, declaration)
-        key = _parent_key(join, source.row)
-        page, count = partial(_page_of, loaders, join, request, key), partial(_count_of, loaders, join, request, key)
-    else:
-        page = partial(loaders.page, record.record_source, request)
-        count = partial(loaders.count, record.record_source, request.where)
-    return Connection(
-        reading=Reading(
-            request=request,
-            page=page,
-            count=count,
-            cursor=partial(cursor, record.record_source, request.order),
-            node=lambda row: record(row=row),
-        )
-    )
+        join = join_of(ask.field, declaration)
+        key = _parent_key(join, ask.row)
+        page = _no_page if key is None else partial(ask.loaders.page_of, join, request, key)
+        count = _no_count if key is None else partial(ask.loaders.count_of, join, request.where, key)
+    reading = Reading(request, page, count, partial(cursor, source, request.order), lambda row: record(row=row))
+    return Connection(reading=reading)
 
 
-async def _page_of(loaders: Loaders, join: Join, request: PageRequest, key: Key | None) -> Page:
-    return Page([], more=False) if key is None else await loaders.page_of(join, request, key)
+async def _no_page() -> Page:
+    return Page([], more=False)
 
 
-async def _count_of(loaders: Loaders, join: Join, request: PageRequest, key: Key | None) -> int:
-    return 0 if key is None else await loaders.count_of(join, request.where, key)
+async def _no_count() -> int:
+    return 0
 
 
 @resolve.register
-async def _found(
-    declaration: Found, field: StrawberryField, source: Any, info: Any, values: Mapping[str, Any]
-) -> Record | None:
-    return await fetch(_loaders(info), record_of(field), [values[name] for name, _ in declaration.arguments])
+async def _found(declaration: Found, ask: Ask) -> Record | None:
+    return await fetch(ask.loaders, record_of(ask.field), [ask.values[name] for name, _ in declaration.arguments])
 
 
 @resolve.register
-async def _grouped(
-    declaration: Grouped, field: StrawberryField, source: Any, info: Any, values: Mapping[str, Any]
-) -> Record:
-    record: Any = declaration.record
-    wanted = selected(info.selected_fields)
-    request = group_request(record, values, [name.split(".")[1:] for name in wanted if name.startswith("groups.")])
-    row: dict[str, Any] = {}
-    loaders = _loaders(info)
-    if any(name.startswith("groups") for name in wanted):
-        row["groups"] = [Record(row=found) for found in await loaders.groups(record.record_source, request)]
+async def _grouped(declaration: Grouped, ask: Ask) -> Record:
+    record, wanted = declaration.record, selected(ask.info.selected_fields)
+    request = group_request(record, ask.values, [path.split(".")[1:] for path in wanted if path.startswith("groups.")])
+    row: Row = {}
+    if "groups" in wanted:
+        found = await ask.loaders.groups(record.record_source, request)
+        row["groups"] = [Record(row=group) for group in found]
     if "totalGroups" in wanted:
-        row["totalGroups"] = await loaders.count_groups(record.record_source, request)
+        row["totalGroups"] = await ask.loaders.count_groups(record.record_source, request)
     return Record(row=row)
 
 
-async def fetch(loaders: Loaders, record: type[Record], values: Sequence[Any]) -> Record | None:
+async def fetch(loaders: Loaders, record: type[R], values: Sequence[Any]) -> R | None:
     """The record whose key is ``values`` (JSON forms); ``None`` when there is none, also when there cannot be one."""
     source = record.record_source
     if len(values) != len(source.key):
@@ -158,8 +164,3 @@ def _parent_key(join: Join, row: Row) -> Key | None:
     types = [join.target.table.c[name].type for name in join.remote]
     key = tuple(from_json(type_, row[name]) for type_, name in zip(types, join.local, strict=True))
     return None if None in key else key
-
-
-def _loaders(info: Any) -> Loaders:
-    context: Context = info.context
-    return context.loaders

@@ -9,8 +9,8 @@ from strawberry.types.base import StrawberryOptional
 from lakefront.db.query import Source
 from lakefront.graphql.declare.declarations import Column, Connected, Declaration, Embedded, Found, Identity, Listed
 from lakefront.graphql.declare.field import DeclaredField
-from lakefront.graphql.declare.permission import Requires
 from lakefront.graphql.declare.record import Record, declared
+from lakefront.graphql.fields import Requires
 
 R = TypeVar("R", bound=Record)
 
@@ -20,7 +20,7 @@ _NODES: dict[str, type[Record]] = {}
 def record(source: Source | None = None) -> Callable[[type[R]], type[R]]:
     """Make a class a GraphQL type over rows of ``source``; its docstring is the description.
 
-    Raises ``TypeError`` at import for a column that the table does not have, or that may be null where the field may not.
+    Raises ``TypeError`` at import for a column that the table lacks, or that may be null where the field may not.
     """
 
     def decorate(cls: type[R]) -> type[R]:
@@ -49,9 +49,11 @@ def declare(declaration: Declaration, description: str, *, requires: str | None 
     return DeclaredField(description=description, metadata=metadata, **options)
 
 
-def column(description: str, *, name: str = "", filter: bool = True, order: bool = True, group: bool = True) -> Any:
-    """The column ``name`` of the table (default: named like the field), to read, filter, order and group by unless said."""
-    return declare(Column(name, filter, order, group), description)
+def column(
+    description: str, *, name: str = "", filtered: bool = True, ordered: bool = True, grouped: bool = True
+) -> Any:
+    """The column ``name`` of the table (default: named like the field); to filter, order, group by unless said."""
+    return declare(Column(name, filtered, ordered, grouped), description)
 
 
 def embedded(description: str) -> Any:
@@ -65,7 +67,7 @@ def identity(description: str) -> Any:
 
 
 def relation(description: str, *, on: Mapping[str, str]) -> Any:
-    """Related rows (``on``: own column -> theirs): all when annotated as a list (short and bounded), else the one there is."""
+    """Related rows (``on``: own column -> theirs): all when annotated as a list, else the one there is."""
     return declare(Listed(on), description)
 
 

@@ -1,0 +1,37 @@
+"""Hand-written fields: Strawberry's decorators, typed, with a description and the scope that a root field requires."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import strawberry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Requires:
+    """The scope that an actor needs to ask for a root field."""
+
+    scope: str
+
+
+def field(description: str, *, requires: str | None = None) -> Callable[[F], F]:
+    """A field that the decorated method resolves."""
+    made: Callable[[F], F] = strawberry.field(description=description, metadata=_metadata(requires))
+    return made
+
+
+def mutation(description: str, *, requires: str) -> Callable[[F], F]:
+    """A mutation that the decorated method carries out."""
+    return field(description, requires=requires)
+
+
+def subscription(description: str, *, requires: str) -> Callable[[F], F]:
+    """A subscription that the decorated async generator feeds."""
+    made: Callable[[F], F] = strawberry.subscription(description=description, metadata=_metadata(requires))
+    return made
+
+
+def _metadata(requires: str | None) -> dict[str, Requires]:
+    return {} if requires is None else {"requires": Requires(requires)}
