@@ -220,8 +220,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def _end(self, code: int) -> None:
         self.frames = []
-        self.conn.send_close(code)
-        self.handle_parser_exception()
+        # Frames that came in the same read are still told after the end.
+        if not self.close_sent:
+            self.conn.send_close(code)
+            self.handle_parser_exception()
 
 
 def server_config(app: Callable[..., Any], settings: Settings, **overrides: Any) -> uvicorn.Config:

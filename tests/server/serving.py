@@ -35,8 +35,8 @@ async def serving(app: ASGIApp, settings: Settings, **overrides: Any) -> AsyncIt
         await task
 
 
-async def exchange(port: int, data: bytes, *, timeout: float = 5, eof: bool = False) -> bytes:
-    """Send ``data`` over a bare socket and return all that comes until the server closes or ``timeout`` seconds pass."""
+async def exchange(port: int, data: bytes, *, seconds: float = 5, eof: bool = False) -> bytes:
+    """Send ``data`` over a bare socket and return all that comes until the server closes or ``seconds`` pass."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     received = b""
     try:
@@ -44,7 +44,7 @@ async def exchange(port: int, data: bytes, *, timeout: float = 5, eof: bool = Fa
         await writer.drain()
         if eof:
             writer.write_eof()
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(seconds):
             while chunk := await reader.read(65536):
                 received += chunk
     except (TimeoutError, ConnectionError):

@@ -9,7 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from lakefront.server.graphql_http import GRAPHQL_JSON, PLAIN_JSON, GraphQLHTTP
 from tests.graphql.sample import World, build
@@ -202,7 +204,7 @@ async def test_a_slow_body_is_408_and_a_client_that_leaves_is_nobody(
     door: Door, caplog: pytest.LogCaptureFixture
 ) -> None:
     head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer reader\r\nContent-Type: application/json\r\n"
-    answer = await exchange(door.port, head + b'Content-Length: 100\r\n\r\n{"query"', timeout=4)
+    answer = await exchange(door.port, head + b'Content-Length: 100\r\n\r\n{"query"', seconds=4)
     assert answer.startswith(b"HTTP/1.1 408 ")
     _, writer = await asyncio.open_connection("127.0.0.1", door.port)
     writer.write(head + b"Content-Length: 100\r\n\r\n{")

@@ -1,0 +1,294 @@
+"""GraphQL over WebSocket: the state machine of ``graphql-transport-ws``, and of no other subprotocol.
+
+A socket belongs to one actor from ``connection_ack`` on and lives no longer than the actor's token. Every operation has
+a task and a context of its own; what a slow client does not take, it holds up, and nothing else.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.types import Receive, Scope, Send
+
+from lakefront.actor import Actor
+from lakefront.errors import InternalError, LakefrontError, RateLimited
+from lakefront.graphql.operations import Operations, encode
+from lakefront.graphql.plan.errors import format_error, log_unforeseen
+from lakefront.server.bodies import header
+from lakefront.server.graphql_http import Authenticate
+from lakefront.server.origins import check_origin
+from lakefront.server.responses import COMMON, JSON, error_body, new_trace_id
+from lakefront.server.socket_messages import (
+    SUBPROTOCOL,
+    Close,
+    CloseSocket,
+    Complete,
+    Init,
+    Message,
+    Ping,
+    Subscribe,
+    read_message,
+)
+from lakefront.settings import MIB, Settings
+
+CLOSE_TIMEOUT: Final = 1.0
+"""Seconds that a close frame may wait for a client that takes nothing."""
+
+CANCEL_TIMEOUT: Final = 5.0
+"""Seconds that a cancelled operation may take to let go before the next message is read."""
+
+MAX_HELD: Final = 4 * MIB
+"""Bytes of documents and variables that the operations of one socket may hold together."""
+
+MAX_REASON: Final = 120
+"""Bytes of a close frame's reason (RFC 6455 allows 123)."""
+
+_log = logging.getLogger("lakefront.server.socket")
+
+
+class GraphQLSocket:
+    """The ASGI application behind ``/graphql`` for WebSocket."""
+
+    def __init__(self, operations: Operations, authenticate: Authenticate, settings: Settings) -> None:
+        self._operations = operations
+        self._authenticate = authenticate
+        self._settings = settings
+        self._connections: set[_Connection] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one socket until it closes; never raises for what a client does."""
+        if (await receive())["type"] != "websocket.connect":
+            return
+        trace_id = new_trace_id()
+        try:
+            check_origin(scope["headers"], self._settings.allowed_origins)
+            header(scope["headers"], b"authorization")
+        except LakefrontError as error:
+            await _reject(send, error, trace_id)
+            return
+        if SUBPROTOCOL not in scope["subprotocols"]:
+            await send({"type": "websocket.accept"})
+            reason = f"Only the subprotocol {SUBPROTOCOL} is served"
+            await send({"type": "websocket.close", "code": Close.SUBPROTOCOL_NOT_ACCEPTABLE, "reason": reason})
+            return
+        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
+        connection = _Connection(self._operations, self._authenticate, self._settings, scope, receive, send, trace_id)
+        self._connections.add(connection)
+        try:
+            await connection.serve()
+        finally:
+            self._connections.discard(connection)
+
+    def revoke(self, matches: Callable[[Actor], bool]) -> int:
+        """Close (4403) the sockets of the actors that ``matches`` picks, as after a revocation; returns how many."""
+        revoked = [known for known in self._connections if known.actor is not None and matches(known.actor)]
+        for connection in revoked:
+            connection.stop(Close.FORBIDDEN, "Forbidden: the token was revoked")
+        return len(revoked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """An operation under way, and the bytes of the message that asked for it."""
+
+    task: asyncio.Task[None]
+    size: int
+
+
+class _Connection:
+    """One socket: a reader, one task for each operation, and one place that decides about the end."""
+
+    def __init__(
+        self,
+        operations: Operations,
+        authenticate: Authenticate,
+        settings: Settings,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        trace_id: str,
+    ) -> None:
+        self.actor: Actor | None = None
+        self._operations = operations
+        self._authenticate = authenticate
+        self._settings = settings
+        self._headers = scope["headers"]
+        self._receive = receive
+        self._asgi_send = send
+        self._trace_id = trace_id
+        self._sending = asyncio.Lock()
+        self._init_seen = False
+        self._running: dict[str, _Running] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._end: asyncio.Future[CloseSocket | None] = asyncio.get_running_loop().create_future()
+
+    async def serve(self) -> None:
+        """Read and answer until the client leaves or the socket must close; leaves no task behind."""
+        self._later(self._settings.socket_init_timeout, self._init_is_late)
+        reader = asyncio.create_task(self._read())
+        try:
+            end = await self._end
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            tasks = [reader, *(operation.task for operation in self._running.values())]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if end is not None:
+            _log.info("socket closed trace_id=%s code=%d", self._trace_id, end.code)
+            await self._close(end)
+
+    def stop(self, code: Close, reason: str) -> None:
+        """Close the socket with ``code`` unless it is ending already."""
+        self._finish(CloseSocket(code, reason))
+
+    def _finish(self, end: CloseSocket | None) -> None:
+        if not self._end.done():
+            self._end.set_result(end)
+
+    async def _close(self, end: CloseSocket) -> None:
+        reason = end.reason.encode()[:MAX_REASON].decode(errors="ignore")
+        # A client that takes nothing does not get to hold the socket open.
+        with suppress(TimeoutError, OSError):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._asgi_send({"type": "websocket.close", "code": int(end.code), "reason": reason})
+
+    async def _read(self) -> None:
+        """Take messages one by one; the next is read only when the last is dealt with."""
+        try:
+            while (event := await self._receive())["type"] == "websocket.receive":
+                depth = self._settings.graphql_max_variables_depth
+                await self._take(read_message(event.get("text"), max_depth=depth))
+            self._finish(None)
+        except CloseSocket as end:
+            self._finish(end)
+        except Exception as error:  # noqa: BLE001 - told as 1011, logged with its traceback
+            log_unforeseen(error, self._trace_id)
+            self.stop(Close.INTERNAL, "Internal error")
+
+    async def _take(self, message: Message) -> None:
+        match message:
+            case Init():
+                await self._initialise(message)
+            case Ping(payload):
+                await self._send({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+            case Subscribe():
+                await self._subscribe(message)
+            case Complete(id=name):
+                await self._cancel(name)
+
+    async def _initialise(self, message: Init) -> None:
+        if self._init_seen:
+            raise CloseSocket(Close.TOO_MANY_INITS, "Too many initialisation requests")
+        self._init_seen = True
+        authorization = message.authorization
+        if authorization is None:
+            raw = header(self._headers, b"authorization")
+            authorization = raw.decode("latin-1") if raw is not None else None
+        try:
+            actor = await self._authenticate(authorization)
+        except LakefrontError as error:
+            if error.status >= 500:
+                raise CloseSocket(Close.TRY_AGAIN_LATER, error.message) from None
+            raise CloseSocket(Close.FORBIDDEN, f"Forbidden: {error.message}") from None
+        self._later(self._watch(actor), self._expire)
+        self.actor = actor
+        await self._send({"type": "connection_ack"})
+
+    async def _subscribe(self, message: Subscribe) -> None:
+        if self.actor is None:
+            raise CloseSocket(Close.UNAUTHORIZED, "Unauthorized: send connection_init and wait for connection_ack")
+        if message.id in self._running:
+            raise CloseSocket(Close.DUPLICATE_ID, f"Subscriber for {message.id} already exists")
+        limit = self._settings.socket_operations
+        held = sum(operation.size for operation in self._running.values())
+        if len(self._running) >= limit or (self._running and held + message.size > MAX_HELD):
+            error = RateLimited(f"At most {limit} operations of {MAX_HELD} bytes run at once. Complete one first.")
+            await self._send(_error(message.id, error, new_trace_id()))
+            return
+        task = asyncio.create_task(self._run(message, self.actor))
+        self._running[message.id] = _Running(task, message.size)
+
+    async def _cancel(self, name: str) -> None:
+        operation = self._running.pop(name, None)
+        if operation is not None:
+            operation.task.cancel()
+            # Its source is closed before the next message is read: cancelling in a loop piles nothing up.
+            await asyncio.wait([operation.task], timeout=CANCEL_TIMEOUT)
+
+    async def _run(self, message: Subscribe, actor: Actor) -> None:
+        """One operation, from its first answer to ``complete`` or ``error``."""
+        trace_id = new_trace_id()
+        last: dict[str, Any] = {"id": message.id, "type": "complete"}
+        try:
+            async with aclosing(self._operations.subscribe(message.request, actor, trace_id)) as answers:
+                async for answer in answers:
+                    if not answer.executed:
+                        last = {"id": message.id, "type": "error", "payload": answer.errors}
+                        break
+                    await self._send({"id": message.id, "type": "next", "payload": answer.payload()})
+        except CloseSocket as end:
+            self._finish(end)
+            return
+        except Exception as error:  # noqa: BLE001 - told as masked, logged with its traceback
+            log_unforeseen(error, trace_id)
+            last = _error(message.id, InternalError(), trace_id)
+        running = self._running.get(message.id)
+        if running is None or running.task is not asyncio.current_task():
+            return
+        # The id is free as soon as the client can know it.
+        del self._running[message.id]
+        try:
+            await self._send(last)
+        except CloseSocket as end:
+            self._finish(end)
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        """Send one message when the client takes it; raises ``CloseSocket`` when it takes nothing for too long."""
+        text = encode(message).decode()
+        async with self._sending:
+            try:
+                async with asyncio.timeout(self._settings.socket_send_timeout):
+                    await self._asgi_send({"type": "websocket.send", "text": text})
+            except TimeoutError:
+                raise CloseSocket(Close.TRY_AGAIN_LATER, "The client does not read what it asked for") from None
+            except OSError:
+                # The client has left; the reader learns it, too.
+                self._finish(None)
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, call)
+
+    def _init_is_late(self) -> None:
+        self.stop(Close.INIT_TIMEOUT, "Connection initialisation timeout")
+
+    def _watch(self, actor: Actor) -> float:
+        """Seconds until the actor's token must be looked at again; at most a minute, since clocks are set."""
+        return 60.0 if actor.expires_at is None else min(60.0, max(0.0, actor.expires_at - time.time()))
+
+    def _expire(self) -> None:
+        actor = self.actor
+        if actor is None or actor.expires_at is None:
+            return
+        if actor.expires_at <= time.time():
+            self.stop(Close.FORBIDDEN, "Forbidden: the token has expired")
+        else:
+            self._later(self._watch(actor), self._expire)
+
+
+def _error(name: str, error: LakefrontError, trace_id: str) -> dict[str, Any]:
+    return {"id": name, "type": "error", "payload": [format_error(error, trace_id)]}
+
+
+async def _reject(send: Send, error: LakefrontError, trace_id: str) -> None:
+    """Refuse the handshake with an HTTP answer."""
+    headers = [(name.encode(), value.encode()) for name, value in {**COMMON, "content-type": JSON}.items()]
+    await send({"type": "websocket.http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": error_body(error, trace_id)})
