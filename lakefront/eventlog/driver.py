@@ -28,9 +28,9 @@ class EventLog(Protocol):
         """Append ``events`` and return one verdict each, in their order, once all of it is durable.
 
         A retry is a ``DUPLICATE`` with its first position; the same id with another body a ``CONFLICT``. With
-        ``atomic`` a conflict keeps all new ones out (they are then ``REJECTED``). Raises ``Unavailable`` when the log is
-        away: what was not acknowledged may or may not be in it, and sending it again is safe. Raises ``ValidationError``
-        on an event that the log cannot hold; other callers' events are not touched by it.
+        ``atomic`` a conflict keeps all new ones out (they are then ``REJECTED``). Raises ``Unavailable`` when the log
+        is away: what was not acknowledged may or may not be in it, and sending it again is safe. Raises
+        ``ValidationError`` on an event that the log cannot hold; other callers' events are not touched by it.
         """
         ...
 
@@ -51,7 +51,7 @@ class EventLog(Protocol):
     ) -> AbstractAsyncContextManager[Follower]:
         """Replay from ``after`` (``None``: from now on), then go on live.
 
-        ``heartbeat`` in seconds: yield an empty page after such a silence. Raises ``ValidationError`` on a position
+        ``heartbeat`` in seconds: yield an empty page after such a silence. Raises ``CursorExpired`` on a position
         beyond the end, and when it is entered ``Unavailable`` if the log is away; later it waits for it.
         """
         ...

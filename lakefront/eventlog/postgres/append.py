@@ -2,12 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
 import asyncpg
+import msgspec
 
 from lakefront.db.tables.base import SCHEMA
 from lakefront.errors import InternalError, Unavailable, ValidationError
@@ -18,6 +20,8 @@ from lakefront.eventlog.postgres.connections import AppenderConnection, Connecti
 
 CHANNEL = "lakefront_events"
 """NOTIFY on it after each commit, payload ``tenant|stream``."""
+
+T = TypeVar("T")
 
 _ATTEMPTS = 8
 
@@ -60,28 +64,24 @@ INSERT INTO lakefront.heads (tenant_id, stream, shard, layout, next)
 SELECT $1, $2, shard, $4, 0 FROM generate_series(0, $3::int - 1) AS shard
 """
 
-_EVENT_COLUMNS = (
+EVENT_COLUMNS = (
     *("tenant_id", "stream", "shard", "offset", "event_id", "event_type", "partition_key"),
     *("occurred_at", "ingested_at", "payload", "trace_id", "correlation_id", "schema_version", "source"),
 )
 
 
-class Prepared(NamedTuple):
-    """An event with its hashes: made while another transaction runs, so that its own is short."""
+class Prepared(msgspec.Struct, frozen=True, gc=False):
+    """An event with its hashes, made while another transaction runs."""
 
     event: NewEvent
     dedupe: bytes
-    body: bytes
     hashed_key: int
 
 
 def prepare(tenant: str, stream: str, events: Sequence[NewEvent]) -> list[Prepared]:
     """``events``, ready to be appended to the stream; raises ``ValidationError`` on text that is not Unicode."""
     try:
-        return [
-            Prepared(event, event.dedupe(tenant, stream), event.body(), crc32(event.partition_key.encode()))
-            for event in events
-        ]
+        return [Prepared(event, event.dedupe(tenant, stream), crc32(event.partition_key.encode())) for event in events]
     except UnicodeEncodeError as bad:
         raise _not_storable() from bad
 
@@ -93,62 +93,112 @@ class Batch(NamedTuple):
     atomic: bool
 
 
-class _Place(NamedTuple):
-    body: bytes
-    shard: int
-    offset: int
+Stored = Mapping[bytes, tuple[bytes, int, int]]
+"""What the log has already: dedupe -> (body, shard, offset)."""
+
+Row = tuple[Any, ...]
 
 
-class _Draft:
-    """What a transaction is about to write: verdicts, rows and the heads after them."""
+class Draft:
+    """What a transaction is about to write: verdicts, rows for ``events`` (EVENT_COLUMNS), the heads after them."""
 
-    def __init__(self, tenant: str, stream: str, shards: int, heads: dict[int, int], generation: Any) -> None:
-        self.heads = heads
-        self.events: list[tuple[Any, ...]] = []
-        self.keys: list[tuple[Any, ...]] = []
-        self._tenant, self._stream, self._shards, self._generation = tenant, stream, shards, generation
-        self._now = datetime.now(UTC)
+    def __init__(
+        self, key: tuple[str, str], shards: int, heads: Mapping[int, int], stored: Stored, batches: Sequence[Batch]
+    ) -> None:
+        """``key`` is (tenant, stream); ``heads`` has the shards that are locked."""
+        self.heads = dict(heads)
+        self.events: list[Row] = []
+        self._items: list[Prepared] = []
+        self._new: dict[bytes, int] = {}
+        self._key = key
+        self._shards = shards
+        self._stored = stored
+        self.verdicts = [self._take(batch) for batch in batches]
 
-    def take(self, batch: Batch, known: dict[bytes, _Place]) -> list[Appended]:
-        """Decide on each event of ``batch``; what is new gets its shard's next offset and is ``known`` from now on."""
-        if batch.atomic and _conflicts(batch, known):
-            return [self._refused(item, known) for item in batch.events]
+    def _take(self, batch: Batch) -> list[Appended]:
+        """Decide on each event of ``batch``; what is new gets its shard's next offset."""
+        if batch.atomic and self._conflicts(batch):
+            return [self._known(item) or self._refused(item) for item in batch.events]
         verdicts = []
-        tenant, stream, now, generation, shards = self._tenant, self._stream, self._now, self._generation, self._shards
-        for event, dedupe, body, hashed_key in batch.events:
-            place = known.get(dedupe)
-            if place is not None:
-                outcome = Outcome.DUPLICATE if place.body == body else Outcome.CONFLICT
-                verdicts.append(Appended(outcome, place.shard, place.offset))
+        tenant, stream = self._key
+        heads, stored, new, shards, now = self.heads, self._stored, self._new, self._shards, datetime.now(UTC)
+        items, rows = self._items, self.events
+        for item in batch.events:
+            dedupe = item.dedupe
+            if (dedupe in stored or dedupe in new) and (known := self._known(item)):
+                verdicts.append(known)
                 continue
-            shard = hashed_key % shards
-            offset = self.heads[shard]
-            self.heads[shard] = offset + 1
-            known[dedupe] = _Place(body, shard, offset)
+            event = item.event
+            shard = item.hashed_key % shards
+            offset = heads[shard]
+            heads[shard] = offset + 1
+            new[dedupe] = len(items)
+            items.append(item)
             verdicts.append(Appended(Outcome.ACCEPTED, shard, offset))
-            self.keys.append((generation, tenant, dedupe, body, shard, offset))
-            self.events.append((
-                *(tenant, stream, shard, offset, event.event_id, event.event_type, event.partition_key),
-                *(event.occurred_at, now, event.payload, event.trace_id, event.correlation_id),
-                *(event.schema_version, event.source),
-            ))  # fmt: skip
+            rows.append(
+                (
+                    tenant,
+                    stream,
+                    shard,
+                    offset,
+                    event.event_id,
+                    event.event_type,
+                    event.partition_key,
+                    event.occurred_at,
+                    now,
+                    event.payload,
+                    event.trace_id,
+                    event.correlation_id,
+                    event.schema_version,
+                    event.source,
+                )
+            )
         return verdicts
 
-    def _refused(self, item: Prepared, known: dict[bytes, _Place]) -> Appended:
-        place = known.get(item.dedupe)
-        if place is None:
-            return Appended(Outcome.REJECTED, item.hashed_key % self._shards, -1)
-        outcome = Outcome.DUPLICATE if place.body == item.body else Outcome.CONFLICT
-        return Appended(outcome, place.shard, place.offset)
+    def _known(self, item: Prepared) -> Appended | None:
+        """The verdict on an event whose id is stored or comes twice; None for a new one."""
+        if found := self._stored.get(item.dedupe):
+            body, shard, offset = found
+        elif (first := self._new.get(item.dedupe)) is not None:
+            body = self._items[first].event.body()
+            shard, offset = self.events[first][2:4]
+        else:
+            return None
+        outcome = Outcome.DUPLICATE if body == item.event.body() else Outcome.CONFLICT
+        return Appended(outcome, shard, offset)
+
+    def _refused(self, item: Prepared) -> Appended:
+        return Appended(Outcome.REJECTED, item.hashed_key % self._shards, -1)
+
+    def _conflicts(self, batch: Batch) -> bool:
+        mine: dict[bytes, Prepared] = {}
+        for item in batch.events:
+            known = self._known(item)
+            if known is not None and known.outcome is Outcome.CONFLICT:
+                return True
+            first = mine.setdefault(item.dedupe, item)
+            if first is not item and first.event.body() != item.event.body():
+                return True
+        return False
+
+    def keys(self, generation: date) -> list[Row]:
+        """The rows for ``event_keys``; sorted, so that two transactions that race never wait for each other."""
+        tenant, _ = self._key
+        return sorted(
+            (
+                (generation, tenant, item.dedupe, item.event.body(), row[2], row[3])
+                for item, row in zip(self._items, self.events, strict=True)
+            ),
+            key=_dedupe,
+        )
 
 
-def _conflicts(batch: Batch, known: dict[bytes, _Place]) -> bool:
-    bodies: dict[bytes, bytes] = {}
-    for item in batch.events:
-        place = known.get(item.dedupe)
-        if bodies.setdefault(item.dedupe, place.body if place else item.body) != item.body:
-            return True
-    return False
+def _shard(event: Row) -> Any:
+    return event[2]
+
+
+def _dedupe(key: Row) -> Any:
+    return key[2]
 
 
 class _LaterDay(Exception):
@@ -184,19 +234,17 @@ class Appender:
         """The verdicts that ``append`` would give now; what it would accept has the offset -1."""
         async with self._connections.acquire() as connection:
             shards = await self._known_layout(connection, tenant, stream) or self._new_shards
-            known = await _look_up(connection, [batch])
-        draft = _Draft(tenant, stream, shards, dict.fromkeys(range(shards), 0), None)
-        fresh = {item.dedupe for item in batch.events} - known.keys()
-        verdicts = draft.take(batch, known)
+            stored = await _look_up(connection, [batch])
+        draft = Draft((tenant, stream), shards, dict.fromkeys(range(shards), 0), stored, [batch])
         return [
-            verdict._replace(offset=-1) if item.dedupe in fresh else verdict
-            for item, verdict in zip(batch.events, verdicts, strict=True)
+            verdict if item.dedupe in stored else Appended(verdict.outcome, verdict.shard, -1)
+            for item, verdict in zip(batch.events, draft.verdicts[0], strict=True)
         ]
 
     async def _attempt(
         self, connection: AppenderConnection, tenant: str, stream: str, batches: Sequence[Batch]
     ) -> list[list[Appended]]:
-        shards = await self._layout(connection, tenant, stream)
+        shards = self._shards[tenant, stream]
         while True:
             try:
                 return await self._transaction(connection, tenant, stream, shards, batches)
@@ -213,25 +261,28 @@ class Appender:
         newest = heads[0]["newest"] and keys.named(heads[0]["newest"])
         if newest is None or newest.first < self._today():
             raise _LaterDay
-        # In a statement of its own: its snapshot is younger than the locks, so it sees all that went before.
-        known = await _look_up(connection, batches)
         before = {row["shard"]: row["next"] for row in heads}
-        draft = _Draft(tenant, stream, shards, dict(before), newest.first)
-        verdicts = [draft.take(batch, known) for batch in batches]
+        async with _meanwhile(_look_up(connection, batches)) as looking_up:
+            draft = Draft((tenant, stream), shards, before, {}, batches)  # most often nothing is stored yet
+            stored = await looking_up
+        if stored:
+            draft = Draft((tenant, stream), shards, before, stored, batches)
         if draft.events:
             await _write(connection, tenant, stream, newest, draft)
         await connection.execute("COMMIT")
-        return verdicts
+        return draft.verdicts
 
-    async def _layout(self, connection: AppenderConnection, tenant: str, stream: str) -> int:
-        """The stream's number of shards; its heads are made on first use."""
-        if known := await self._known_layout(connection, tenant, stream):
+    async def layout(self, tenant: str, stream: str) -> int:
+        """The stream's number of shards; to be asked before ``append``. Its heads are made on first use."""
+        if known := self._shards.get((tenant, stream)):
             return known
-        async with connection.transaction():
-            await connection.execute(_FIRST_USE_LOCK, tenant, stream)
+        async with self._connections.acquire() as connection:
             if not await self._known_layout(connection, tenant, stream):
-                await connection.execute(_FIRST_USE, tenant, stream, self._new_shards, LAYOUT)
-        return await self._known_layout(connection, tenant, stream)
+                async with connection.transaction():
+                    await connection.execute(_FIRST_USE_LOCK, tenant, stream)
+                    if not await self._known_layout(connection, tenant, stream):
+                        await connection.execute(_FIRST_USE, tenant, stream, self._new_shards, LAYOUT)
+            return await self._known_layout(connection, tenant, stream)
 
     async def _known_layout(self, connection: AppenderConnection, tenant: str, stream: str) -> int:
         """The number of shards of a stream that has heads; 0 for one that has none."""
@@ -245,17 +296,33 @@ class Appender:
         return int(shards)
 
 
-async def _look_up(connection: AppenderConnection, batches: Sequence[Batch]) -> dict[bytes, _Place]:
+async def _look_up(connection: AppenderConnection, batches: Sequence[Batch]) -> Stored:
+    # In a statement of its own, after the heads': its snapshot is younger than the locks and sees all that went before.
     wanted = [item.dedupe for batch in batches for item in batch.events]
-    return {dedupe: _Place(*place) for dedupe, *place in await connection.fetch(_LOOK_UP, wanted)}
+    return {dedupe: (body, shard, offset) for dedupe, body, shard, offset in await connection.fetch(_LOOK_UP, wanted)}
 
 
 async def _write(
-    connection: AppenderConnection, tenant: str, stream: str, newest: keys.Generation, draft: _Draft
+    connection: AppenderConnection, tenant: str, stream: str, newest: keys.Generation, draft: Draft
 ) -> None:
-    await connection.copy_records_to_table("events", schema_name=SCHEMA, columns=_EVENT_COLUMNS, records=draft.events)
-    await connection.copy_records_to_table(newest.table, schema_name=SCHEMA, columns=keys.COLUMNS, records=draft.keys)
+    rows = sorted(draft.events, key=_shard) if len(draft.heads) > 1 else draft.events  # the indexes like it
+    copy_events = connection.copy_records_to_table("events", schema_name=SCHEMA, columns=EVENT_COLUMNS, records=rows)
+    async with _meanwhile(copy_events) as copying:
+        new_keys = draft.keys(newest.first)
+        await copying
+    await connection.copy_records_to_table(newest.table, schema_name=SCHEMA, columns=keys.COLUMNS, records=new_keys)
     await connection.fetch(_MOVE_HEADS, tenant, stream, list(draft.heads), list(draft.heads.values()))
+
+
+@asynccontextmanager
+async def _meanwhile(work: Coroutine[Any, Any, T]) -> AsyncIterator["asyncio.Task[T]"]:
+    """Start ``work``, so that PostgreSQL is at it while the block computes; the block awaits it."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.sleep(0)
+        yield task
+    finally:
+        task.cancel()
 
 
 def _not_storable() -> ValidationError:

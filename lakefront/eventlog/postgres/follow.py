@@ -4,12 +4,11 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from lakefront.errors import Lagged, Unavailable, ValidationError
+from lakefront.errors import CursorExpired, Lagged, Unavailable
 from lakefront.eventlog.cursors import LAYOUT, encode
 from lakefront.eventlog.events import Offsets, Page
 from lakefront.eventlog.postgres import read
-from lakefront.eventlog.postgres.group import Stream
-from lakefront.eventlog.postgres.hub import PAGE, Hubs, Live, closing
+from lakefront.eventlog.postgres.hub import PAGE, Hubs, Live, Stream, closing
 
 _PAUSE = 0.25
 """Seconds between two attempts to read while PostgreSQL is away."""
@@ -35,7 +34,8 @@ class Following:
         if self._after is None:
             self._position = head
         elif any(offset > head.get(shard, 0) for shard, offset in self._after.items()):
-            raise ValidationError("This cursor lies beyond the end of the stream. Leave it out to follow from now on.")
+            told = "This cursor lies past the end of the log: was the database restored? Read the stream anew."
+            raise CursorExpired(encode(self._key[1], LAYOUT, head), told)
         else:
             self._position = {**dict.fromkeys(head, 0), **self._after}
         return self

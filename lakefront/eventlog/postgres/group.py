@@ -1,21 +1,33 @@
-"""Group commit without a timer: whatever queued while the last transaction ran shares the next one."""
+"""Group commit without a timer: whatever queued while the last transaction ran shares the next one.
+
+Each shard has a lane of its own, as its head is locked while a transaction runs: lanes run side by side. What must go
+in as a whole (``atomic``) has a lane for itself, which locks the heads of all its shards.
+"""
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from typing import NamedTuple, TypeVar
 
 from lakefront.errors import InternalError, LakefrontError, Unavailable, ValidationError
 from lakefront.eventlog.events import Appended, NewEvent
-from lakefront.eventlog.postgres.append import Appender, Batch, prepare
+from lakefront.eventlog.postgres.append import Appender, Batch, Prepared, prepare
 
 log = logging.getLogger(__name__)
 
-Stream = tuple[str, str]
-"""(tenant, stream)."""
-
 _CHUNK = 1000  # events hashed between two looks at other tasks
+
+_ALL_SHARDS = -1
+
+T = TypeVar("T")
+
+
+class _Lane(NamedTuple):
+    tenant: str
+    stream: str
+    shard: int
 
 
 class _Request:
@@ -37,7 +49,7 @@ class _Request:
 
 
 class GroupCommit:
-    """One committer for each stream that has appends under way: a task that ends when its queue is empty.
+    """One committer for each lane that has appends under way: a task that ends when its queue is empty.
 
     ``committed`` is called with (tenant, stream) after each transaction. At most ``rows`` events share a transaction.
     """
@@ -46,7 +58,7 @@ class GroupCommit:
         self._appender = appender
         self._rows = rows
         self._committed = committed
-        self._queues: dict[Stream, deque[_Request]] = {}
+        self._queues: dict[_Lane, deque[_Request]] = {}
         self._committers: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -57,16 +69,23 @@ class GroupCommit:
 
         More than ``rows`` events go in slices, one after the other, unless they are ``atomic``.
         """
-        slice_rows = len(events) if atomic else self._rows
+        if not events:
+            return []
+        shards = await self._appender.layout(tenant, stream)
         verdicts: list[Appended] = []
-        for start in range(0, len(events), slice_rows or 1):
-            prepared = []
-            part = events[start : start + slice_rows]
-            for chunk in range(0, len(part), _CHUNK):
-                prepared += prepare(tenant, stream, part[chunk : chunk + _CHUNK])
-                if len(part) > _CHUNK:
+        for part in _slices(events, len(events) if atomic else self._rows):
+            prepared: list[Prepared] = []
+            for chunk in _slices(part, _CHUNK):
+                if prepared:
                     await asyncio.sleep(0)
-            verdicts += await self._queue((tenant, stream), Batch(prepared, atomic))
+                prepared += prepare(tenant, stream, chunk)
+            lanes = {_ALL_SHARDS: list(range(len(part)))} if atomic else _by_shard(prepared, shards)
+            answers = await asyncio.gather(*(
+                self._queue(_Lane(tenant, stream, shard), Batch([prepared[index] for index in indices], atomic))
+                for shard, indices in lanes.items()
+            ))  # fmt: skip
+            placed = dict(zip(chain(*lanes.values()), chain(*answers), strict=True))
+            verdicts += [placed[index] for index in range(len(part))]
         return verdicts
 
     async def preview(self, tenant: str, stream: str, events: Sequence[NewEvent]) -> list[Appended]:
@@ -82,20 +101,20 @@ class GroupCommit:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _queue(self, key: Stream, batch: Batch) -> "asyncio.Future[list[Appended]]":
+    def _queue(self, key: _Lane, batch: Batch) -> "asyncio.Future[list[Appended]]":
         if self._closed:
             raise _closing()
         request = _Request(batch)
         queue = self._queues.get(key)
         if queue is None:
             queue = self._queues[key] = deque()
-            task = asyncio.create_task(self._commit_all(key, queue), name=f"committer of {key[1]}")
+            task = asyncio.create_task(self._commit_all(key, queue), name=f"committer of {key.stream}")
             self._committers.add(task)
             task.add_done_callback(self._committers.discard)
         queue.append(request)
         return request.verdicts
 
-    async def _commit_all(self, key: Stream, queue: deque[_Request]) -> None:
+    async def _commit_all(self, key: _Lane, queue: deque[_Request]) -> None:
         group: list[_Request] = []
         try:
             while queue:
@@ -118,24 +137,24 @@ class GroupCommit:
                 rows += len(request.batch.events)
         return group
 
-    async def _commit(self, key: Stream, group: list[_Request]) -> None:
+    async def _commit(self, key: _Lane, group: list[_Request]) -> None:
         try:
-            verdicts = await self._appender.append(*key, [request.batch for request in group])
+            verdicts = await self._appender.append(key.tenant, key.stream, [request.batch for request in group])
         except ValidationError as error:
             await self._halve(key, group, error)
         except LakefrontError as error:
             for request in group:
                 request.fail(error)
         except Exception:
-            log.exception("an append to %s failed", key[1])
+            log.exception("an append to %s failed", key.stream)
             for request in group:
                 request.fail(InternalError())
         else:
-            self._committed(*key)
+            self._committed(key.tenant, key.stream)
             for request, answer in zip(group, verdicts, strict=True):
                 request.answer(answer)
 
-    async def _halve(self, key: Stream, group: list[_Request], error: LakefrontError) -> None:
+    async def _halve(self, key: _Lane, group: list[_Request], error: LakefrontError) -> None:
         """Find the request that cannot be stored, so that its neighbours are."""
         if len(group) == 1:
             group[0].fail(error)
@@ -143,6 +162,20 @@ class GroupCommit:
         middle = len(group) // 2
         await self._commit(key, group[:middle])
         await self._commit(key, group[middle:])
+
+
+def _slices(items: Sequence[T], most: int) -> Iterable[Sequence[T]]:
+    return (items[start : start + most] for start in range(0, len(items), most))
+
+
+def _by_shard(events: Sequence[Prepared], shards: int) -> dict[int, list[int]]:
+    """Shard -> the indices of its events; an id that comes again goes where it came first: there it is found."""
+    lanes: dict[int, list[int]] = {}
+    first: dict[bytes, int] = {}
+    for index, event in enumerate(events):
+        shard = first.setdefault(event.dedupe, event.hashed_key % shards)
+        lanes.setdefault(shard, []).append(index)
+    return lanes
 
 
 def _closing() -> Unavailable:

@@ -8,9 +8,11 @@ from lakefront.db.database import Database
 from lakefront.errors import InternalError, LakefrontError, Unavailable
 from lakefront.eventlog.events import Offsets, Page
 from lakefront.eventlog.postgres import read
-from lakefront.eventlog.postgres.group import Stream
 
 log = logging.getLogger(__name__)
+
+Stream = tuple[str, str]
+"""(tenant, stream)."""
 
 PAGE = 1000
 """Events a read asks for."""

@@ -103,6 +103,9 @@ async def merge(connection: AppenderConnection) -> list[Generation]:
 
 async def _merge(connection: AppenderConnection, days: list[Generation], into: Generation) -> None:
     await _create(connection, into)
+    await connection.execute(  # so that to attach it needs no scan
+        f"ALTER TABLE {SCHEMA}.{into.table} ADD CHECK (generation >= '{into.first}' AND generation < '{into.until}')"
+    )
     for old in days:
         copy = f"INSERT INTO {SCHEMA}.{into.table} SELECT * FROM {SCHEMA}.{old.table}"  # noqa: S608 - our own names
         await connection.execute(copy)
@@ -121,8 +124,7 @@ async def _create(connection: AppenderConnection, new: Generation) -> None:
     table = f"{SCHEMA}.{new.table}"
     await connection.execute(
         f"""
-        CREATE TABLE {table} (LIKE {SCHEMA}.event_keys,
-          CHECK (generation IS NOT NULL AND generation >= '{new.first}' AND generation < '{new.until}'));
+        CREATE TABLE {table} (LIKE {SCHEMA}.event_keys);
         CREATE UNIQUE INDEX {new.table}_dedupe ON {table} (dedupe);
         ALTER TABLE {table} ENABLE ROW LEVEL SECURITY
         """

@@ -72,7 +72,7 @@ class PostgresLog:
         return await read.head(self._database, actor.tenant, stream)
 
     def follow(self, actor: Actor, stream: str, after: Offsets | None, *, heartbeat: float | None = None) -> Following:
-        """See ``EventLog.follow``. Raises ``ValidationError`` on a position beyond the stream's end."""
+        """See ``EventLog.follow``. Raises ``CursorExpired`` on a position beyond the stream's end."""
         return Following(self._hubs, actor.tenant, stream, after, heartbeat)
 
     async def maintain(self) -> None:
