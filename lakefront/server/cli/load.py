@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
-from urllib.parse import urlsplit
 
 import typer
 
@@ -89,7 +88,7 @@ def permits(
                     _summary(read, sent)
     except OSError as error:
         raise fail(f"{file} cannot be read ({error.strerror}). Check the path.") from error
-    if not sent.events:
+    if not sent.accepted + sent.duplicates:
         raise fail(f"{file} holds no row that can be loaded.")
 
 
@@ -97,10 +96,10 @@ def _own_token(url: str, data: Path | None) -> str:
     """Return a token made with the key of the server on the data folder; only for a server on this machine."""
     from lakefront.actor import CITY
     from lakefront.server.keys import SigningKey, mint
-    from lakefront.server.load.client import LOOPBACK
+    from lakefront.server.load.client import LOOPBACK, host_of
 
     settings = settings_with(data=data)
-    if urlsplit(url).hostname not in LOOPBACK or not settings.data.is_dir():
+    if host_of(url) not in LOOPBACK or not settings.data.is_dir():
         raise fail(
             "A token is needed. Give --token or LAKEFRONT_TOKEN, or --data with the folder of a server of this machine."
         )
@@ -135,7 +134,7 @@ def _send(events: Iterator["Event"], sent: "Sent", *, url: str, token: str, batc
 
         with Sender(url, token, stream=STREAM, waiting=waiting) as sender:
             for group in batches(events, batch):
-                sent.count(len(group), sender.send(group))
+                sent.count(sender.send(group))
                 bar.update(task, completed=raw.tell() if raw.seekable() else 0, said=f"{sent.events:,} events")
 
 

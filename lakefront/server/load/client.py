@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 import orjson
 
 from lakefront.server.load import LoadError
@@ -35,6 +37,42 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 REASONS_KEPT: Final = 10
 
 
+class Verdict(msgspec.Struct, rename="camel"):
+    """What the door says of one event that it did not plainly accept (X6)."""
+
+    verdict: str
+    event_id: str | None = None
+    field: str | None = None
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.field}: " if self.field else ""
+        return f"{self.event_id or 'an event without id'}: {place}{self.reason or self.verdict}"
+
+
+class Answer(msgspec.Struct, rename="camel"):
+    """The door's answer to a batch (P1, X6)."""
+
+    events_received: int
+    accepted: int
+    duplicates: int
+    rejected: int
+    verdicts: list[Verdict]
+
+
+class _Detail(msgspec.Struct, rename="camel"):
+    outcome: str
+    event_id: str | None = None
+    field: str | None = None
+    message: str | None = None
+
+
+class _NoneValid(msgspec.Struct):
+    """The refusal of a batch in which no event is valid (P5); other refusals have other details."""
+
+    details: list[_Detail]
+
+
 @dataclass(slots=True)
 class Sent:
     """What became of the events so far."""
@@ -46,16 +84,14 @@ class Sent:
     reasons: list[str] = field(default_factory=list)
     """Why the first of the rejected ones were."""
 
-    def count(self, batch: int, answer: dict[str, Any]) -> None:
+    def count(self, answer: Answer) -> None:
         """Add the server's answer to a batch."""
-        self.events += batch
-        self.accepted += answer["accepted"]
-        self.duplicates += answer["duplicates"]
-        self.rejected += answer["rejected"]
-        for verdict in answer["verdicts"]:
-            if verdict["outcome"] in ("rejected", "conflict") and len(self.reasons) < REASONS_KEPT:
-                place = f"{verdict['field']}: " if verdict.get("field") else ""
-                self.reasons.append(f"{verdict.get('eventId')}: {place}{verdict.get('message') or verdict['outcome']}")
+        self.events += answer.events_received
+        self.accepted += answer.accepted
+        self.duplicates += answer.duplicates
+        self.rejected += answer.rejected
+        refused = [str(verdict) for verdict in answer.verdicts if verdict.verdict != "duplicate"]
+        self.reasons += refused[: REASONS_KEPT - len(self.reasons)]
 
 
 class Sender:
@@ -75,17 +111,13 @@ class Sender:
         timeout: float = 60.0,
     ) -> None:
         """``timeout`` in seconds for one answer; raises ``LoadError`` if ``url`` or ``token`` cannot be ones."""
-        try:
-            self._url = httpx.URL(f"{url.rstrip('/')}/{stream}")
-        except httpx.InvalidURL as error:
-            raise LoadError(f"{url!r} is not a URL ({error}). Give one like --url http://127.0.0.1:8000") from error
-        if self._url.scheme not in ("http", "https") or not self._url.host:
-            raise LoadError(f"{url!r} is not the URL of a server. Give one like --url http://127.0.0.1:8000")
+        host = host_of(url)
+        self._url = httpx.URL(f"{url.rstrip('/')}/{stream}")
         if not (token.isascii() and token.isprintable() and token):
             raise LoadError("The token holds characters that no token has. Paste it again, without line breaks.")
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Content-Encoding": "gzip"}
         # A proxy of this machine's environment would not know the way back to this machine.
-        self._http = httpx.Client(headers=headers, timeout=timeout, trust_env=self._url.host not in LOOPBACK)
+        self._http = httpx.Client(headers=headers, timeout=timeout, trust_env=host not in LOOPBACK)
         self._waiting = waiting
         self._patience = FIRST_PATIENCE
 
@@ -97,7 +129,7 @@ class Sender:
     ) -> None:
         self._http.close()
 
-    def send(self, batch: list[Event]) -> dict[str, Any]:
+    def send(self, batch: list[Event]) -> Answer:
         """Return the server's answer to the batch; raises ``LoadError`` when trying again would not help."""
         # gzip with mtime 0: the same batch is the same bytes.
         body = gzip.compress(orjson.dumps(batch), compresslevel=5, mtime=0)
@@ -131,15 +163,11 @@ class Sender:
     def _origin(self) -> str:
         return f"{self._url.scheme}://{self._url.netloc.decode('ascii')}"
 
-    def _answer(self, response: httpx.Response) -> dict[str, Any]:
+    def _answer(self, response: httpx.Response) -> Answer:
         try:
-            answer = response.json()
-            if answer["eventsReceived"] >= 0 and {"accepted", "duplicates", "rejected", "verdicts"} <= answer.keys():
-                found: dict[str, Any] = answer
-                return found
-        except (ValueError, TypeError, KeyError, AttributeError):
-            pass
-        raise LoadError(f"{self._origin} answers, but not as a Lakefront server does. Check --url.")
+            return msgspec.json.decode(response.content, type=Answer)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise LoadError(f"{self._origin} answers, but not as a Lakefront server does. Check --url.") from None
 
     def _refusal(self, response: httpx.Response) -> str:
         said = _summary(response)
@@ -154,6 +182,18 @@ class Sender:
                 return f"A batch is too large for the server ({said}). Send smaller ones with --batch."
             case _:
                 return f"The server refuses the events ({said})."
+
+
+def host_of(url: str) -> str:
+    """Return the host of a server's URL; raises ``LoadError`` if it is none."""
+    try:
+        parts = urlsplit(url)
+        host, _, _ = parts.hostname, parts.port, httpx.URL(url)
+    except (ValueError, httpx.InvalidURL) as error:
+        raise LoadError(f"{url!r} is not a URL ({error}). Give one like --url http://127.0.0.1:8000") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise LoadError(f"{url!r} is not the URL of a server. Give one like --url http://127.0.0.1:8000")
+    return host
 
 
 def batches(events: Iterable[Event], size: int) -> Iterator[list[Event]]:
@@ -171,15 +211,16 @@ def batches(events: Iterable[Event], size: int) -> Iterator[list[Event]]:
         yield batch
 
 
-def _none_valid(response: httpx.Response, size: int) -> dict[str, Any] | None:
-    """Return the report of a batch that was refused since none of its events is valid (P5); else ``None``."""
+def _none_valid(response: httpx.Response, size: int) -> Answer | None:
+    """Return the report on a batch that was refused since none of its ``size`` events is valid; else ``None``."""
     if response.status_code != httpx.codes.BAD_REQUEST:
         return None
     try:
-        details = [item for item in response.json()["details"] if item["outcome"] == "rejected"]
-    except (ValueError, TypeError, KeyError):
+        details = msgspec.json.decode(response.content, type=_NoneValid).details
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return {"accepted": 0, "duplicates": 0, "rejected": size, "verdicts": details} if details else None
+    verdicts = [Verdict(detail.outcome, detail.event_id, detail.field, detail.message) for detail in details]
+    return Answer(size, 0, 0, size, verdicts) if verdicts else None
 
 
 def _retry_after(response: httpx.Response) -> float | None:
