@@ -82,8 +82,8 @@ def by_key(source: Source) -> Join:
 
 
 def tenant_parameter(tenant: str) -> BindParameter[str]:
-    """The statement's one parameter for the tenant: the name is ``as_tenant``'s, so that both are the same ``$1``."""
-    return bindparam("lakefront_tenant", tenant, Text)
+    """The query's one parameter for the tenant; apart from ``as_tenant``'s, so that neither can stand in for the other."""
+    return bindparam("query_tenant", tenant, Text)
 
 
 def operand_type(column: ColumnElement[Any]) -> TypeEngine[Any]:

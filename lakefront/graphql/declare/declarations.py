@@ -25,7 +25,7 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The global Node id: base64url of the JSON array ``[type name, key …]`` (``lakefront.graphql.declare.cursors``)."""
+    """The global Node id: base64url of the JSON array ``[type name, key …]`` (see ``cursors``)."""
 
 
 @dataclass(frozen=True, slots=True)

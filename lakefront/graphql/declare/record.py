@@ -1,7 +1,7 @@
 """Records: GraphQL types over rows of a source, and how to walk their declared fields."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, ClassVar
 
 import strawberry
@@ -15,7 +15,7 @@ from lakefront.db.query import Join, Key, Source
 from lakefront.graphql.declare.declarations import Column, Connected, Declaration, Listed
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True)
 class Record:
     """An object over one row. Names of class attributes keep clear of names that columns may have."""
 
@@ -39,15 +39,18 @@ def declaration_of(field: StrawberryField) -> Declaration | None:
     return found
 
 
-@cache
-def declared(cls: type) -> dict[str, tuple[StrawberryField, Declaration]]:
+def declared(cls: type) -> Mapping[str, tuple[StrawberryField, Declaration]]:
     """The declared fields of a record, by their GraphQL names."""
-    found = {}
-    for field in get_object_definition(cls, strict=True).fields:
-        declaration = declaration_of(field)
-        if declaration is not None:
-            found[field.graphql_name or to_camel_case(field.python_name)] = (field, declaration)
-    return found
+    if cls not in _declared:
+        found = _declared[cls] = {}
+        for field in get_object_definition(cls, strict=True).fields:
+            declaration = declaration_of(field)
+            if declaration is not None:
+                found[field.graphql_name or to_camel_case(field.python_name)] = (field, declaration)
+    return _declared[cls]
+
+
+_declared: dict[type, dict[str, tuple[StrawberryField, Declaration]]] = {}
 
 
 def unwrapped(type_: Any) -> Any:

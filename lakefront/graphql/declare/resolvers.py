@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial, singledispatch
+from functools import partial, singledispatch
 from typing import Any, TypeVar
 
 from strawberry.types.base import StrawberryOptional
@@ -80,20 +80,15 @@ def _whole(_: Whole, ask: Ask) -> Any:
 
 @resolve.register
 def _embedded(_: Embedded, ask: Ask) -> Record | None:
-    record = record_of(ask.field)
-    some, needed = _columns(record)
-    row = ask.row
-    known = any(row[name] is not None for name in some) and all(row[name] is not None for name in needed)
-    return record(row=row) if known else None
-
-
-@cache
-def _columns(record: type[Record]) -> tuple[list[str], list[str]]:
-    """Names of the record's columns, and of those that may not be null."""
-    found = [(field, part.name) for field, part in declared(record).values() if isinstance(part, Column)]
-    return [name for _, name in found], [
-        name for field, name in found if not isinstance(field.type, StrawberryOptional)
-    ]
+    record, row = record_of(ask.field), ask.row
+    some = False
+    for field, part in declared(record).values():
+        if isinstance(part, Column):
+            if row[part.name] is not None:
+                some = True
+            elif not isinstance(field.type, StrawberryOptional):
+                return None
+    return record(row=row) if some else None
 
 
 @resolve.register

@@ -1,0 +1,67 @@
+"""A city of a few permits, and a way to ask it that tells which SQL ran."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+import pytest
+from asyncpg.connection import LoggedQuery
+from asyncpg.pool import PoolConnectionProxy
+
+from lakefront.actor import Actor
+from lakefront.db.database import Database
+from lakefront.domain.services import Services
+from lakefront.graphql.context import Context
+from lakefront.graphql.declare import permission
+from lakefront.graphql.operations import OperationRequest, Operations
+from lakefront.graphql.schema import build_schema
+from tests.city import settle
+
+Ask = Callable[..., Awaitable[dict[str, Any]]]
+
+
+class RecordingDatabase(Database):
+    """Keeps the text and values of every statement that asyncpg ran for it."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(dsn)
+        self.statements: list[LoggedQuery] = []
+
+    @asynccontextmanager
+    async def _connection(self) -> "AsyncIterator[PoolConnectionProxy[Any]]":
+        async with super()._connection() as connection:
+            with connection.query_logger(self.statements.append):
+                yield connection
+
+
+@pytest.fixture
+async def recorder(dsn: str) -> AsyncIterator[RecordingDatabase]:
+    """The application's door to the test's database, with a record of what ran."""
+    opened = RecordingDatabase(dsn)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def city(dsn: str) -> None:
+    """Sixty permits of the tenant ``city`` with addresses and events, and one of another tenant."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await settle(connection)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def ask(services: Services, recorder: RecordingDatabase, actor: Actor) -> Ask:
+    """Run a document with variables and give the answer's members: ``data``, ``errors``."""
+    operations = Operations(build_schema(), replace(services, database=recorder), Context.for_operation, permission)
+
+    async def run(document: str, asking: Actor = actor, **variables: Any) -> dict[str, Any]:
+        answer = await operations.execute(OperationRequest(document, variables=variables), asking, "trace")
+        return answer.payload()
+
+    return run
