@@ -272,6 +272,9 @@ async def _run(executor: Executor[Any], start: Callable[[], Any], trace_id: str)
             result = await cast("Awaitable[ExecutionResult]", result)
     finally:
         left = list(executor.background_futures)
+        if left:
+            # A resolver that has not begun could not be closed properly.
+            await asyncio.sleep(0)
         for future in left:
             future.cancel()
         if left:

@@ -378,14 +378,11 @@ async def test_who_does_not_read_is_let_go() -> None:
     async with opened(socket_send_timeout=0.5) as door, door.client() as client, door.client() as other:
         client.socket.transport.pause_reading()
         await client.subscribe("subscription { count(to: 1000000, size: 100000) }")
-        async with asyncio.timeout(10):
-            while not door.world.following:
-                await asyncio.sleep(0.01)
-            # Everybody else is served meanwhile.
-            await other.subscribe("{ hello }")
-            assert (await other.receive())["type"] == "next"
-            while door.world.following:
-                await asyncio.sleep(0.01)
+        await until(lambda: bool(door.world.following))
+        # Everybody else is served meanwhile.
+        await other.subscribe("{ hello }")
+        assert (await other.receive())["type"] == "next"
+        await until(lambda: not door.world.following)
         client.socket.transport.abort()
     await settled(door.world, tasks)
 

@@ -17,6 +17,7 @@ from graphql import (
     validate,
 )
 from graphql.validation import specified_rules
+from graphql.validation.rules import overlapping_fields_can_be_merged
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
@@ -24,8 +25,17 @@ from lakefront.errors import BadRequest, OperationRefused
 from lakefront.graphql.plan.limits import check_limits
 from lakefront.settings import Settings
 
-MAX_ERRORS = 10
+MAX_ERRORS = 5
 """Messages about one document: enough to correct it, too few to make a large answer of a small request."""
+
+MERGE_BUDGET = 40_000
+"""Units of work for finding fields that cannot be merged, which is quadratic. graphql-core allows 12 times that,
+some 1.5 s of CPU for one document; eighty fragments with the same three fields on one object need 20,000."""
+
+# The rule reads this each time and offers it for assignment; there is no argument for it.
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MERGE_BUDGET
+
+_ABORTED = "Validation aborted."
 
 _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
@@ -66,6 +76,8 @@ def read_document(schema: GraphQLSchema, text: str, settings: Settings) -> Docum
     document = _parse(text, settings)
     check_limits(document, settings)
     errors = validate(schema, document, _RULES, max_errors=MAX_ERRORS, hide_suggestions=True)
+    if errors and errors[-1].message == _ABORTED:
+        raise OperationRefused("The document is too complex to check: too many fields of one name in one place.")
     if errors:
         raise InvalidDocument(errors)
     return document

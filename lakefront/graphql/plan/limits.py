@@ -28,6 +28,9 @@ INTROSPECTION_DEPTH: Final = 15
 INTROSPECTION_LISTS: Final = 2
 """Lists within lists (``types { fields { … } }``); each further one multiplies the answer by some twenty."""
 
+MAX_SPREADS: Final = 500
+"""Uses of fragments, those within fragments counted each time: pages of many components need a hundred."""
+
 _INTROSPECTION: Final = frozenset({"__schema", "__type"})
 _LISTS: Final = frozenset({"types", "fields", "interfaces", "possibleTypes", "inputFields"})
 
@@ -52,6 +55,7 @@ class _Shape:
 
     fields: int = 0
     aliases: int = 0
+    used: int = 0
     depth: int = 0
     meta_depth: int = 0
     meta_lists: int = 0
@@ -64,6 +68,7 @@ class _Shape:
         """Fold the fragment ``other``, used at ``spread``, into this shape."""
         self.fields += other.fields
         self.aliases += other.aliases
+        self.used += 1 + other.used
         self.inner_depth = max(self.inner_depth, spread.depth + other.inner_depth)
         self.inner_lists = max(self.inner_lists, spread.lists + other.inner_lists)
         if spread.inside:
@@ -100,8 +105,9 @@ def check_limits(document: DocumentNode, settings: Settings) -> None:
 
 
 def _check_size(shape: _Shape, settings: Settings) -> None:
-    _refuse("fields, fragments spread,", shape.fields, settings.graphql_max_fields)
-    _refuse("aliases, fragments spread,", shape.aliases, settings.graphql_max_aliases)
+    _refuse("fields (with fragments spread)", shape.fields, settings.graphql_max_fields)
+    _refuse("aliases (with fragments spread)", shape.aliases, settings.graphql_max_aliases)
+    _refuse("uses of fragments", shape.used, MAX_SPREADS)
 
 
 def _check(shape: _Shape, settings: Settings) -> None:
@@ -114,7 +120,7 @@ def _check(shape: _Shape, settings: Settings) -> None:
 
 def _refuse(what: str, count: int, limit: int) -> None:
     if count > limit:
-        raise OperationRefused(f"The document has more than {limit} {what} allowed. Ask for less at once.")
+        raise OperationRefused(f"The document has more {what} than the {limit} allowed. Ask for less at once.")
 
 
 def _shape(selection_set: SelectionSetNode) -> _Shape:
