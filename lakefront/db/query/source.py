@@ -82,7 +82,7 @@ def by_key(source: Source) -> Join:
 
 
 def tenant_parameter(tenant: str) -> BindParameter[str]:
-    """The query's one parameter for the tenant; apart from ``as_tenant``'s, so that neither can stand in for the other."""
+    """The query's parameter for the tenant; apart from ``as_tenant``'s: neither can stand in for the other."""
     return bindparam("query_tenant", tenant, Text)
 
 

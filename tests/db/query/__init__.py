@@ -1,0 +1,1 @@
+"""Reading tables, on real PostgreSQL."""
