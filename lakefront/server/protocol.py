@@ -11,6 +11,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -68,7 +69,7 @@ class HTTPProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head = True
-        self._head_bytes = 0
+        self._unread_bytes = 0
         self._head_timer: TimerHandle | None = None
         self._linger_timer: TimerHandle | None = None
         self._refusal: LakefrontError | None = None
@@ -85,22 +86,43 @@ class HTTPProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser while the head is within its size."""
+        """Feed the parser; what it, or a check below, does not take is refused.
+
+        This replaces uvicorn's method, which warns about every malformed request and every upgrade that it ignores.
+        """
         if self.transport.is_closing():
             return
         if self._in_head:
-            # Counted before parsing: the parser keeps an unfinished header in memory, however long it gets.
-            self._head_bytes += len(data)
             self._start_head_timer()
-        super().data_received(data)
-        if self._in_head and self._head_bytes > MAX_HEAD and not self.transport.is_closing():
-            self._refuse(UriTooLong() if not self.headers else HeadersTooLarge())
+        # The parser keeps an unfinished header or trailer in memory, however long it gets.
+        self._unread_bytes += len(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._refuse(self._refusal or BadRequest("The request is not well-formed HTTP/1.1."))
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+                return
+        if self._unread_bytes > MAX_HEAD and not self.transport.is_closing():
+            self._refuse(HeadersTooLarge() if self.headers or not self._in_head else UriTooLong())
 
     def on_message_begin(self) -> None:
         """A new request; refused if too many wait already."""
         if len(self.pipeline) >= MAX_PIPELINE:
             self._fail(BadRequest("Too many requests were sent at once on this connection. Wait for answers."))
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; trailers after a chunked body are dropped, since nobody reads them."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body, which the application bounds."""
+        self._unread_bytes = 0
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """The head has arrived: check its measures exactly, then hand over."""
@@ -112,13 +134,14 @@ class HTTPProtocol(HttpToolsProtocol):
         if self._should_upgrade() and max(sizes) > MAX_SOCKET_HEADER:
             self._fail(HeadersTooLarge())
         self._in_head = False
-        self._head_bytes = 0
+        self._unread_bytes = 0
         self._stop_head_timer()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The body has arrived too: what follows is the next head."""
         self._in_head = True
+        self._unread_bytes = 0
         self._stop_linger_timer()
         super().on_message_complete()
 
@@ -128,15 +151,8 @@ class HTTPProtocol(HttpToolsProtocol):
         if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
             self._linger_timer = self.loop.call_later(LINGER, self.transport.abort)
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the override of uvicorn's method
-        """What uvicorn calls when the parser, or one of the checks above, gave up."""
-        self._refuse(self._refusal or BadRequest("The request is not well-formed HTTP/1.1."))
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Upgrades to other protocols are ignored, as HTTP allows; not worth a line in the log."""
-
     def _fail(self, error: LakefrontError) -> None:
-        # The parser turns this into its own error, upon which uvicorn calls send_400_response.
+        # Out of a callback the parser lets only an error of its own come.
         self._refusal = error
         raise error
 
