@@ -20,6 +20,7 @@ Row = dict[str, Any]
 CONNECTION_LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection whose end arrived while it was idle answers the next statement so
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -33,7 +34,11 @@ CONNECTION_LOST = (
 async def connect(dsn: str, role: str, *, statement_timeout: float | None = None) -> "asyncpg.Connection[Any]":
     """One connection under ``role`` with our codecs; ``statement_timeout`` in seconds. Raises what asyncpg raises."""
     connection = await asyncpg.connect(dsn, timeout=10, server_settings=_server_settings(role, statement_timeout))
-    await _codecs(connection)
+    try:
+        await _codecs(connection)
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
 
 

@@ -38,5 +38,3 @@ async def appender(dsn: str) -> AsyncIterator[Any]:
     connection = await connect(dsn, APPENDER_ROLE)
     yield connection
     await connection.close()
-
-

@@ -13,9 +13,16 @@ STREAM = "sf-permit-events"
 
 def event(event_id: str, key: str | None = None, payload: bytes = b'{"a": 1}', **more: Any) -> NewEvent:
     """An event of a permit of its own, unless ``key`` names another."""
-    defaults = {"occurred_at": datetime(2024, 1, 15, 10, 30, 0, 500_000, tzinfo=UTC), "trace_id": "trace"}
+    defaults: dict[str, Any] = {
+        "occurred_at": datetime(2024, 1, 15, 10, 30, 0, 500_000, tzinfo=UTC),
+        "trace_id": "trace",
+    }
     return NewEvent(
-        event_id=event_id, event_type="permit_filed", partition_key=key or event_id, payload=payload, **(defaults | more)
+        event_id=event_id,
+        event_type="permit_filed",
+        partition_key=key or event_id,
+        payload=payload,
+        **(defaults | more),
     )
 
 

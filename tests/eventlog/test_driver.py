@@ -44,7 +44,12 @@ async def test_what_goes_in_comes_out(driver: EventLog) -> None:
     assert stored.occurred_at == datetime(2024, 6, 30, 23, 0, 0, 123456, tzinfo=UTC)
     assert before <= stored.ingested_at <= datetime.now(UTC)
     assert (stored.event_id, stored.event_type, stored.partition_key) == ("e", "permit_filed", "e")
-    assert (stored.trace_id, stored.correlation_id, stored.schema_version, stored.source) == ("trace", "c", "1.1", "test")
+    assert (stored.trace_id, stored.correlation_id, stored.schema_version, stored.source) == (
+        "trace",
+        "c",
+        "1.1",
+        "test",
+    )
 
 
 async def test_a_retry_is_a_duplicate_with_its_first_place(driver: EventLog) -> None:

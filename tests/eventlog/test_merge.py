@@ -1,4 +1,4 @@
-"""The merge of shards: whatever the clocks did, in order per shard, without gap or double, the same from any page on."""
+"""The merge of shards: whatever the clocks did, in order per shard, without gap or double, the same on any pages."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,15 +16,20 @@ shards = st.dictionaries(st.integers(0, 3), clocks, min_size=1, max_size=4)
 
 def stored(clocks: dict[int, list[int]]) -> dict[int, list[Event]]:
     return {
-        shard: [
-            Event(shard, offset, f"{shard}-{offset}", "t", "k", START, START + timedelta(seconds=at), {}, "t", None, "1", "s")
-            for offset, at in enumerate(times)
-        ]
+        shard: [made(shard, offset, START + timedelta(seconds=at)) for offset, at in enumerate(times)]
         for shard, times in clocks.items()
-    }  # fmt: skip
+    }
 
 
-def read(log: dict[int, list[Event]], after: dict[int, int], each: int, limit: int) -> tuple[list[Event], dict[int, int]]:
+def made(shard: int, offset: int, ingested_at: datetime) -> Event:
+    return Event(
+        shard, offset, f"{shard}-{offset}", "type", "key", START, ingested_at, {}, "trace", None, "1.0", "test"
+    )
+
+
+def read(
+    log: dict[int, list[Event]], after: dict[int, int], each: int, limit: int
+) -> tuple[list[Event], dict[int, int]]:
     """One page as a driver reads it: ``each`` events of every shard."""
     parts = {shard: part[after.get(shard, 0) :][:each] for shard, part in log.items()}
     more = {shard for shard, part in parts.items() if part and part[-1].offset + 1 < len(log[shard])}

@@ -80,7 +80,7 @@ class Connections:
         try:
             connection = await connect(self._dsn, APPENDER_ROLE, statement_timeout=LONGEST_TRANSACTION)
             await _prepare(connection)
-        except _AWAY as lost:
+        except (*_AWAY, asyncpg.PostgresError) as lost:
             self._pause = min(max(self._pause * 2, _BACK_OFF[0]), _BACK_OFF[1])
             self._not_before = now + self._pause
             raise _away() from lost
@@ -89,8 +89,12 @@ class Connections:
 
 
 async def _prepare(connection: AppenderConnection) -> None:
-    await connection.set_type_codec("uuid", schema="pg_catalog", encoder=_same, decoder=_same, format="binary")
-    await connection.execute(_SESSION)
+    try:
+        await connection.set_type_codec("uuid", schema="pg_catalog", encoder=_same, decoder=_same, format="binary")
+        await connection.execute(_SESSION)
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 def _same(data: bytes) -> bytes:
