@@ -53,7 +53,8 @@ class OperationRequest:
 class Answer:
     """What a client gets: ``data`` with the errors of its fields, or only ``errors`` when nothing was executed.
 
-    ``refusal`` is the error that decides the HTTP status of an operation that was not executed, where there is one.
+    ``refusal`` is the error that decides the HTTP status, where there is one: of an operation that was not executed, or
+    of one that got nothing at all because a part that is needed was away.
     """
 
     data: Any = None
@@ -280,7 +281,16 @@ async def _run(executor: Executor[Any], start: Callable[[], Any], trace_id: str)
         if left:
             await asyncio.gather(*left, return_exceptions=True)
     errors = format_execution_errors(result.errors, trace_id) if result.errors else None
-    return Answer(data=result.data, errors=errors)
+    return Answer(data=result.data, errors=errors, refusal=_outage(result))
+
+
+def _outage(result: ExecutionResult) -> Unavailable | None:
+    """The outage that left nothing but errors; HTTP tells it by its status, so that clients and proxies come again."""
+    if not result.errors or any(value is not None for value in (result.data or {}).values()):
+        return None
+    causes = [error.original_error for error in result.errors]
+    outages = [cause for cause in causes if isinstance(cause, Unavailable)]
+    return outages[0] if len(outages) == len(causes) else None
 
 
 @asynccontextmanager

@@ -46,7 +46,10 @@ def build_app(running: Running) -> Starlette:
         Route("/graphql", http),
         WebSocketRoute("/graphql", socket),
     ]
-    return Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_allowed})
+    app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_allowed})
+    # A redirect to the path without its slash would be made of whatever Host the client named.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _ready(running: Running) -> system.Ready:
