@@ -114,7 +114,7 @@ def groups(source: Source, tenant: str, request: GroupRequest) -> Select[Any]:
 def count_groups(source: Source, tenant: str, request: GroupRequest) -> Select[Any]:
     """How many groups there are without the limit: one row with ``count``."""
     _, statement = _grouped(source, tenant, request)
-    inner = statement.add_columns(literal(1, Integer).label("#one")).subquery()
+    inner = statement.add_columns(literal_column("1", Integer).label("#one")).subquery()
     return select(func.count().label("count")).select_from(inner)
 
 

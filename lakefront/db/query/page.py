@@ -17,6 +17,7 @@ from sqlalchemy import (
     column,
     func,
     literal,
+    literal_column,
     select,
     true,
     union_all,
@@ -121,7 +122,9 @@ def _chain(
 ) -> Select[Any]:
     """The ranges one after the other; each is bounded, so that the sort above them is small."""
     branches = [part.subquery() for part in parts]
-    numbered = [select(literal(number, Integer).label(_BRANCH), *branch.c) for number, branch in enumerate(branches)]
+    numbered = [
+        select(literal_column(str(number), Integer).label(_BRANCH), *branch.c) for number, branch in enumerate(branches)
+    ]
     whole = union_all(*numbered).subquery()
     return (
         select(*(whole.c[name] for name in source.columns()))
