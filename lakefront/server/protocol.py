@@ -39,6 +39,9 @@ HEAD_TIMEOUT: Final = 10.0
 LINGER: Final = 2.0
 """Seconds to take in what is left of a body after its answer, or of a socket after its close, before cutting it off."""
 
+SEND_TIMEOUT: Final = 30.0
+"""Seconds that a client may take nothing of its answer."""
+
 MAX_SOCKET_MESSAGE: Final = MIB
 MAX_FRAMES: Final = 1024
 """Frames of one WebSocket message: empty ones cost their sender nothing."""
@@ -72,6 +75,7 @@ class HTTPProtocol(HttpToolsProtocol):
         self._unread_bytes = 0
         self._head_timer: TimerHandle | None = None
         self._linger_timer: TimerHandle | None = None
+        self._unsent_timer: TimerHandle | None = None
         self._refusal: LakefrontError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -83,6 +87,7 @@ class HTTPProtocol(HttpToolsProtocol):
         """Stop all clocks."""
         self._stop_head_timer()
         self._stop_linger_timer()
+        self._stop_unsent_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -148,8 +153,48 @@ class HTTPProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The answer is out; a body that still comes in is taken for a moment only, so that its sender can read it."""
         super().on_response_complete()
+        self._watch_closing()
         if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
             self._linger_timer = self.loop.call_later(LINGER, self.transport.abort)
+
+    def pause_writing(self) -> None:
+        """The client reads slowly; if it reads nothing, what it asked for is not kept for ever."""
+        super().pause_writing()
+        self._watch_unsent()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        super().resume_writing()
+        self._stop_unsent_timer()
+        self._watch_closing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """No further request came: close, unless the client is still busy reading the last answer."""
+        if not self.flow.write_paused:
+            super().timeout_keep_alive_handler()
+            self._watch_closing()
+
+    def _watch_unsent(self) -> None:
+        before = self.transport.get_write_buffer_size()
+
+        def look_again() -> None:
+            if self.transport.get_write_buffer_size() < before:
+                self._watch_unsent()
+            else:
+                self.transport.abort()
+
+        self._unsent_timer = self.loop.call_later(SEND_TIMEOUT, look_again)
+
+    def _watch_closing(self) -> None:
+        # Closing waits for the last bytes to be taken, however long that is.
+        if self.transport.is_closing() and not self.flow.write_paused:
+            self._stop_unsent_timer()
+            self._unsent_timer = self.loop.call_later(SEND_TIMEOUT, self.transport.abort)
+
+    def _stop_unsent_timer(self) -> None:
+        if self._unsent_timer is not None:
+            self._unsent_timer.cancel()
+            self._unsent_timer = None
 
     def _fail(self, error: LakefrontError) -> None:
         # Out of a callback the parser lets only an error of its own come.

@@ -30,6 +30,10 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         more = message.get("more_body", False)
     if scope["path"] == "/slow":
         await asyncio.sleep(0.3)
+    if scope["path"] == "/large":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"30000000")]})
+        await send({"type": "http.response.body", "body": b"x" * 30_000_000})
+        return
     body = json.dumps({"path": scope["path"], "headers": len(scope["headers"]), "body": size}).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
@@ -158,6 +162,34 @@ async def test_a_body_that_nobody_wants_is_taken_for_a_moment_only(port: int, mo
     # A body that arrives in time leaves the connection usable.
     answer = await exchange(port, head + b"x" * 1_000_000 + GET + b"Connection: close\r\n\r\n")
     assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
+@pytest.mark.parametrize("connection", [b"keep-alive", b"close"])
+async def test_who_does_not_read_the_answer_is_let_go(
+    port: int, connection: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "SEND_TIMEOUT", 0.3)
+    request = b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: " + connection + b"\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
+    writer.write(request)
+    await asyncio.sleep(1)
+    # What the kernel holds can still be read; the rest is gone.
+    received = 0
+    with suppress(ConnectionError):
+        async with asyncio.timeout(3):
+            while chunk := await reader.read(100_000):
+                received += len(chunk)
+    assert received < 30_000_000
+    writer.close()
+    # Who reads slowly gets all of it.
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
+    writer.write(request)
+    received = 0
+    async with asyncio.timeout(20):
+        while received < 30_000_000:
+            received += len(await reader.read(1_000_000))
+            await asyncio.sleep(0)
+    writer.close()
 
 
 HANDSHAKE = GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
