@@ -90,6 +90,11 @@ class ServerProcess:
 
     async def start(self) -> None:
         """Start it and return once `/ready` is 200; raises AssertionError with its log when that does not come."""
+        await self.launch()
+        await self.ready()
+
+    async def launch(self) -> None:
+        """Start its process and return at once."""
         assert self.pid is None, "it runs already"
         kept = {
             name: value
@@ -109,7 +114,6 @@ class ServerProcess:
                 stderr=log,
                 start_new_session=True,
             )
-        await self._until_ready(self._process)
 
     def kill(self) -> None:
         """Send SIGKILL to the server's process alone: its parts must end by themselves."""
@@ -151,8 +155,10 @@ class ServerProcess:
             self._port.close()
             shutil.rmtree(self._temporary, ignore_errors=True)
 
-    async def _until_ready(self, process: Process) -> None:
-        said = "nothing"
+    async def ready(self) -> None:
+        """Return once `/ready` is 200; raises AssertionError with its log when that does not come in time."""
+        assert self._process is not None, "it was never started"
+        process, said = self._process, "nothing"
         try:
             async with asyncio.timeout(START_PATIENCE), httpx.AsyncClient(trust_env=False) as client:
                 while process.returncode is None:
