@@ -103,12 +103,13 @@ async def test_a_follower_survives_lost_connections(open_log: OpenLog, dsn: str)
     log = await open_log(poll_interval=0.02)
     await log.append(ACTOR, STREAM, events("old", 10))
     killer = await asyncpg.connect(dsn)
-    following = asyncio.create_task(collect(log, {}, 210))
-    for number in range(20):
-        await until_acknowledged(log, events(f"r{number}", 10))
-        await kill_backends(killer)
+    async with log.follow(ACTOR, STREAM, {}) as follower:
+        following = asyncio.create_task(drain(follower, 210))
+        for number in range(20):
+            await until_acknowledged(log, events(f"r{number}", 10))
+            await kill_backends(killer)
+        found = await following
     await killer.close()
-    found = flat(await following)
     assert_gapless(found)
     assert len(found) == 210
 
