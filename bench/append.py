@@ -11,9 +11,10 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 from zlib import crc32
 
 import asyncpg
@@ -33,7 +34,7 @@ from lakefront.eventlog.postgres.append import EVENT_COLUMNS
 
 ACTOR = system_actor()
 REQUEST = 1000  # events
-ROUNDS = 8
+ROUNDS = 6
 CLIENTS = 64
 LATENCY_RATE, LATENCY_SECONDS = 1000, 8
 
@@ -63,37 +64,47 @@ def make_events(count: int) -> list[NewEvent]:
     return made
 
 
-def as_rows(events: Sequence[NewEvent], heads: dict[int, int]) -> list[tuple[Any, ...]]:
-    """``events`` as the rows that the log would write, so that both sides write the same."""
-    now = datetime.now(UTC)
-    rows = []
-    for event in events:
-        shard = crc32(event.partition_key.encode()) % len(heads)
-        place = ("city", "bare", shard, heads[shard])
-        kind = (event.event_id, event.event_type, event.partition_key, event.occurred_at, now, event.payload)
-        rows.append((*place, *kind, event.trace_id, event.correlation_id, event.schema_version, event.source))
-        heads[shard] += 1
-    return rows
-
-
 class Bare:
-    """COPY into a table with the same columns and indexes, and nothing else."""
+    """COPY into a table of its own, and nothing else: no look-up, no numbering, no verdicts.
 
-    def __init__(self, connections: list["asyncpg.Connection[Any]"]) -> None:
+    ``keyed``: with the key's two columns and its unique index, that is, all that the log stores and its four indexes;
+    otherwise the columns and the three indexes of ``events`` alone.
+    """
+
+    def __init__(self, connections: list["asyncpg.Connection[Any]"], *, keyed: bool = False) -> None:
+        self.name = "keyed" if keyed else "bare"
         self.connections = connections
-        self.heads = {0: 0, 1: 0}
+        self._keyed = keyed
+        self._heads = {0: 0, 1: 0}
+
+    async def create(self, owner: "asyncpg.Connection[Any]") -> None:
+        """Make the table."""
+        table = f"bench.{self.name}"
+        await owner.execute(f"CREATE TABLE {table} (LIKE lakefront.events INCLUDING ALL)")
+        if self._keyed:
+            await owner.execute(f"ALTER TABLE {table} ADD dedupe uuid NOT NULL UNIQUE, ADD body uuid NOT NULL")
+        await owner.execute(f"ALTER TABLE {table} OWNER TO {APPENDER_ROLE}")
 
     async def round(self, requests: list[list[NewEvent]], writers: int) -> float:
         """Seconds that ``writers`` need for ``requests``."""
-        queue = iter([as_rows(events, self.heads) for events in requests])
+        queue = iter([[self._row(event) for event in events] for events in requests])
+        columns = (*EVENT_COLUMNS, "dedupe", "body") if self._keyed else EVENT_COLUMNS
 
         async def write(connection: "asyncpg.Connection[Any]") -> None:
-            for records in queue:
-                await connection.copy_records_to_table(
-                    "bare", schema_name="bench", columns=EVENT_COLUMNS, records=records
-                )
+            for rows in queue:
+                await connection.copy_records_to_table(self.name, schema_name="bench", columns=columns, records=rows)
 
         return await timed(*(write(connection) for connection in self.connections[:writers]))
+
+    def _row(self, event: NewEvent) -> tuple[Any, ...]:
+        """The row that the log would write, made before the time runs."""
+        shard = crc32(event.partition_key.encode()) % len(self._heads)
+        place = ("city", "bench", shard, self._heads[shard])
+        self._heads[shard] += 1
+        kind = (event.event_id, event.event_type, event.partition_key, event.occurred_at, datetime.now(UTC))
+        rest = (event.payload, event.trace_id, event.correlation_id, event.schema_version, event.source)
+        key = (UUID(bytes=event.dedupe("city", "bench")), UUID(bytes=event.body())) if self._keyed else ()
+        return (*place, *kind, *rest, *key)
 
 
 async def log_round(log: PostgresLog, requests: list[list[NewEvent]], writers: int) -> float:
@@ -116,28 +127,29 @@ async def timed(*work: Awaitable[None]) -> float:
     return time.perf_counter() - started
 
 
-async def against_copy(log: PostgresLog, bare: Bare, writers: int) -> Row:
-    """Rows/s of both and their ratio."""
-    spent = {"bare": 0.0, "log": 0.0}
+async def against_copy(log: PostgresLog, bares: Sequence[Bare], writers: int) -> list[Row]:
+    """Rows/s of the log and of each COPY, and their ratio."""
+    spent = {"log": 0.0} | {bare.name: 0.0 for bare in bares}
     rows = 0
     for number in range(ROUNDS + 1):
         requests = [make_events(REQUEST) for _ in range(4 * max(2, writers))]
-        sides: list[tuple[str, Callable[[], Awaitable[float]]]] = [
-            ("bare", lambda: bare.round(requests, writers)),  # noqa: B023 - runs before the next round
-            ("log", lambda: log_round(log, requests, writers)),  # noqa: B023
-        ]
-        for name, run in sides if number % 2 else reversed(sides):
+        sides: dict[str, Callable[[], Awaitable[float]]] = {"log": partial(log_round, log, requests, writers)}
+        sides |= {bare.name: partial(bare.round, requests, writers) for bare in bares}
+        for name, run in sorted(sides.items(), reverse=bool(number % 2)):
             seconds = await run()
-            spent[name] += seconds if number else 0  # the first round warms both
+            spent[name] += seconds if number else 0  # the first round warms all
         rows += REQUEST * len(requests) if number else 0
-    ratio = spent["bare"] / spent["log"]
-    mine, theirs = rows / spent["log"], rows / spent["bare"]
-    return (
-        f"append, {writers} writer(s), {REQUEST:,} events a request",
-        f"{mine:,.0f}/s",
-        f"bare COPY {theirs:,.0f}/s",
-        f"{ratio:.2f}",
-    )
+    what = f"append, {writers} writer(s), {REQUEST:,} events a request"
+    told = {"keyed": "COPY, the same four indexes", "bare": "COPY, without the key and its index"}
+    return [
+        (
+            what,
+            f"{rows / spent['log']:,.0f}/s",
+            f"{told[bare.name]}: {rows / spent[bare.name]:,.0f}/s",
+            f"{spent[bare.name] / spent['log']:.2f}",
+        )
+        for bare in bares
+    ]
 
 
 async def single_events(log: PostgresLog, alone: Sequence[PostgresLog]) -> list[Row]:
@@ -220,25 +232,27 @@ async def main() -> None:
     table = Table("what", "here", "against", "ratio", title="The log")
     for row in rows:
         table.add_row(*row)
-    Console(width=120).print(table)
+    Console(width=140).print(table)
 
 
 async def measure(dsn: str) -> list[Row]:
     """All rows of the table."""
     await migrate(dsn)
     owner = await asyncpg.connect(dsn)
-    await owner.execute("CREATE SCHEMA bench; CREATE TABLE bench.bare (LIKE lakefront.events INCLUDING ALL)")
-    await owner.execute(f"ALTER TABLE bench.bare OWNER TO {APPENDER_ROLE}; GRANT USAGE ON SCHEMA bench TO PUBLIC")
+    await owner.execute("CREATE SCHEMA bench; GRANT USAGE ON SCHEMA bench TO PUBLIC")
+    connections = [await connect(dsn, APPENDER_ROLE) for _ in range(4)]
+    bares = [Bare(connections, keyed=keyed) for keyed in (True, False)]
+    for bare in bares:
+        await bare.create(owner)
     listener = Listener(dsn)
-    log, other = PostgresLog(dsn, group_rows=5000), PostgresLog(dsn, listener=listener)
+    log, other = PostgresLog(dsn), PostgresLog(dsn, listener=listener)
     alone = [PostgresLog(dsn, group_rows=1) for _ in range(4)]
     logs = [log, other, *alone]
-    bare = Bare([await connect(dsn, APPENDER_ROLE) for _ in range(4)])
     await listener.open()
     for opened in logs:
         await opened.open()
     try:
-        rows = [await against_copy(log, bare, writers) for writers in (1, 4)]
+        rows = [row for writers in (1, 4) for row in await against_copy(log, bares, writers)]
         rows += await single_events(log, alone)
         rows.append(await follower_latency(log, log, "same process"))
         rows.append(await follower_latency(log, other, "through NOTIFY"))
@@ -246,7 +260,7 @@ async def measure(dsn: str) -> list[Row]:
         for opened in logs:
             await opened.close()
         await listener.close()
-        for connection in (owner, *bare.connections):
+        for connection in (owner, *connections):
             await connection.close()
     return rows
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
@@ -193,12 +194,8 @@ class Draft:
         )
 
 
-def _shard(event: Row) -> Any:
-    return event[2]
-
-
-def _dedupe(key: Row) -> Any:
-    return key[2]
+_shard = itemgetter(2)  # of a row for events
+_dedupe = itemgetter(2)  # of a row for event_keys
 
 
 class _LaterDay(Exception):

@@ -92,6 +92,10 @@ class GroupCommit:
         """The verdicts that ``append`` would give now, without appending."""
         return await self._appender.preview(tenant, stream, Batch(prepare(tenant, stream, events), atomic=False))
 
+    def busy(self) -> bool:
+        """Whether appends are under way."""
+        return bool(self._queues)
+
     async def close(self, *, patience: float = 5.0) -> None:
         """Take nothing more, finish what is queued within ``patience`` seconds, give up the rest as ``Unavailable``."""
         self._closed = True

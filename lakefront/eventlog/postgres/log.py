@@ -63,6 +63,10 @@ class PostgresLog:
         """See ``EventLog.preview``."""
         return await self._group.preview(actor.tenant, stream, events)
 
+    def appending(self) -> bool:
+        """Whether this process has appends under way."""
+        return self._group.busy()
+
     async def read(self, actor: Actor, stream: str, after: Offsets, *, limit: int = 1000) -> Page:
         """See ``EventLog.read``; a page may hold fewer than ``limit`` before the end."""
         return await read.page(self._database, actor.tenant, stream, after, limit=limit)
