@@ -51,17 +51,20 @@ class Following:
 
     async def __anext__(self) -> Page:
         """The next page; an empty one after ``heartbeat`` seconds of silence. Raises ``Lagged``."""
+        now = asyncio.get_running_loop().time()
+        deadline = None if self._heartbeat is None else now + self._heartbeat
         try:
-            async with asyncio.timeout(self._heartbeat):
-                page = await self._next()
+            page = await self._next(deadline)
         except TimeoutError:
             page = Page([], self._position)
         self._position = page.position
         return Page(page.events, dict(page.position))
 
-    async def _next(self) -> Page:
+    async def _next(self, deadline: float | None) -> Page:
+        """The next page that has events; raises ``TimeoutError`` when the wait for it passes ``deadline``."""
         while True:
-            page = await self._from_hub(self._live) if self._is_level() else await self._from_log()
+            level = self._live if self._is_level() else None
+            page = await (self._from_log(deadline) if level is None else self._from_hub(level, deadline))
             if page.events:
                 return page
             self._position = page.position
@@ -72,22 +75,24 @@ class Following:
             offset <= self._position.get(shard, 0) for shard, offset in self._live.start.items()
         )
 
-    async def _from_hub(self, live: Live | None) -> Page:
-        page = None if live is None else await live.next()
+    async def _from_hub(self, live: Live, deadline: float | None) -> Page:
+        async with asyncio.timeout_at(deadline):
+            page = await live.next()
         if page is None:
             raise Lagged(encode(self._key[1], LAYOUT, self._position))
         known = self._position
         events = [event for event in page.events if event.offset >= known.get(event.shard, 0)]
         return Page(events, {shard: max(offset, known.get(shard, 0)) for shard, offset in page.position.items()})
 
-    async def _from_log(self) -> Page:
+    async def _from_log(self, deadline: float | None) -> Page:
         until = None if self._live is None else self._live.start
         if self._hubs.closed:
             raise closing()
         try:
             page = await read.page(self._hubs.database, *self._key, self._position, limit=PAGE, until=until)
         except Unavailable:
-            await asyncio.sleep(_PAUSE)
+            async with asyncio.timeout_at(deadline):
+                await asyncio.sleep(_PAUSE)
             return Page([], self._position)
         if self._live is None and (not page.events or self._is_near(page.position)):
             self._live = self._hubs.join(self._key, page.position)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from lakefront.actor import Actor
-from lakefront.db.database import APPENDER_ROLE, Database, connect
+from lakefront.db.database import APPENDER_ROLE, CONNECTION_LOST, Database, connect
 from lakefront.db.listener import Listener
+from lakefront.errors import Unavailable
 from lakefront.eventlog.events import Appended, NewEvent, Offsets, Page
 from lakefront.eventlog.postgres import keys, read
 from lakefront.eventlog.postgres.append import CHANNEL, Appender
@@ -80,9 +81,15 @@ class PostgresLog:
         return Following(self._hubs, actor.tenant, stream, after, heartbeat)
 
     async def maintain(self) -> None:
-        """Merge the keys of past months, if that is due; call it now and then (an hour apart, say), from any server."""
-        connection = await connect(self._dsn, APPENDER_ROLE)
+        """Merge the keys of past months, if that is due; call it now and then (an hour apart, say), from any server.
+
+        Raises ``Unavailable`` when PostgreSQL is away; nothing is changed then.
+        """
         try:
-            await keys.merge(connection)
-        finally:
-            connection.terminate()
+            connection = await connect(self._dsn, APPENDER_ROLE)
+            try:
+                await keys.merge(connection)
+            finally:
+                connection.terminate()
+        except CONNECTION_LOST as lost:
+            raise Unavailable("The log is not reachable right now. Its keys are merged the next time.") from lost
