@@ -1,7 +1,8 @@
 """The application's door to PostgreSQL: one asyncpg pool under the role that owns nothing."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,10 @@ from lakefront.errors import Unavailable
 
 APP_ROLE = "lakefront_app"
 APPENDER_ROLE = "lakefront_appender"
+
+READING_THE_LOG: Mapping[str, str] = MappingProxyType({"enable_sort": "off"})
+"""For pools that read the log in order of offset. Its primary key gives that order; a planner without statistics (a new
+database) thinks another index as good and sorts what it gives, which is the whole stream for every page."""
 
 Row = dict[str, Any]
 
@@ -78,8 +83,15 @@ async def _keep(connection: Any) -> None:
 class Database:
     """Reads and writes of the application, each as one tenant; raises ``Unavailable`` when PostgreSQL is away."""
 
-    def __init__(self, dsn: str, *, pool_size: int = 10, statement_timeout: float = 30.0) -> None:
-        """``statement_timeout`` in seconds; the pool opens with ``open``."""
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        pool_size: int = 10,
+        statement_timeout: float = 30.0,
+        planner: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """``statement_timeout`` in seconds; ``planner`` are PostgreSQL settings; the pool opens with ``open``."""
         self.dsn = dsn
         self._pool: asyncpg.Pool[Any] = asyncpg.create_pool(
             dsn,
@@ -89,7 +101,7 @@ class Database:
             max_inactive_connection_lifetime=0,
             init=_codecs,
             reset=_keep,
-            server_settings=_server_settings(APP_ROLE, statement_timeout),
+            server_settings=_server_settings(APP_ROLE, statement_timeout) | dict(planner),
         )
 
     async def open(self) -> None:

@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from lakefront.actor import CITY
-from lakefront.db.database import Database
+from lakefront.db.database import READING_THE_LOG, Database
 from lakefront.db.embedded import EmbeddedParts
 from lakefront.db.listener import Listener
 from lakefront.db.migrate import migrate
@@ -123,13 +123,22 @@ async def _services(
 
 async def _workers(settings: Settings, services: Services, listener: Listener, stack: AsyncExitStack) -> None:
     """What runs beside the doors: the listener, the projections, the log's upkeep."""
-    projection = ProjectionRunner(services.database, PERMITS, tenants=lambda: [CITY], poll=settings.poll_interval)
+    assert isinstance(services.log, PostgresLog)
+    background = Database(services.database.dsn, pool_size=2, planner=READING_THE_LOG)
+    await background.open()
+    stack.push_async_callback(background.close)
+    projection = ProjectionRunner(
+        background,
+        PERMITS,
+        tenants=lambda: [CITY],
+        poll=settings.poll_interval,
+        busy=services.log.appending,
+    )
     listener.on(EVENTS_CHANNEL, lambda _: projection.wake())
     listener.watch(lambda _: projection.wake())
     await listener.open()
     stack.push_async_callback(listener.close)
     stack.enter_context(_worker("projection permits", projection.run))
-    assert isinstance(services.log, PostgresLog)
     stack.enter_context(_worker("maintenance", partial(_maintain, services.log)))
 
 

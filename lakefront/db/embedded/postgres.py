@@ -51,6 +51,7 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "max_wal_size": "2GB",  # with the next: fewer checkpoints, after each of which WAL holds whole pages
         "checkpoint_timeout": "15min",
         "random_page_cost": "1.1",
+        "autovacuum_naptime": "10s",  # a new table's statistics come soon: until then plans are guesses
         "jit": "off",  # compiling costs more than it saves in statements of milliseconds
         "timezone": "UTC",
         "log_timezone": "UTC",

@@ -7,7 +7,6 @@ from sqlalchemy import (
     Computed,
     Date,
     Double,
-    ForeignKeyConstraint,
     Index,
     Integer,
     SmallInteger,
@@ -70,7 +69,7 @@ permits = Table(
     timestamp("updated_at", nullable=False),
     Column("field_versions", JSONB, nullable=False),
 )
-"""``field_versions`` is the projection's own: for each field the (occurred_at, life-cycle rank, offset) that wrote it."""
+"""``field_versions`` is the projection's own: which (occurred_at, life-cycle rank, offset) wrote which fields."""
 
 Index(
     "permits_by_neighborhood",
@@ -107,8 +106,8 @@ permit_addresses = Table(
     timestamp("occurred_at", nullable=False),
     Column("rank", SmallInteger, nullable=False),
     Column("offset", BigInteger, nullable=False),
-    ForeignKeyConstraint(["tenant_id", "permit_id"], [permits.c.tenant_id, permits.c.permit_id], ondelete="CASCADE"),
 )
-"""``occurred_at, rank, offset``: the version of the event that wrote the row."""
+"""``occurred_at, rank, offset``: the version of the event that wrote the row. No foreign key: the projection alone
+writes here, and the key's check, planned while the table was empty, would go on scanning it when it is large."""
 
 Index("permit_addresses_by_lot", permit_addresses.c.tenant_id, permit_addresses.c.block, permit_addresses.c.lot)

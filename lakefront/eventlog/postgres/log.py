@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lakefront.actor import Actor
-from lakefront.db.database import APPENDER_ROLE, CONNECTION_LOST, Database, connect
+from lakefront.db.database import APPENDER_ROLE, CONNECTION_LOST, READING_THE_LOG, Database, connect
 from lakefront.db.listener import Listener
 from lakefront.errors import Unavailable
 from lakefront.eventlog.events import Appended, NewEvent, Offsets, Page
@@ -35,7 +35,7 @@ class PostgresLog:
     ) -> None:
         self._dsn = dsn
         self._connections = Connections(dsn)
-        self._database = Database(dsn, pool_size=4)
+        self._database = Database(dsn, pool_size=4, planner=READING_THE_LOG)
         self._hubs = Hubs(self._database, buffer=follower_buffer, poll_interval=poll_interval)
         appender = Appender(self._connections, shards=shards, today=today)
         self._group = GroupCommit(appender, rows=group_rows, committed=self._hubs.wake)

@@ -209,7 +209,8 @@ _UPSERT_ADDRESSES: Final = _upsert(
 
 async def clear(transaction: Transaction, tenant: str) -> None:
     """Empty the tables of ``tenant``, before the log is folded anew."""
-    await transaction.execute("DELETE FROM lakefront.permits WHERE tenant_id = $1", tenant)
+    for table in ("permits", "permit_addresses"):
+        await transaction.execute(f"DELETE FROM lakefront.{table} WHERE tenant_id = $1", tenant)  # noqa: S608
 
 
 PERMITS: Final = Projection("permits", STREAM, project, clear)

@@ -6,6 +6,7 @@ processes share the shards and the others go on where one died.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,10 @@ from lakefront.db.database import Database, Transaction
 from lakefront.errors import LakefrontError
 
 BATCH = 1000
+
+COURTESY = 0.5
+"""Most seconds that a projection which is behind waits for appends: at worst it does 2,000 events/s and shard."""
+
 CHANNEL = "lakefront_projections"
 """NOTIFY channel; the payload is ``tenant|projection``."""
 
@@ -34,9 +39,17 @@ class ProjectionRunner:
     """Keeps ``projection`` up to date for ``tenants``: looks when woken, and every ``poll`` seconds."""
 
     def __init__(
-        self, database: Database, projection: Projection, *, tenants: Callable[[], Iterable[str]], poll: float
+        self,
+        database: Database,
+        projection: Projection,
+        *,
+        tenants: Callable[[], Iterable[str]],
+        poll: float,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
+        """``busy`` tells whether this process has appends under way; they go first, as somebody waits for them."""
         self._database = database
+        self._busy = busy
         self._projection = projection
         self._tenants = tenants
         self._poll = poll
@@ -52,17 +65,25 @@ class ProjectionRunner:
         while True:
             self._woken.clear()
             try:
-                busy = [await self.step(tenant) for tenant in self._tenants()]
+                behind = [await self.step(tenant) for tenant in self._tenants()]
                 patience = self._poll
             except LakefrontError as away:
                 _log.warning("projection %s waits: %s", self._projection.name, away.message)
-                busy, patience = [], min(patience * 2, 30.0)
+                behind, patience = [], min(patience * 2, 30.0)
             except Exception:  # noqa: BLE001 - the worker must outlive it
                 # One poisonous event must not end the worker silently: it stands still, says so, and tries again.
                 _log.exception("projection %s failed and will try again", self._projection.name)
-                busy, patience = [], min(patience * 2, 30.0)
-            if not any(busy):
+                behind, patience = [], min(patience * 2, 30.0)
+            if any(behind):
+                await self._let_appends_pass()
+            else:
                 await self._sleep(patience)
+
+    async def _let_appends_pass(self) -> None:
+        """Wait for a gap between appends, a bounded time: under a flood the rows come later, but they come."""
+        until = time.monotonic() + COURTESY
+        while self._busy() and time.monotonic() < until:  # noqa: ASYNC110 - many threads of work, no one event
+            await asyncio.sleep(0.005)
 
     async def _sleep(self, seconds: float) -> None:
         try:

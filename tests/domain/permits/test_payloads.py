@@ -49,7 +49,7 @@ def test_the_documents_event_is_taken() -> None:
         ({"eventData": {}}, "eventData.newStatus"),
         ({"eventData": {"newStatus": None}}, "eventData.newStatus"),
         ({"eventData": {"newStatus": "a\0"}}, "eventData"),
-        ({"eventData": {"newStatus": "a", "n": 2**63}}, "eventData"),
+        ({"eventData": {"newStatus": "a", "n": 2**64}}, "eventData"),
         ({"eventData": {"newStatus": "a", "long": "x" * MAX_PAYLOAD}}, "eventData"),
         ({"surprise": 1}, "surprise"),
         ({"eventType": "permit_filed", "eventData": {"estimatedCost": "5000"}}, "eventData.estimatedCost"),

@@ -153,8 +153,7 @@ CREATE TABLE lakefront.permit_addresses (
   occurred_at timestamptz NOT NULL,
   rank smallint NOT NULL,
   "offset" bigint NOT NULL,
-  PRIMARY KEY (tenant_id, permit_id, address_id),
-  FOREIGN KEY (tenant_id, permit_id) REFERENCES lakefront.permits (tenant_id, permit_id) ON DELETE CASCADE
+  PRIMARY KEY (tenant_id, permit_id, address_id)
 );
 CREATE INDEX permit_addresses_by_lot ON lakefront.permit_addresses (tenant_id, block, lot);
 """
