@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import secrets
+import signal
 import sys
 
 from tests.chaos.journal import Journal
@@ -14,6 +15,7 @@ SCENARIOS = {"one server": one_server, "two servers on one database": two_server
 def main() -> int:
     """Run the scenarios; 0 when every promise was kept."""
     options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: everything started is stopped
     print(f"seed {options.seed} (repeat its choices with --seed {options.seed})", flush=True)
     plan = Plan(options.kills, options.postgres_kills, options.seed, options.rate, options.seconds)
     kept = True

@@ -15,21 +15,24 @@ from lakefront.db.embedded import EmbeddedPostgres
 from tests.chaos.journal import Door, Journal
 from tests.chaos.subscriber import Subscriber, Wish
 from tests.chaos.verify import settle, verify
-from tests.chaos.writer import Writer
+from tests.chaos.writer import PERMITS, Writer
 from tests.process import ServerProcess
-
-WISHES = {
-    "replay": Wish("earliest"),
-    "replay with permit": Wish("earliest", with_permit=True),
-    "replay of changes": Wish("earliest", event_types=("STATUS_CHANGE",)),
-    "live": Wish(),
-    "live with permit": Wish(with_permit=True),
-    "live rarities": Wish(event_types=("PERMIT_FILED",)),
-}
 
 WRITERS = 4
 
-UNLIMITED = {"LAKEFRONT_RATE_LIMITS": "off"}
+OF_ONE_WRITER = tuple(f"w0-{number}" for number in range(PERMITS))
+
+WISHES = {
+    "replay": Wish("earliest"),
+    "replay of changes": Wish("earliest", event_types=("STATUS_CHANGE",)),
+    "replay with permit": Wish("earliest", permit_ids=OF_ONE_WRITER, with_permit=True),
+    "live": Wish(),
+    "live rarities": Wish(event_types=("PERMIT_FILED",)),
+    "live with permit": Wish(permit_ids=OF_ONE_WRITER, with_permit=True),
+}
+
+ENVIRONMENT = {"LAKEFRONT_RATE_LIMITS": "off", "LAKEFRONT_FOLLOWER_BUFFER": "500"}
+"""No quotas; and a follower that is slow is LAGGED soon, so that this, too, is gone through."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Plan:
 async def one_server(plan: Plan) -> Journal:
     """A server with its own PostgreSQL; either is killed, or both at once."""
     journal, random = Journal(), plan.random("killer")
-    async with ServerProcess(environment=UNLIMITED) as server:
+    async with ServerProcess(environment=ENVIRONMENT) as server:
 
         async def torment() -> None:
             for victim in plan.victims(random):
@@ -86,7 +89,7 @@ async def two_servers(plan: Plan) -> Journal:
         postgres = EmbeddedPostgres(folder)
         await postgres.start()
         stack.push_async_callback(postgres.stop)
-        environment = {**UNLIMITED, "DATABASE_URL": postgres.dsn()}
+        environment = {**ENVIRONMENT, "DATABASE_URL": postgres.dsn()}
         servers = [
             await stack.enter_async_context(ServerProcess(environment=environment)),
             await stack.enter_async_context(ServerProcess(environment=environment)),

@@ -29,11 +29,18 @@ RESUMABLE = {1000, 1001, 1012, 1013}
 
 @dataclass(frozen=True)
 class Wish:
-    """What a subscriber asks for: from which cursor at first, which event types, whether with the permit's state."""
+    """What a subscriber asks for: from which cursor at first, of which types and permits, with the permit's state."""
 
     after: str | None = None
     event_types: tuple[str, ...] | None = None
+    permit_ids: tuple[str, ...] | None = None
     with_permit: bool = False
+
+    def includes(self, event_type: str, permit_id: str) -> bool:
+        """Whether the subscriber wants such an event."""
+        return (self.event_types is None or event_type.upper() in self.event_types) and (
+            self.permit_ids is None or permit_id in self.permit_ids
+        )
 
     @property
     def document(self) -> str:
@@ -102,7 +109,7 @@ class Subscriber:
             await _receive(socket)
             variables = {
                 "after": self.cursor or self.wish.after,
-                "filter": {"eventTypes": self.wish.event_types} if self.wish.event_types else None,
+                "filter": {"eventTypes": self.wish.event_types, "permitIds": self.wish.permit_ids},
             }
             payload = {"query": self.wish.document, "variables": variables}
             await _send(socket, {"id": "1", "type": "subscribe", "payload": payload})

@@ -117,12 +117,11 @@ def _verify_log(log: list[Stored], heads: dict[int, int], journal: Journal) -> N
 
 
 def _verify_subscriber(log: list[Stored], subscriber: Subscriber, journal: Journal) -> None:
-    types = subscriber.wish.event_types
     owed = [
         event
         for event in log
         if event.offset >= subscriber.owed_from.get(event.shard, 0)
-        and (types is None or event.event_type.upper() in types)
+        and subscriber.wish.includes(event.event_type, event.permit_id)
     ]
     times = Counter(event.event_id for event in subscriber.delivered)
     wanted = {event.event_id for event in owed}
