@@ -1,5 +1,6 @@
 """From a bearer token to an Actor: the server's own JWTs and ingest tokens (C9, P9)."""
 
+import asyncio
 import time
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
@@ -22,8 +23,8 @@ from lakefront.settings import Settings
 MAX_TOKEN = 8192
 """Longest token in characters; no crypto is run on a longer one."""
 
-_REFRESH_FLOOR = 5.0
-"""Least seconds between two look-ups of keys: a flood of unknown ones costs one statement."""
+_REFRESH_FLOOR = 0.5
+"""Least seconds between two look-ups of keys: a flood of unknown ones costs two statements a second."""
 
 _MOST_CACHED = 10_000
 
@@ -37,6 +38,7 @@ class KeyRing:
         self._keys = {own.kid: RSAKey.import_key(own.public_jwk)}
         self._jwks = {own.kid: own.public_jwk}
         self._refreshed_at = -_REFRESH_FLOOR
+        self._next_refresh: asyncio.Future[None] | None = None
 
     async def register(self) -> None:
         """Make this server's public key known to all servers of the database, and learn theirs."""
@@ -49,8 +51,11 @@ class KeyRing:
         await self._refresh()
 
     async def find(self, kid: str) -> RSAKey | None:
-        """The key with that id; an unknown one is looked up once, not more often than the floor allows."""
-        if kid not in self._keys and time.monotonic() - self._refreshed_at >= _REFRESH_FLOOR:
+        """The key with that id; an unknown one waits for the next look-up, which all who ask by then share.
+
+        So a key that another server registered holds from its first token on.
+        """
+        if kid not in self._keys:
             await self._refresh()
         return self._keys.get(kid)
 
@@ -61,6 +66,14 @@ class KeyRing:
         return {"keys": list(self._jwks.values())}
 
     async def _refresh(self) -> None:
+        if self._next_refresh is None:
+            self._next_refresh = asyncio.ensure_future(self._look_up())
+        await asyncio.shield(self._next_refresh)
+
+    async def _look_up(self) -> None:
+        await asyncio.sleep(self._refreshed_at + _REFRESH_FLOOR - time.monotonic())
+        # Who asks from here on may ask for a key that this look-up does not see: it waits for the next.
+        self._next_refresh = None
         self._refreshed_at = time.monotonic()
         async with self._database.transaction("-") as transaction:
             rows = await transaction.fetch("SELECT kid, public_jwk FROM lakefront.signing_keys")

@@ -1,5 +1,6 @@
 """Tokens: what holds, what does not, and how they rotate (C9, P9)."""
 
+import asyncio
 import time
 from base64 import urlsafe_b64encode
 from datetime import timedelta
@@ -96,6 +97,19 @@ async def test_a_token_of_another_server_of_the_database_holds(
     await KeyRing(other, database).register()
     assert (await authenticator.authenticate(token)).subject == "ann"
     assert {key["kid"] for key in (await authenticator.keys.jwks())["keys"]} >= {other.kid}
+
+
+async def test_a_new_key_of_another_server_holds_at_once_for_all_who_bring_it(
+    authenticator: Authenticator, database: Database, tmp_path: Path
+) -> None:
+    stranger = SigningKey.load_or_create(tmp_path / "stranger")
+    with pytest.raises(Unauthenticated):  # nor does it help to have asked for an unknown one just before
+        await authenticator.authenticate(bearer(mint(stranger, SETTINGS, "eve", "admin", "city", 60)))
+    other = SigningKey.load_or_create(tmp_path / "other")
+    await KeyRing(other, database).register()
+    tokens = [bearer(mint(other, SETTINGS, f"ann {number}", "reader", "city", 60)) for number in range(8)]
+    actors = await asyncio.gather(*map(authenticator.authenticate, tokens))
+    assert [actor.subject for actor in actors] == [f"ann {number}" for number in range(8)]
 
 
 async def test_ingest_tokens_rotate_without_downtime(authenticator: Authenticator, database: Database) -> None:
