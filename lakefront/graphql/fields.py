@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import strawberry
+from strawberry import UNSET
 
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -35,3 +37,8 @@ def subscription(description: str, *, requires: str) -> Callable[[F], F]:
 
 def _metadata(requires: str | None) -> dict[str, Requires]:
     return {} if requires is None else {"requires": Requires(requires)}
+
+
+def given(value: T | None) -> T | None:
+    """An argument's value; ``None`` when it was left out, too (``UNSET``: the schema then shows no default)."""
+    return None if value is UNSET else value

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lakefront.graphql.declare.cursors import decode, encode
 from tests.graphql.conftest import Ask
 
 REFUSED: list[tuple[str, str]] = [
@@ -14,7 +15,7 @@ REFUSED: list[tuple[str, str]] = [
     ("filter: {neighborhood: {isNull: null}}", "filter.neighborhood.isNull"),
     ("filter: {neighborhood: {in: []}}", "filter.neighborhood.in"),
     ("filter: {neighborhood: {notIn: []}}", "filter.neighborhood.notIn"),
-    ('filter: {neighborhood: {in: ["%s"]}}' % '","'.join(["x"] * 1001), "filter.neighborhood.in"),
+    ('filter: {neighborhood: {in: ["' + '","'.join(["x"] * 1001) + '"]}}', "filter.neighborhood.in"),
     ('filter: {neighborhood: {eq: "a\\u0000"}}', "filter.neighborhood.eq"),
     ('filter: {neighborhood: {in: ["a", "\\u0000"]}}', "filter.neighborhood.in[1]"),
     ('filter: {neighborhood: {like: "%\\\\"}}', "filter.neighborhood.like"),
@@ -27,13 +28,12 @@ REFUSED: list[tuple[str, str]] = [
     ("filter: {events: {}}", "filter.events"),
     ("filter: {events: {some: {}}}", "filter.events.some"),
     ("filter: {latestInspection: {}}", "filter.latestInspection"),
-    ("filter: {addresses: {some: {location: {near: {latitude: 1}}}}}", "filter.addresses.some.location.near"),
     (
         "filter: {addresses: {some: {location: {near: {latitude: 91, longitude: 0, meters: 1}}}}}",
         "filter.addresses.some.location.near",
     ),
     ("filter: " + "{not: " * 10 + "{adu: {eq: true}}" + "}" * 10, "filter" + ".not" * 10),
-    ("filter: {or: [%s]}" % ",".join(["{adu: {eq: true}}"] * 500), "filter.or[499].adu"),
+    ("filter: {or: [" + ",".join(["{adu: {eq: true}}"] * 500) + "]}", "filter.or[499].adu"),
     ("orderBy: [{}]", "orderBy[0]"),
     ("orderBy: [{status: ASC, adu: DESC}]", "orderBy[0]"),
     ("orderBy: [{status: null}]", "orderBy[0].status"),
@@ -54,7 +54,7 @@ REFUSED: list[tuple[str, str]] = [
     ("arguments", "path"), REFUSED, ids=[path + str(place) for place, (_, path) in enumerate(REFUSED)]
 )
 async def test_refused_with_the_path(ask: Ask, arguments: str, path: str) -> None:
-    answer = await ask("{ permits(%s) { nodes { permitId } } }" % arguments)
+    answer = await ask(f"{{ permits({arguments}) {{ nodes {{ permitId }} }} }}")
     (error,) = answer["errors"]
     assert error["extensions"]["errorCode"] == "validation_error"
     assert [detail["field"] for detail in error["extensions"]["details"]] == [path]
@@ -68,7 +68,7 @@ async def test_an_unknown_field_of_a_filter_is_refused_before_anything_runs(ask:
 
 @pytest.mark.parametrize("name", ["filter", "orderBy", "first", "after", "last", "before"])
 async def test_null_for_a_whole_argument_counts_as_left_out(ask: Ask, city: None, name: str) -> None:
-    answer = await ask("{ permits(%s: null) { nodes { permitId } } }" % name)
+    answer = await ask(f"{{ permits({name}: null) {{ nodes {{ permitId }} }} }}")
     assert len(answer["data"]["permits"]["nodes"]) == 20
 
 
@@ -84,8 +84,6 @@ async def test_a_cursor_belongs_to_its_order_and_type(ask: Ask, city: None) -> N
 
 
 async def test_a_made_up_cursor_never_reaches_the_database(ask: Ask, city: None) -> None:
-    from lakefront.graphql.declare.cursors import decode, encode
-
     page = await ask("{ permitEvents(first: 1) { pageInfo { endCursor } } }")
     mark, *values = decode(page["data"]["permitEvents"]["pageInfo"]["endCursor"])
     document = "query ($after: String) { permitEvents(after: $after) { nodes { eventId } } }"
@@ -100,4 +98,5 @@ async def test_a_made_up_cursor_never_reaches_the_database(ask: Ask, city: None)
     for made_up in wrong:
         (error,) = (await ask(document, after=encode([mark, *made_up])))["errors"]
         assert error["extensions"]["errorCode"] == "validation_error"
-    assert "errors" not in await ask(document, after=encode([mark, *values]))
+    for possible in (values, [values[0], 40_000, 0]):
+        assert "errors" not in await ask(document, after=encode([mark, *possible]))

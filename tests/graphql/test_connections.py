@@ -1,5 +1,7 @@
 """Relay's rules for pages, through GraphQL, and how little is read for them."""
 
+from typing import Any
+
 import pytest
 
 from lakefront.actor import PERMITS_WRITE, Actor
@@ -18,8 +20,9 @@ query ($first: Int, $after: String, $last: Int, $before: String) {
 
 
 async def test_forward_through_all_pages(ask: Ask, city: None) -> None:
-    seen: list[str] = []
-    after, more = None, True
+    seen: list[dict[str, Any]] = []
+    after: str | None = None
+    more = True
     while more:
         page = (await ask(PAGE, first=7, after=after))["data"]["permits"]
         assert page["totalCount"] == 60
@@ -70,7 +73,7 @@ async def test_none_at_all(ask: Ask, city: None) -> None:
 async def test_only_what_is_selected_is_read(
     ask: Ask, city: None, recorder: RecordingDatabase, selection: str, statements: int
 ) -> None:
-    answer = await ask("{ permits { %s } }" % selection)
+    answer = await ask(f"{{ permits {{ {selection} }} }}")
     assert "errors" not in answer
     assert len(recorder.statements) == statements
 

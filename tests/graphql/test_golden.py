@@ -1,6 +1,6 @@
 """Golden operations: document, variables, the SQL that ran and the answer, side by side in ``golden/*.md``.
 
-``REWRITE_GOLDEN=1 pytest tests/graphql/test_golden.py`` writes the last two anew; read the difference before committing it.
+``REWRITE_GOLDEN=1 pytest tests/graphql/test_golden.py`` writes the last two anew: read the difference, then commit it.
 """
 
 import json
@@ -22,7 +22,7 @@ COLUMNS = re.compile(r"\b(\w+)\.\"?\w+\"? AS \"?\w+\"?(?:, \1\.\"?\w+\"? AS \"?\
 
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
 async def test_golden(ask: Ask, city: None, recorder: RecordingDatabase, file: Path) -> None:
-    text = file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8")  # noqa: ASYNC240 - a test may wait for its disk
     blocks = [(match[1], match[2]) for match in BLOCK.finditer(text)]
     document = next(body for kind, body in blocks if kind == "graphql")
     variables = json.loads(next((body for kind, body in blocks if kind == "variables"), "{}"))
@@ -37,13 +37,13 @@ async def test_golden(ask: Ask, city: None, recorder: RecordingDatabase, file: P
         head = (
             text[: match.start()] if (match := re.search(r"^```sql\n", text, re.MULTILINE)) else text.rstrip() + "\n\n"
         )
-        file.write_text(f"{head}```sql\n{made['sql']}```\n\n```json\n{made['json']}```\n", encoding="utf-8")
+        file.write_text(f"{head}```sql\n{made['sql']}```\n\n```json\n{made['json']}```\n", encoding="utf-8")  # noqa: ASYNC240
         return
     assert {kind: body for kind, body in blocks if kind in made} == made
 
 
 def _sql(statement: LoggedQuery) -> str:
-    """The part of the statement that is not the same everywhere, and its values; ``a.*`` stands for a source's columns."""
+    """What is not the same in every statement, and its values; ``a.*`` stands for a source's columns."""
     match = AROUND.fullmatch(statement.query)
     assert match, statement.query
     short = COLUMNS.sub(r"\1.*", match[1])

@@ -1,7 +1,7 @@
 """Events in by the mutation, live by the subscription."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -26,7 +26,9 @@ mutation ($events: [PermitEventInput!]!, $key: String, $dryRun: Boolean) {
 FOLLOW = """
 subscription ($filter: PermitEventSubscriptionFilter, $after: String, $heartbeat: Int) {
   permitEvents(filter: $filter, after: $after, heartbeat: $heartbeat) {
-    cursor event { id eventId eventType occurredAt eventData permitId offset permit { status } } permit { permitId status }
+    cursor
+    event { id eventId eventType occurredAt eventData permitId offset permit { status } }
+    permit { permitId status }
   }
 }
 """
@@ -48,7 +50,7 @@ def operations(services: Services) -> Operations:
     return Operations(build_schema(), services, Context.for_operation, permission)
 
 
-async def _follow(operations: Operations, actor: Actor, **variables: Any) -> AsyncIterator[dict[str, Any]]:
+async def _follow(operations: Operations, actor: Actor, **variables: Any) -> AsyncGenerator[dict[str, Any]]:
     request = OperationRequest(FOLLOW, variables=variables)
     async with asyncio.timeout(20), aclosing(operations.subscribe(request, actor, "trace")) as answers:
         async for answer in answers:
@@ -114,3 +116,21 @@ async def test_a_heartbeat_tells_the_cursor(operations: Operations, actor: Actor
         message = await anext(messages)
     assert message["event"] is message["permit"] is None
     assert message["cursor"]
+
+
+@pytest.mark.parametrize(
+    "wanted", [{}, {"permitIds": None}, {"permitIds": []}, {"eventTypes": ["STATUS_CHANGE"], "permitIds": None}]
+)
+async def test_an_empty_filter_is_not_everything(operations: Operations, actor: Actor, wanted: dict[str, Any]) -> None:
+    request = OperationRequest(FOLLOW, variables={"filter": wanted})
+    async with asyncio.timeout(20), aclosing(operations.subscribe(request, actor, "trace")) as answers:
+        answer = await anext(answers)
+    assert answer.errors
+    assert answer.errors[0]["extensions"]["errorCode"] == "validation_error"
+
+
+async def test_numbers_that_json_cannot_say_are_refused(ask: Ask) -> None:
+    document = """mutation { ingestPermitEvents(events: [{eventId: "e", permitId: "p", eventType: PERMIT_FILED,
+      timestamp: "2024-01-01T00:00:00Z", eventData: {estimatedCost: 1e999}}]) { accepted } }"""
+    (error,) = (await ask(document))["errors"]
+    assert error["extensions"]["details"][0]["field"] == "events[0]"

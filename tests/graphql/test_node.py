@@ -29,7 +29,7 @@ async def test_what_is_no_id_is_refused(ask: Ask, city: None) -> None:
 
 
 async def test_a_key_that_cannot_be_is_nothing(ask: Ask, city: None) -> None:
-    made_up = [
+    made_up: list[list[object]] = [
         ["Permit"],
         ["Permit", 1],
         ["Permit", "a", "b"],
@@ -43,7 +43,8 @@ async def test_a_key_that_cannot_be_is_nothing(ask: Ask, city: None) -> None:
 
 async def test_sql_can_write_the_same_ids(dsn: str) -> None:
     """The planner will: the form is PostgreSQL's."""
-    sql = r"translate(encode(convert_to(json_build_array($1::text, $2::text, $3::bigint)::text, 'UTF8'), 'base64'), E'+/=\n', '-_')"
+    array = "json_build_array($1::text, $2::text, $3::bigint)::text"
+    sql = rf"translate(encode(convert_to({array}, 'UTF8'), 'base64'), E'+/=\n', '-_')"
     connection = await asyncpg.connect(dsn)
     try:
         for text in ("P001", 'quote " and \\ back', "ünï ☂ 😀", "tab\tline\n\x01\x1f\x7f", "x" * 200, "</script>"):

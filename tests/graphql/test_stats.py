@@ -20,7 +20,10 @@ def _groups(key: str) -> dict[Any, list[dict[str, Any]]]:
 
 async def test_sums_by_neighborhood(ask: Ask, city: None, recorder: RecordingDatabase) -> None:
     document = """{ permitStats(groupBy: [NEIGHBORHOOD], orderBy: [{sum: {estimatedCost: DESC}}]) {
-      groups { key { neighborhood status } count sum { estimatedCost } avg { estimatedCost } min { filedAt } max { estimatedCost } }
+      groups {
+        key { neighborhood status } count
+        sum { estimatedCost } avg { estimatedCost } min { filedAt } max { estimatedCost }
+      }
       totalGroups } }"""
     answer = (await ask(document))["data"]["permitStats"]
     assert len(recorder.statements) == 2
@@ -49,8 +52,11 @@ async def test_by_month_and_several_keys(ask: Ask, city: None) -> None:
 
 
 async def test_having_order_and_limit(ask: Ask, city: None) -> None:
-    document = """{ permitStats(groupBy: [ESTIMATED_COST], first: 2, having: {count: {gt: 8}, max: {estimatedCost: {lt: 5000}}},
-      orderBy: [{count: DESC}, {key: {estimatedCost: DESC_NULLS_LAST}}]) { groups { key { estimatedCost } count } totalGroups } }"""
+    document = """{ permitStats(
+        groupBy: [ESTIMATED_COST], first: 2,
+        having: {count: {gt: 8}, max: {estimatedCost: {lt: 5000}}},
+        orderBy: [{count: DESC}, {key: {estimatedCost: DESC_NULLS_LAST}}]
+      ) { groups { key { estimatedCost } count } totalGroups } }"""
     answer = (await ask(document))["data"]["permitStats"]
     wanted = sorted(
         ((len(rows), cost) for cost, rows in _groups("estimated_cost").items() if cost is not None and cost < 5000),
@@ -98,5 +104,5 @@ async def test_what_is_selected_through_fragments_and_aliases_is_computed(ask: A
     ],
 )
 async def test_refused_with_the_path(ask: Ask, arguments: str, path: str) -> None:
-    (error,) = (await ask("{ permitStats(%s) { groups { count } } }" % arguments))["errors"]
+    (error,) = (await ask(f"{{ permitStats({arguments}) {{ groups {{ count }} }} }}"))["errors"]
     assert [detail["field"] for detail in error["extensions"]["details"]] == [path]

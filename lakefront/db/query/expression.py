@@ -28,7 +28,8 @@ from sqlalchemy import (
     true,
 )
 
-from lakefront.db.query.source import Join, Source, operand, operand_type
+from lakefront.db.query.source import Join, Source
+from lakefront.db.query.values import operand, operand_type
 
 METERS_PER_DEGREE = 111_195.0
 """Of latitude, on a sphere of radius 6,371 km."""

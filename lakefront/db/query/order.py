@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, UnaryExpression, and_, bindparam, false, or_, true
+from sqlalchemy import ColumnElement, FromClause, UnaryExpression, and_, false, or_, true
+
+from lakefront.db.query.values import operand
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +35,19 @@ class OrderKey:
         column = rows.c[self.column]
         if value is None:
             return column.is_not(None) if self.nulls_first else false()
-        limit = bindparam(None, value, column.type, unique=True)
+        limit = operand(column, value)
         further = column < limit if self.descending else column > limit
         return or_(further, column.is_(None)) if self.nullable and not self.nulls_first else further
 
     def same(self, rows: FromClause, value: Any) -> ColumnElement[bool]:
         """Rows that have exactly ``value``."""
         column = rows.c[self.column]
-        return column.is_(None) if value is None else column == bindparam(None, value, column.type, unique=True)
+        return column.is_(None) if value is None else column == operand(column, value)
 
     def bound(self, rows: FromClause, value: Any) -> ColumnElement[bool]:
         """Rows at or after ``value``, nulls aside: the range that an index scan starts from."""
         column = rows.c[self.column]
-        limit = bindparam(None, value, column.type, unique=True)
+        limit = operand(column, value)
         return column <= limit if self.descending else column >= limit
 
 

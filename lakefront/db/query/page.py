@@ -25,7 +25,8 @@ from sqlalchemy import (
 
 from lakefront.db.query.expression import Expression, where
 from lakefront.db.query.order import OrderKey, Position, after, everything, reverse, segments
-from lakefront.db.query.source import Join, Key, Source, operand_type
+from lakefront.db.query.source import Join, Key, Source
+from lakefront.db.query.values import operand_type
 
 PARENT = "#parent"
 """The column that says to which of the given keys a row belongs, from 1 on; no column of ours can have this name."""

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, FromClause, Integer, SmallInteger, Table, Text, and_, bindparam
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import BindParameter, ColumnElement, FromClause, Table, Text, and_, bindparam
 
 from lakefront.db.query.order import OrderKey
 
@@ -84,13 +83,3 @@ def by_key(source: Source) -> Join:
 def tenant_parameter(tenant: str) -> BindParameter[str]:
     """The query's parameter for the tenant; apart from ``as_tenant``'s: neither can stand in for the other."""
     return bindparam("query_tenant", tenant, Text)
-
-
-def operand_type(column: ColumnElement[Any]) -> TypeEngine[Any]:
-    """The type as which a value is compared with ``column``: any 32-bit integer may be compared with a ``smallint``."""
-    return Integer() if isinstance(column.type, SmallInteger) else column.type
-
-
-def operand(column: ColumnElement[Any], value: Any) -> BindParameter[Any]:
-    """``value`` as a parameter to compare ``column`` with."""
-    return bindparam(None, value, operand_type(column), unique=True)

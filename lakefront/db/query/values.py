@@ -1,13 +1,36 @@
-"""From PostgreSQL's JSON forms back to values that a statement can bind."""
+"""Values that a statement can bind: their types, and how to get them back from PostgreSQL's JSON forms."""
 
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, Date, DateTime, Float, Integer, String, Uuid
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Boolean,
+    ColumnElement,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    SmallInteger,
+    String,
+    Uuid,
+    bindparam,
+)
 from sqlalchemy.types import TypeEngine
 
-_BITS = 63
+
+def operand_type(column: ColumnElement[Any]) -> TypeEngine[Any]:
+    """The type as which a value is compared with ``column``: any 32-bit integer may be compared with a ``smallint``."""
+    return Integer() if isinstance(column.type, SmallInteger) else column.type
+
+
+def operand(column: ColumnElement[Any], value: Any) -> BindParameter[Any]:
+    """``value`` as a parameter to compare ``column`` with."""
+    return bindparam(None, value, operand_type(column), unique=True)
 
 
 def from_json(type_: TypeEngine[Any], value: Any) -> Any:
@@ -31,10 +54,10 @@ def _text(value: Any) -> str:
     return value
 
 
-def _integer(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value.bit_length() > _BITS:
-        raise ValueError("not an integer")
-    return value
+def _integer(value: Any, bits: int = 32) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and -(1 << bits - 1) <= value < 1 << bits - 1:
+        return value
+    raise ValueError(f"not an integer of {bits} bits")
 
 
 def _number(value: Any) -> float:
@@ -56,8 +79,9 @@ def _timestamp(value: Any) -> datetime:
     return found
 
 
-_READERS = {
+_READERS: Mapping[type[TypeEngine[Any]], Callable[[Any], Any]] = {
     Boolean: _boolean,
+    BigInteger: partial(_integer, bits=64),
     Integer: _integer,
     Float: _number,
     DateTime: _timestamp,

@@ -22,9 +22,9 @@ _filters: dict[type, Any] = {}
 _quantified: dict[type, Any] = {}
 
 _near = input_type("NearInput", "A circle on the globe.")
-add(_near, "latitude", float, "Of the centre, in degrees north; needed.")
-add(_near, "longitude", float, "Of the centre, in degrees east; needed.")
-add(_near, "meters", float, "The radius; needed, at most 100,000.")
+add(_near, "latitude", float, "Of the centre, in degrees north.", required=True)
+add(_near, "longitude", float, "Of the centre, in degrees east.", required=True)
+add(_near, "meters", float, "The radius, at most 100,000.", required=True)
 
 
 def filter_input(record: type[Record]) -> Any:
@@ -132,12 +132,9 @@ class _Reader:
                     yield Related(join, Quantifier(quantifier), inner)
 
 
-def _read_near(record: type[Record], raw: Mapping[str, Any], path: str) -> Expression:
-    latitude, longitude, meters = raw.get("latitude"), raw.get("longitude"), raw.get("meters")
-    if record.geo_columns is None or latitude is None or longitude is None or meters is None:
-        raise refused(path, "Give latitude, longitude and meters.")
+def _read_near(record: type[Record], raw: Mapping[str, float], path: str) -> Expression:
+    assert record.geo_columns is not None, "only a place has the field near"
+    latitude, longitude, meters = raw["latitude"], raw["longitude"], raw["meters"]
     if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 < meters <= MOST_METERS):
-        raise refused(
-            path, f"latitude lies within ±90, longitude within ±180, meters above 0 and at most {MOST_METERS:.0f}."
-        )
+        raise refused(path, f"Keep latitude within ±90, longitude within ±180, meters within 0 and {MOST_METERS:.0f}.")
     return Near(*record.geo_columns, float(latitude), float(longitude), float(meters))

@@ -43,12 +43,12 @@ def listed(item: Any) -> Any:
     return made[item]
 
 
-def add(input_: Any, name: str, annotation: Any, description: str) -> None:
-    """Give ``input_`` the optional field ``name`` (a GraphQL name)."""
+def add(input_: Any, name: str, annotation: Any, description: str, *, required: bool = False) -> None:
+    """Give ``input_`` the field ``name`` (a GraphQL name)."""
     made = StrawberryField(
         python_name=name,
         graphql_name=name,
-        type_annotation=StrawberryAnnotation(annotation | None),
+        type_annotation=StrawberryAnnotation(annotation if required else annotation | None),
         description=description,
         default=UNSET,
     )

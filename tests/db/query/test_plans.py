@@ -17,7 +17,8 @@ from lakefront.graphql.permits import ADDRESSES, EVENTS, PERMITS
 
 FILL = """
 INSERT INTO lakefront.permits (tenant_id, permit_id, neighborhood, estimated_cost, filed_at, updated_at, field_versions)
-SELECT tenant, 'P' || n, 'N' || n % 40, nullif(n % 997, 0), timestamptz '2024-01-01' + n * interval '1 minute', now(), '{}'
+SELECT tenant, 'P' || n, 'N' || n % 40, nullif(n % 997, 0), timestamptz '2024-01-01' + n * interval '1 minute',
+  now(), '{}'
 FROM generate_series(1, 10000) n, (VALUES ('city'), ('other')) AS tenants (tenant);
 INSERT INTO lakefront.permit_addresses (tenant_id, permit_id, address_id, "primary", occurred_at, rank, "offset")
 SELECT 'city', 'P' || n, 'A', true, now(), 0, 0 FROM generate_series(1, 10000) n;
@@ -70,7 +71,7 @@ SORTLESS: dict[str, tuple[Select[Any], str]] = {
         _page(PERMITS, where=MISSION, order=BY_COST_DOWN, after=(500, "P500")),
         "permits_by_neighborhood",
     ),
-    "permits by cost, after one without": (
+    "by cost, after one without": (
         _page(PERMITS, order=BY_COST, after=(None, "P997")),
         "permits_by_estimated_cost",
     ),

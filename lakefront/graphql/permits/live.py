@@ -1,0 +1,96 @@
+"""The subscription to permit events."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, cast
+
+import strawberry
+from strawberry import UNSET
+
+from lakefront.actor import PERMITS_READ
+from lakefront.domain import permits as domain
+from lakefront.graphql.context import Info
+from lakefront.graphql.declare.operators import refused
+from lakefront.graphql.declare.resolvers import fetch
+from lakefront.graphql.declare.selection import selected
+from lakefront.graphql.fields import field, given, subscription
+from lakefront.graphql.permits.enums import PermitEventType
+from lakefront.graphql.permits.types import Permit, PermitEvent
+
+
+@strawberry.input(description="Which events to follow; what is left out does not restrict.")
+class PermitEventSubscriptionFilter:
+    """A subscription's filter."""
+
+    permit_ids: list[strawberry.ID] | None = strawberry.field(description="Only of these permits.", default=UNSET)
+    event_types: list[PermitEventType] | None = strawberry.field(description="Only of these types.", default=UNSET)
+    neighborhoods: list[str] | None = strawberry.field(
+        description="Only of permits that are in these neighborhoods when the event arrives.", default=UNSET
+    )
+
+
+@strawberry.type(description="An event as it arrives, or a sign of life.")
+class PermitEventDelivery:
+    """One message of the subscription."""
+
+    cursor: str = strawberry.field(description="Subscribe again with after: cursor to go on after this message.")
+    event: PermitEvent | None = strawberry.field(description="The event; null on a heartbeat.")
+    permit_id: strawberry.Private[str | None]
+
+    @field("The event's permit in its current state; null on a heartbeat.")
+    async def permit(self, info: Info) -> Permit | None:
+        """One read by key: each message has loaders of its own."""
+        return await fetch(info.context.loaders, Permit, [self.permit_id]) if self.permit_id is not None else None
+
+
+@strawberry.type
+class Subscription:
+    """What can be followed about permits."""
+
+    @subscription(
+        "Permit events as they arrive, resumable without a gap or a double (X1). Ends with LAGGED or CURSOR_EXPIRED, "
+        "whose extensions hold the cursor to go on from.",
+        requires=PERMITS_READ,
+    )
+    async def permit_events(
+        self,
+        info: Info,
+        wanted: Annotated[
+            PermitEventSubscriptionFilter | None,
+            strawberry.argument(name="filter", description="Which events; all when left out."),
+        ] = UNSET,
+        after: Annotated[
+            str | None,
+            strawberry.argument(description='Replay from this cursor, or from "earliest"; from now on when left out.'),
+        ] = UNSET,
+        heartbeat: Annotated[
+            int | None,
+            strawberry.argument(description="Seconds of silence after which a message without event tells the cursor."),
+        ] = UNSET,
+    ) -> AsyncIterator[PermitEventDelivery]:
+        """Replay, then live."""
+        lists = _checked(wanted)
+        notices = domain.follow(
+            info.context.services,
+            info.context.actor,
+            permit_ids=given(lists.permit_ids),
+            event_types=given(lists.event_types),
+            neighborhoods=given(lists.neighborhoods),
+            after=given(after),
+            heartbeat=given(heartbeat),
+            with_permit="permit" in selected(info.selected_fields),
+        )
+        async with aclosing(cast("AsyncGenerator[domain.PermitEventNotice]", notices)):
+            async for notice in notices:
+                event = PermitEvent(row=notice.event) if notice.event is not None else None
+                yield PermitEventDelivery(cursor=notice.cursor, event=event, permit_id=notice.permit_id)
+
+
+def _checked(wanted: PermitEventSubscriptionFilter | None) -> PermitEventSubscriptionFilter:
+    """The filter, if it means something; raises ``ValidationError`` for an empty one and for nulls in it."""
+    if not wanted:
+        return PermitEventSubscriptionFilter()
+    named = [value for value in (wanted.permit_ids, wanted.event_types, wanted.neighborhoods) if value is not UNSET]
+    if not named or None in named:
+        raise refused("filter", "Name at least one list, and no null: leave out what does not restrict.")
+    return wanted
