@@ -1,10 +1,12 @@
 """``lakefront serve``: from settings to a server that answers, until a signal ends it."""
 
 import asyncio
+import gc
 import logging
+import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import orjson
 import uvicorn
@@ -41,9 +43,35 @@ async def _serve(settings: Settings, *, demo: bool) -> None:
     # The address first: a port that is taken is told before any part is started.
     with _bind(settings) as listening:
         async with running(settings) as parts, _demo(parts, wanted=demo):
-            server = uvicorn.Server(server_config(build_app(parts), settings))
+            server = _Server(server_config(build_app(parts), settings))
+            listening.listen(server.config.backlog)
             _announce(parts, listening)
+            _settle_garbage()
             await server.serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that leaves us alive after SIGINT or SIGTERM, so that our parts are stopped in order, too."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the first signal as the wish to end; uvicorn's own raises it anew, which ends the process at once."""
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, self.handle_exit, each, None)
+        try:
+            yield
+        finally:
+            for each in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(each)
+
+
+def _settle_garbage() -> None:
+    """Leave what the start made out of collections, and collect seldom: a request's objects die by their counts."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    gc.enable()
 
 
 def _bind(settings: Settings) -> socket.socket:
