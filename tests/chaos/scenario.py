@@ -31,7 +31,7 @@ WISHES = {
     "live with permit": Wish(permit_ids=OF_ONE_WRITER, with_permit=True),
 }
 
-ENVIRONMENT = {"LAKEFRONT_RATE_LIMITS": "off", "LAKEFRONT_FOLLOWER_BUFFER": "500"}
+ENVIRONMENT = {"LAKEFRONT_RATE_LIMITS": "off", "LAKEFRONT_FOLLOWER_BUFFER": "100"}
 """No quotas; and a follower that is slow is LAGGED soon, so that this, too, is gone through."""
 
 
