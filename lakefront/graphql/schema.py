@@ -1,7 +1,7 @@
 """The schema: the domains in a row. A new domain is a tables file, a types file and one entry here."""
 
-from collections.abc import Iterator
-from types import ModuleType
+from collections.abc import Iterable
+from typing import Any
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
@@ -14,12 +14,12 @@ DOMAINS = (node, permits)
 """Each may have classes ``Query``, ``Mutation`` and ``Subscription``: their fields are the schema's root fields."""
 
 
-def build_schema() -> strawberry.Schema:
-    """The schema of all domains."""
+def build_schema(domains: Iterable[Any] = DOMAINS) -> strawberry.Schema:
+    """The schema of ``domains`` (modules, or whatever has the classes); raises ``TypeError`` for a name used twice."""
     return strawberry.Schema(
-        query=_root("Query", "What can be asked."),
-        mutation=_root("Mutation", "What can be done."),
-        subscription=_root("Subscription", "What can be followed live."),
+        query=_root(domains, "Query", "What can be asked."),
+        mutation=_root(domains, "Mutation", "What can be done."),
+        subscription=_root(domains, "Subscription", "What can be followed live."),
         config=StrawberryConfig(scalar_map=SCALARS),
     )
 
@@ -29,13 +29,13 @@ def print_schema() -> str:
     return build_schema().as_str().rstrip() + "\n"
 
 
-def _root(name: str, description: str) -> type:
-    merged = merge_types(name, tuple(_parts(DOMAINS, name)))
-    merged.__strawberry_definition__.description = description  # type: ignore[attr-defined]  # Strawberry's own
+def _root(domains: Iterable[Any], name: str, description: str) -> Any:
+    parts = tuple(getattr(domain, name) for domain in domains if hasattr(domain, name))
+    if not parts:
+        return None
+    names = [field.python_name for part in parts for field in part.__strawberry_definition__.fields]
+    if twice := {field for field in names if names.count(field) > 1}:
+        raise TypeError(f"Several domains have a field {', '.join(sorted(twice))} in {name}. Give each its own name.")
+    merged: Any = merge_types(name, parts)
+    merged.__strawberry_definition__.description = description
     return merged
-
-
-def _parts(domains: tuple[ModuleType, ...], name: str) -> Iterator[type]:
-    for domain in domains:
-        if hasattr(domain, name):
-            yield getattr(domain, name)

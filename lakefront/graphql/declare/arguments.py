@@ -3,20 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-import strawberry
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
 from lakefront.db.query import PageRequest
 from lakefront.graphql.declare.cursors import read_cursor
-from lakefront.graphql.declare.declarations import Connected, Declaration, Found, Grouped
+from lakefront.graphql.declare.declarations import Column, Connected, Declaration, Found, Grouped
 from lakefront.graphql.declare.filters import filter_input, read_filter
 from lakefront.graphql.declare.grouping import group_arguments
 from lakefront.graphql.declare.inputs import argument, listed
 from lakefront.graphql.declare.limits import FIRST, MOST, row_limit
 from lakefront.graphql.declare.operators import refused
 from lakefront.graphql.declare.orders import order_input, read_order
-from lakefront.graphql.declare.record import Record, record_of
+from lakefront.graphql.declare.record import Record, declared, record_of, unwrapped
 
 
 def arguments_of(field: StrawberryField, declaration: Declaration) -> list[StrawberryArgument]:
@@ -25,11 +24,18 @@ def arguments_of(field: StrawberryField, declaration: Declaration) -> list[Straw
         case Connected():
             return _page_arguments(record_of(field))
         case Found(names):
-            return [argument(name, strawberry.ID, description, required=True) for name, description in names]
+            keys = zip(names, _key_types(record_of(field)), strict=True)
+            return [argument(name, type_, description, required=True) for (name, description), type_ in keys]
         case Grouped(record):
             return group_arguments(record)
         case _:
             return []
+
+
+def _key_types(record: type[Record]) -> list[Any]:
+    """The types of the key's fields, in the key's order."""
+    columns = {part.name: field for field, part in declared(record).values() if isinstance(part, Column)}
+    return [unwrapped(columns[name].type) for name in record.record_source.key]
 
 
 def _page_arguments(record: type[Record]) -> list[StrawberryArgument]:
