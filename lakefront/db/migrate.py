@@ -4,10 +4,6 @@ from importlib.resources import files
 from typing import Any
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -15,51 +11,56 @@ from sqlalchemy.pool import NullPool
 from lakefront.db.tables.base import SCHEMA
 
 _LOCK = 0x6C616B65  # "lake": the advisory lock under which migrations run
+_STEPS = files("lakefront.db").joinpath("migrations")
 
 
-def config() -> Config:
-    """Alembic's configuration, without a file beside the package."""
-    made = Config()
-    made.set_main_option("script_location", str(files("lakefront.db").joinpath("migrations")))
-    return made
+def newest() -> str:
+    """The revision that this version of the program wants: the steps' files begin with their number."""
+    steps = _STEPS.joinpath("versions").iterdir()
+    return max(step.name.partition("_")[0] for step in steps if step.name[0].isdigit())
 
 
-def _engine(dsn: str) -> AsyncEngine:
+async def pending(dsn: str) -> bool:
+    """Whether the database at ``dsn`` lacks a migration that this version of the program has."""
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        found = await connection.fetchval("SELECT version_num FROM lakefront.alembic_version")
+        return bool(found != newest())
+    except asyncpg.UndefinedTableError:
+        return True
+    finally:
+        await connection.close()
+
+
+async def migrate(dsn: str) -> None:
+    """Upgrade the database at ``dsn`` to the newest revision; its user may create roles and schemas."""
+    if not await pending(dsn):
+        return  # most starts: alembic is not even imported
+
+    engine = engine_for(dsn)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+def engine_for(dsn: str) -> AsyncEngine:
+    """An engine for alembic, which wants one; nothing else does."""
+
     async def connect() -> Any:
         return await asyncpg.connect(dsn)
 
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
 
 
-async def migrate(dsn: str, revision: str = "head") -> None:
-    """Upgrade the database at ``dsn`` (its user may create roles and schemas) to ``revision``."""
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - a tenth of a second that most starts need not spend
+    from alembic.config import Config  # noqa: PLC0415
 
-    def upgrade(connection: Connection) -> None:
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-        settings = config()
-        settings.attributes["connection"] = connection
-        command.upgrade(settings, revision)
-
-    engine = _engine(dsn)
-    try:
-        async with engine.begin() as connection:
-            await connection.run_sync(upgrade)
-    finally:
-        await engine.dispose()
-
-
-async def pending(dsn: str) -> bool:
-    """Whether the database at ``dsn`` lacks a migration that this version of the program has."""
-
-    def current(connection: Connection) -> str | None:
-        context = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA})
-        return context.get_current_revision()
-
-    engine = _engine(dsn)
-    try:
-        async with engine.connect() as connection:
-            found = await connection.run_sync(current)
-    finally:
-        await engine.dispose()
-    return found != ScriptDirectory.from_config(config()).get_current_head()
+    connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    config = Config()
+    config.set_main_option("script_location", str(_STEPS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

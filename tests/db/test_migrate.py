@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from lakefront.db.database import APP_ROLE, Database, connect
-from lakefront.db.migrate import _engine, migrate, pending
+from lakefront.db.migrate import engine_for, migrate, pending
 from lakefront.db.tables import metadata, permits
 
 
@@ -18,7 +18,7 @@ async def test_migrations_make_what_the_tables_declare(dsn: str) -> None:
         options = {"include_schemas": True, "version_table_schema": "lakefront"}
         return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
 
-    engine = _engine(dsn)
+    engine = engine_for(dsn)
     async with engine.connect() as connection:
         assert await connection.run_sync(compare) == []
     await engine.dispose()

@@ -243,7 +243,7 @@ async def test_atomic_takes_all_or_none(door: Wired) -> None:
     body = refused(
         await door.ingest([event(eventId="new"), changed], path=f"{INGEST}?atomic=true"), 400, "validation_error"
     )
-    assert [detail["outcome"] for detail in body["details"] if detail["index"] == 1] == ["conflict"]
+    assert [detail["verdict"] for detail in body["details"] if detail["index"] == 1] == ["conflict"]
     assert sorted(name for name, _ in await door.stored()) == ["good", "other"]
     refused(await door.ingest([good], path=f"{INGEST}?atomic=perhaps"), 400, "bad_request")
 

@@ -148,7 +148,7 @@ def test_it_gives_up_on_a_server_that_stays_away(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_batch_without_a_valid_event_is_counted_and_the_next_one_goes_on() -> None:
-    wrong = {"index": 0, "eventId": "a", "outcome": "rejected", "field": "[0].timestamp", "message": "too late"}
+    wrong = {"index": 0, "eventId": "a", "verdict": "rejected", "field": "[0].timestamp", "message": "too late"}
     with door(refusal(400, "No event was valid.", wrong), (200, {}, TAKEN)) as to, sender(to) as out:
         sent = Sent()
         sent.count(out.send(BATCH))

@@ -67,7 +67,7 @@ class IngestReport(msgspec.Struct):
             {
                 "index": verdict.index,
                 "eventId": verdict.event_id,
-                "outcome": verdict.outcome.value,
+                "verdict": verdict.outcome.value,
                 "field": _path(verdict),
                 "message": verdict.reason,
             }

@@ -16,8 +16,8 @@ from lakefront.errors import LakefrontError
 
 BATCH = 1000
 
-COURTESY = 0.5
-"""Most seconds that a projection which is behind waits for appends: at worst it does 2,000 events/s and shard."""
+COURTESY = 5.0
+"""A projection that is behind waits for a gap between appends, at most so many times as long as its last batch took."""
 
 CHANNEL = "lakefront_projections"
 """NOTIFY channel; the payload is ``tenant|projection``."""
@@ -64,6 +64,7 @@ class ProjectionRunner:
         patience = self._poll
         while True:
             self._woken.clear()
+            started = time.monotonic()
             try:
                 behind = [await self.step(tenant) for tenant in self._tenants()]
                 patience = self._poll
@@ -75,13 +76,13 @@ class ProjectionRunner:
                 _log.exception("projection %s failed and will try again", self._projection.name)
                 behind, patience = [], min(patience * 2, 30.0)
             if any(behind):
-                await self._let_appends_pass()
+                await self._let_appends_pass(COURTESY * (time.monotonic() - started))
             else:
                 await self._sleep(patience)
 
-    async def _let_appends_pass(self) -> None:
+    async def _let_appends_pass(self, patience: float) -> None:
         """Wait for a gap between appends, a bounded time: under a flood the rows come later, but they come."""
-        until = time.monotonic() + COURTESY
+        until = time.monotonic() + patience
         while self._busy() and time.monotonic() < until:  # noqa: ASYNC110 - many threads of work, no one event
             await asyncio.sleep(0.005)
 

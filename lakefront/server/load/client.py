@@ -61,7 +61,7 @@ class Answer(msgspec.Struct, rename="camel"):
 
 
 class _Detail(msgspec.Struct, rename="camel"):
-    outcome: str
+    verdict: str
     event_id: str | None = None
     field: str | None = None
     message: str | None = None
@@ -219,7 +219,7 @@ def _none_valid(response: httpx.Response, size: int) -> Answer | None:
         details = msgspec.json.decode(response.content, type=_NoneValid).details
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    verdicts = [Verdict(detail.outcome, detail.event_id, detail.field, detail.message) for detail in details]
+    verdicts = [Verdict(detail.verdict, detail.event_id, detail.field, detail.message) for detail in details]
     return Answer(size, 0, 0, size, verdicts) if verdicts else None
 
 

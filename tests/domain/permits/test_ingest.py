@@ -49,7 +49,7 @@ async def test_atomic_takes_all_or_none(services: Services, actor: Actor) -> Non
     conflict = [text(eventId="a"), text(eventData={"newStatus": "denied"})]
     with pytest.raises(ValidationError) as caught:
         await ingest(services, actor, conflict, atomic=True)
-    assert "conflict" in {detail["outcome"] for detail in caught.value.details}
+    assert "conflict" in {detail["verdict"] for detail in caught.value.details}
     assert await stored(services, actor) == 1
     report = await ingest(services, actor, [text(eventId="a"), text()], atomic=True)
     assert (report.accepted, report.duplicates) == (1, 1)
