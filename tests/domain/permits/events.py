@@ -1,8 +1,7 @@
 """Permit events as tests write them."""
 
+import json
 from typing import Any
-
-import orjson
 
 BASE: dict[str, Any] = {
     "eventId": "evt_12345",
@@ -26,7 +25,7 @@ def event(**members: Any) -> dict[str, Any]:
 
 def text(**members: Any) -> bytes:
     """The same as JSON."""
-    return orjson.dumps(event(**members))
+    return json.dumps(event(**members)).encode()
 
 
 def filed(permit_id: str, at: str, **data: Any) -> dict[str, Any]:
