@@ -1,8 +1,5 @@
 """The ASGI application: every path and what stands behind it. A visible list; what is not in it is a 404 in JSON."""
 
-from collections.abc import Awaitable
-from typing import cast
-
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -55,7 +52,7 @@ def build_app(running: Running) -> Starlette:
 def _ready(running: Running) -> system.Ready:
     async def redis_answers() -> None:
         if running.redis is not None:
-            await cast("Awaitable[bool]", running.redis.ping())
+            await running.redis.ping()
 
     optional: dict[str, Check] = {"redis": redis_answers} if running.redis is not None else {}
     return system.Ready({"postgres": running.doors.services.database.ping}, optional)
