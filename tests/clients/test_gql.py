@@ -17,7 +17,7 @@ from tests.process import ServerProcess
 
 INGEST = """
 mutation ($events: [PermitEventInput!]!) {
-  ingestPermitEvents(events: $events) { accepted duplicates rejected verdicts { index outcome field } }
+  ingestPermitEvents(events: $events) { accepted duplicates rejected verdicts { index eventId field } }
 }
 """
 
