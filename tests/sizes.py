@@ -30,5 +30,5 @@ def too_long() -> Iterator[str]:
 
 if __name__ == "__main__":
     found = list(too_long())
-    print("\n".join(found) or "No file and no function is too long.")  # noqa: T201
+    print("\n".join(found) or "No file and no function is too long.")
     sys.exit(bool(found))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ClauseElement, Select, Text, bindparam, case, func, literal_column, select
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
-_DIALECT = asyncpg_dialect()
+_DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 
 
 class Statement(NamedTuple):

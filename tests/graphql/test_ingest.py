@@ -18,7 +18,7 @@ from tests.graphql.conftest import Ask
 INGEST = """
 mutation ($events: [PermitEventInput!]!, $key: String, $dryRun: Boolean) {
   ingestPermitEvents(events: $events, idempotencyKey: $key, dryRun: $dryRun) {
-    eventsReceived accepted duplicates rejected verdicts { index eventId outcome field message }
+    eventsReceived accepted duplicates rejected verdicts { index eventId verdict field reason }
     report { changes quota outsideCalls }
   }
 }
@@ -66,10 +66,10 @@ async def test_events_in_and_out_again(ask: Ask) -> None:
     assert [payload[name] for name in ("eventsReceived", "accepted", "duplicates", "rejected")] == [4, 2, 1, 1]
     assert payload["report"] is None
     duplicate, rejected = payload["verdicts"]
-    assert (duplicate["index"], duplicate["eventId"], duplicate["outcome"]) == (2, "e1", "DUPLICATE")
-    assert (rejected["index"], rejected["outcome"]) == (3, "REJECTED")
+    assert (duplicate["index"], duplicate["eventId"], duplicate["verdict"]) == (2, "e1", "DUPLICATE")
+    assert (rejected["index"], rejected["verdict"]) == (3, "REJECTED")
     assert rejected["field"]
-    assert rejected["message"]
+    assert rejected["reason"]
     events = "{ permitEvents { nodes { eventId occurredAt eventData } } }"
     assert (await ask(events))["data"]["permitEvents"]["nodes"][0] == {
         "eventId": "e1",

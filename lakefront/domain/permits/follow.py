@@ -1,7 +1,7 @@
 """Follow permit events live (X1): replay from a cursor, then go on, nothing lost, nothing twice."""
 
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -66,7 +66,7 @@ async def follow(
     after: str | None = None,
     heartbeat: float | None = None,
     with_permit: bool = False,
-) -> AsyncIterator[PermitEventNotice]:
+) -> AsyncGenerator[PermitEventNotice]:
     """The events from ``after`` on (a cursor, "earliest" or "latest"; None is "latest"), for ever.
 
     With ``heartbeat`` (seconds) a notice without an event tells the cursor after such a silence, also when events

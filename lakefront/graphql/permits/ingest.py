@@ -49,9 +49,9 @@ class EventVerdict:
 
     index: int = strawberry.field(description="The event's place in the list, from 0 on.")
     event_id: strawberry.ID | None = strawberry.field(description="The event's id, if it could be read.")
-    outcome: Outcome = strawberry.field(description="What became of it.")
+    verdict: Outcome = strawberry.field(description="What became of it.")
     field: str | None = strawberry.field(description="The part that is not valid.")
-    message: str | None = strawberry.field(description="What is wrong with it, and what to do.")
+    reason: str | None = strawberry.field(description="What is wrong with it, and what to do.")
 
 
 @strawberry.type(description="What became of the events.")
@@ -106,7 +106,7 @@ def _verdict(verdict: domain.Verdict) -> EventVerdict:
     return EventVerdict(
         index=verdict.index,
         event_id=strawberry.ID(verdict.event_id) if verdict.event_id is not None else None,
-        outcome=verdict.outcome,
+        verdict=verdict.outcome,
         field=verdict.field,
-        message=verdict.reason,
+        reason=verdict.reason,
     )

@@ -1,8 +1,8 @@
 """The subscription to permit events."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Annotated, cast
+from typing import Annotated
 
 import strawberry
 from strawberry import UNSET
@@ -80,7 +80,7 @@ class Subscription:
             heartbeat=given(heartbeat),
             with_permit="permit" in selected(info.selected_fields),
         )
-        async with aclosing(cast("AsyncGenerator[domain.PermitEventNotice]", notices)):
+        async with aclosing(notices):
             async for notice in notices:
                 event = PermitEvent(row=notice.event) if notice.event is not None else None
                 yield PermitEventDelivery(cursor=notice.cursor, event=event, permit_id=notice.permit_id)

@@ -119,6 +119,6 @@ async def test_bad_wishes_are_told(services: Services, actor: Actor) -> None:
         ({"heartbeat": 0}, ValidationError),
     ):
         with pytest.raises(expected):
-            await anext(follow(services, actor, **wrong))  # type: ignore[arg-type]
+            await anext(follow(services, actor, **wrong))
     with pytest.raises(Forbidden):
         await anext(follow(services, Actor("w", "city", frozenset({"permits:write"}))))

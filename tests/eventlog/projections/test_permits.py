@@ -85,13 +85,13 @@ def test_a_newly_scheduled_inspection_has_no_outcome_yet() -> None:
     assert state["inspector"] == "ann"
 
 
-_DATA = {
+_DATA: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "status_change": st.fixed_dictionaries({"newStatus": st.sampled_from(["approved", "suspend", "reinstated"])}),
     "inspector_assignment": st.fixed_dictionaries({"inspector": st.sampled_from(["ann", "bob"])}),
     "inspection_scheduled": st.fixed_dictionaries({}, optional={"inspectionType": st.sampled_from(["a", "b"])}),
     "inspection_completed": st.fixed_dictionaries({"result": st.sampled_from(["passed", "failed"])}),
 }
-_DETAILS = st.fixed_dictionaries(
+_DETAILS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
     optional={
         "estimatedCost": st.none() | st.integers(0, 9),
@@ -103,10 +103,14 @@ _DETAILS = st.fixed_dictionaries(
         ),
     },
 )
+
+
+def _data_of(kind: str) -> st.SearchStrategy[dict[str, Any]]:
+    return _DATA.get(kind, _DETAILS)
+
+
 EVENTS = st.lists(
-    st.sampled_from(sorted(RANKS)).flatmap(
-        lambda kind: st.tuples(st.just(kind), st.integers(0, 3), _DATA.get(kind, _DETAILS))
-    ),
+    st.sampled_from(sorted(RANKS)).flatmap(lambda kind: st.tuples(st.just(kind), st.integers(0, 3), _data_of(kind))),
     max_size=12,
 ).map(lambda told: [row(kind, day, data, offset=offset) for offset, (kind, day, data) in enumerate(told)])
 
