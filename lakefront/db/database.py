@@ -36,6 +36,11 @@ CONNECTION_LOST = (
 """What asyncpg raises when PostgreSQL is away, restarting or overloaded: answered with 503."""
 
 
+def write_failed(connection: Any, failure: BaseException) -> bool:
+    """Whether ``failure`` is uvloop's word, a bare RuntimeError, for a write to a connection that was just lost."""
+    return isinstance(failure, RuntimeError) and bool(connection.is_closed())
+
+
 async def connect(dsn: str, role: str, *, statement_timeout: float | None = None) -> "asyncpg.Connection[Any]":
     """One connection under ``role`` with our codecs; ``statement_timeout`` in seconds. Raises what asyncpg raises."""
     connection = await asyncpg.connect(dsn, timeout=10, server_settings=_server_settings(role, statement_timeout))
@@ -143,9 +148,18 @@ class Database:
     async def _connection(self) -> "AsyncIterator[PoolConnectionProxy[Any]]":
         try:
             async with self._pool.acquire(timeout=10) as connection:
-                yield connection
+                try:
+                    yield connection
+                except RuntimeError as failure:
+                    if write_failed(connection, failure):
+                        raise _away() from failure
+                    raise
         except CONNECTION_LOST as lost:
-            raise Unavailable("The database is not reachable right now. Send the request again in a moment.") from lost
+            raise _away() from lost
+
+
+def _away() -> Unavailable:
+    return Unavailable("The database is not reachable right now. Send the request again in a moment.")
 
 
 class Transaction:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
-from lakefront.db.database import APPENDER_ROLE, CONNECTION_LOST, connect
+from lakefront.db.database import APPENDER_ROLE, CONNECTION_LOST, connect, write_failed
 from lakefront.errors import Unavailable
 
 AppenderConnection: TypeAlias = "asyncpg.Connection[Any]"
@@ -55,8 +55,9 @@ class Connections:
                 async with asyncio.timeout(LONGEST_TRANSACTION):
                     yield connection
             except BaseException as failure:
+                lost = isinstance(failure, _AWAY) or write_failed(connection, failure)
                 connection.terminate()
-                if isinstance(failure, _AWAY):
+                if lost:
                     raise _away() from failure
                 raise
             if connection.is_in_transaction():
