@@ -10,7 +10,7 @@ import orjson
 from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import ClauseElement, Select
 
-from lakefront.db.statement import as_tenant, compile_statement
+from lakefront.db.statement import Statement, as_tenant, compile_statement
 from lakefront.errors import Unavailable
 
 APP_ROLE = "lakefront_app"
@@ -119,9 +119,11 @@ class Database:
 
     async def rows(self, tenant: str, statement: Select[Any]) -> list[Row]:
         """All rows of ``statement`` as ``tenant`` sees them, values in PostgreSQL's JSON forms."""
-        sql, values = as_tenant(tenant, statement)
-        text = await self.text(sql, *values)
-        rows: list[Row] = orjson.loads(text)
+        return await self.bound_rows(as_tenant(tenant, statement))
+
+    async def bound_rows(self, statement: Statement) -> list[Row]:
+        """All rows of a ``template_as_tenant`` that was bound."""
+        rows: list[Row] = orjson.loads(await self.text(statement.sql, *statement.values))
         return rows
 
     async def text(self, sql: str, *values: Any) -> bytes:

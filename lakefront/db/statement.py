@@ -5,13 +5,16 @@ it and reads in one round trip; nothing sticks to the connection. The answer is 
 the canonical ones of every door: a DateTime is ``2024-01-15T10:30:00.5+00:00``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ClauseElement, Select, Text, bindparam, case, func, literal_column, select
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
 _DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
+
+TENANT = "lakefront_tenant"
+"""The parameter of ``as_tenant``'s guard."""
 
 
 class Statement(NamedTuple):
@@ -21,27 +24,44 @@ class Statement(NamedTuple):
     values: Sequence[Any]
 
 
+class Template:
+    """A compiled statement: its text for good, parameters by name. Compiling takes milliseconds, binding does not."""
+
+    def __init__(self, statement: ClauseElement) -> None:
+        compiled: Any = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+        self.sql: str = compiled.string
+        self._names: Sequence[str] = compiled.positiontup or ()
+        # How Core turns Python values into the driver's; there is no public name for it.
+        self._processors: Mapping[str, Any] = compiled._bind_processors  # noqa: SLF001
+        self._values: Mapping[str, Any] = compiled.construct_params(escape_names=False)
+
+    def bind(self, values: Mapping[str, Any]) -> Statement:
+        """The statement with ``values`` instead of those it was compiled with, by the parameters' names."""
+        bound = []
+        for name in self._names:
+            value = values[name] if name in values else self._values[name]
+            bound.append(self._processors[name](value) if name in self._processors else value)
+        return Statement(self.sql, bound)
+
+
 def compile_statement(statement: ClauseElement) -> Statement:
     """Compile ``statement`` for asyncpg; every value travels as a parameter, never as text."""
-    compiled: Any = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-    parameters = compiled.construct_params(escape_names=False)
-    # How Core turns Python values into the driver's; there is no public name for it.
-    processors = compiled._bind_processors  # noqa: SLF001
-    values = [
-        processors[name](parameters[name]) if name in processors else parameters[name]
-        for name in (compiled.positiontup or ())
-    ]
-    return Statement(compiled.string, values)
+    return Template(statement).bind({})
 
 
-def as_tenant(tenant: str, rows: Select[Any]) -> Statement:
-    """``rows`` as one JSON array text, read as ``tenant``: one row, one column of the answer.
+def template_as_tenant(rows: Select[Any]) -> Template:
+    """``rows`` as one JSON array text, read as the tenant that is bound to TENANT: one row, one column of the answer.
 
     The statement fails closed: should the setting not take, the answer is NULL.
     """
     part = rows.subquery("q")
     body = select(func.coalesce(func.json_agg(literal_column("row_to_json(q)")), literal_column("'[]'::json")))
     body = body.select_from(part)
-    name = bindparam("lakefront_tenant", tenant, Text)
+    name = bindparam(TENANT, None, Text)
     guard = func.set_config("lakefront.tenant", name, literal_column("true")) == name
-    return compile_statement(select(case((guard, body.scalar_subquery()))))
+    return Template(select(case((guard, body.scalar_subquery()))))
+
+
+def as_tenant(tenant: str, rows: Select[Any]) -> Statement:
+    """``rows`` as ``template_as_tenant`` has them, for one use."""
+    return template_as_tenant(rows).bind({TENANT: tenant})

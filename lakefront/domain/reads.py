@@ -43,7 +43,8 @@ async def pages_per_parent(
 
 async def related(services: Services, actor: Actor, join: Join, keys: Sequence[Key]) -> list[list[Row]]:
     """All related rows of each key, in the keys' order: one statement. For short bounded lists and to-one relations."""
-    rows = await _rows(services, actor, join.target, query.related(join, actor.tenant, keys))
+    actor.require(join.target.scope)
+    rows = await services.database.bound_rows(query.related(join, actor.tenant, keys))
     return _by_parent(rows, len(keys))
 
 

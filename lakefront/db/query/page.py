@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -25,8 +25,9 @@ from sqlalchemy import (
 
 from lakefront.db.query.expression import Expression, where
 from lakefront.db.query.order import OrderKey, Position, after, everything, reverse, segments
-from lakefront.db.query.source import Join, Key, Source
+from lakefront.db.query.source import QUERY_TENANT, Join, Key, Source
 from lakefront.db.query.values import operand_type
+from lakefront.db.statement import TENANT, Statement, Template, template_as_tenant
 
 PARENT = "#parent"
 """The column that says to which of the given keys a row belongs, from 1 on; no column of ours can have this name."""
@@ -67,14 +68,23 @@ def pages_per_parent(join: Join, tenant: str, request: PageRequest, keys: Sequen
     )
 
 
-def related(join: Join, tenant: str, keys: Sequence[Key]) -> Select[Any]:
-    """All related rows of each key, in the target's default order; ``PARENT`` tells them apart."""
+def related(join: Join, tenant: str, keys: Sequence[Key]) -> Statement:
+    """All related rows of each key, in the target's default order; ``PARENT`` tells them apart.
+
+    Compiled once for each join: a subscription asks it for every event, and compiling took most of an event's time.
+    """
+    values: dict[str, Any] = {f"keys{index}": [key[index] for key in keys] for index in range(len(join.on))}
+    return _related(join).bind(values | {TENANT: tenant, QUERY_TENANT: tenant})
+
+
+@lru_cache(maxsize=1000)
+def _related(join: Join) -> Template:
     target = join.target
-    parents, rows = _parents(join, keys), target.table.alias()
+    parents, rows = _parents(join, ()), target.table.alias()
     ordinal = parents.c.ordinal
-    return (
+    return template_as_tenant(
         select(ordinal.label(PARENT), *(rows.c[name] for name in target.columns()))
-        .select_from(parents.join(rows, and_(_belongs(join, parents, rows), target.rows_of(tenant, rows))))
+        .select_from(parents.join(rows, and_(_belongs(join, parents, rows), target.rows_of("", rows))))
         .order_by(ordinal, *(key.clause(rows) for key in target.complete()))
     )
 
@@ -138,7 +148,7 @@ def _parents(join: Join, keys: Sequence[Key]) -> FromClause:
     """``unnest($1, …) WITH ORDINALITY``: one array for each column of the key."""
     columns = [join.target.table.c[name] for name in join.remote]
     arrays = [
-        bindparam(None, [key[index] for key in keys], ARRAY(operand_type(part)), unique=True)
+        bindparam(f"keys{index}", [key[index] for key in keys], ARRAY(operand_type(part)))
         for index, part in enumerate(columns)
     ]
     names = [column(f"key{index}", operand_type(part)) for index, part in enumerate(columns)]

@@ -8,6 +8,9 @@ from sqlalchemy import BindParameter, ColumnElement, FromClause, Table, Text, an
 
 from lakefront.db.query.order import OrderKey
 
+QUERY_TENANT = "query_tenant"
+"""The name of ``tenant_parameter``."""
+
 Key = tuple[Any, ...]
 """Values of a source's key columns, or of a join's local columns, in their order."""
 
@@ -82,4 +85,4 @@ def by_key(source: Source) -> Join:
 
 def tenant_parameter(tenant: str) -> BindParameter[str]:
     """The query's parameter for the tenant; apart from ``as_tenant``'s: neither can stand in for the other."""
-    return bindparam("query_tenant", tenant, Text)
+    return bindparam(QUERY_TENANT, tenant, Text)

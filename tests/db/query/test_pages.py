@@ -209,7 +209,7 @@ async def test_another_tenant_sees_its_own_rows_alone(database: Database, city: 
 
     assert [row["neighborhood"] for row in await read(PERMITS)] == ["Secret"]
     assert [row["event_id"] for row in await read(EVENTS)] == ["secret"]
-    related = await database.rows("other", query.related(PERMIT_ADDRESSES, "other", [("P001",), ("P002",)]))
+    related = await database.bound_rows(query.related(PERMIT_ADDRESSES, "other", [("P001",), ("P002",)]))
     assert [row["block"] for row in related] == ["secret"]
     # The statement's explicit condition and row security say the same: the one without the other gives nothing.
     assert await database.rows("city", query.page(PERMITS, "other", PageRequest(PERMITS.complete(), 100))) == []

@@ -12,7 +12,7 @@ from sqlalchemy import Select
 from lakefront.db import query
 from lakefront.db.database import APP_ROLE, connect
 from lakefront.db.query import Compare, Join, Operator, PageRequest, Source
-from lakefront.db.statement import as_tenant
+from lakefront.db.statement import Statement, as_tenant
 from lakefront.graphql.permits import ADDRESSES, EVENTS, PERMITS
 
 FILL = """
@@ -45,9 +45,9 @@ async def full(dsn: str) -> AsyncIterator["asyncpg.Connection[Any]"]:
     await connection.close()
 
 
-async def _plan(connection: "asyncpg.Connection[Any]", statement: Select[Any]) -> list[dict[str, Any]]:
+async def _plan(connection: "asyncpg.Connection[Any]", statement: Select[Any] | Statement) -> list[dict[str, Any]]:
     """The nodes of the plan that reads the rows: without the aggregate of the answer around it."""
-    sql, values = as_tenant("city", statement)
+    sql, values = statement if isinstance(statement, Statement) else as_tenant("city", statement)
     text = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *values)
     return list(_nodes(json.loads(text)[0]["Plan"]))
 
@@ -62,7 +62,7 @@ def _page(source: Source, **request: Any) -> Select[Any]:
     return query.page(source, "city", PageRequest(**{"order": source.complete(), "limit": 100, **request}))
 
 
-SORTLESS: dict[str, tuple[Select[Any], str]] = {
+SORTLESS: dict[str, tuple[Select[Any] | Statement, str]] = {
     "permit by id": (query.related(query.by_key(PERMITS), "city", [("P77",)]), "permits_pkey"),
     "permits in a neighborhood by cost": (_page(PERMITS, where=MISSION, order=BY_COST), "permits_by_neighborhood"),
     "the same, greatest first": (_page(PERMITS, where=MISSION, order=BY_COST_DOWN), "permits_by_neighborhood"),
