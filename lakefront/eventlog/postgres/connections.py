@@ -52,7 +52,7 @@ class Connections:
         async with self._free:
             connection = await self._take()
             try:
-                async with asyncio.timeout(LONGEST_TRANSACTION):
+                async with asyncio.timeout(LONGEST_TRANSACTION) as clock, _ending_with(connection, clock):
                     yield connection
             except BaseException as failure:
                 lost = isinstance(failure, _AWAY) or write_failed(connection, failure)
@@ -87,6 +87,23 @@ class Connections:
             raise _away() from lost
         self._pause = 0.0
         return connection
+
+
+@asynccontextmanager
+async def _ending_with(connection: AppenderConnection, clock: asyncio.Timeout) -> AsyncIterator[None]:
+    """Let ``clock`` run out when the connection is lost: a COPY that waits for room to write would wait for ever."""
+    inside = True
+
+    def lost(_: object) -> None:
+        if inside and not clock.expired():
+            clock.reschedule(asyncio.get_running_loop().time())
+
+    connection.add_termination_listener(lost)
+    try:
+        yield
+    finally:
+        inside = False
+        connection.remove_termination_listener(lost)
 
 
 async def _prepare(connection: AppenderConnection) -> None:
