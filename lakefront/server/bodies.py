@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from lakefront.domain.numbers import decodes_slowly
 from lakefront.errors import BadRequest, PayloadTooLarge, RequestTimeout, Unavailable, UnsupportedMediaType
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -278,6 +279,8 @@ def parse_json(data: bytes, *, max_depth: int) -> Any:
     Raises ``BadRequest`` for everything else: bad UTF-8, a byte order mark, lone surrogates, NaN, infinities, numbers
     without measure, depth. Integers keep all their digits.
     """
+    if decodes_slowly(data):
+        raise BadRequest("The request has too many numbers like 1e300. Send fewer at once.")
     try:
         value = msgspec.json.decode(data)
     except RecursionError:

@@ -242,6 +242,11 @@ json_values = st.recursive(
 )
 
 
+def test_numbers_that_stop_everybody_are_refused() -> None:
+    with pytest.raises(BadRequest):
+        parse_json(b"[" + b"1e308," * 150_000 + b"1]", max_depth=5)  # seconds of decoding
+
+
 @given(value=json_values)
 def test_json_comes_back_as_it_was(value: Any) -> None:
     read_back = parse_json(json.dumps(value).encode(), max_depth=50)

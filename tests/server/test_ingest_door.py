@@ -140,6 +140,12 @@ async def test_25_mb_are_taken_and_one_byte_more_is_not_plain_and_unpacked(door:
     assert [name for name, _ in await door.stored()] == ["large-0", "large-1"]
 
 
+async def test_a_body_of_more_items_than_events_fit_in_is_refused(door: Wired) -> None:
+    for items in (300_000, 12 * MIB):  # as objects the latter would take a gigabyte
+        body = gzip.compress(b"[" + b"0," * (items - 1) + b"0]")
+        refused(await door.ingest(body, content_encoding="gzip"), 413, "payload_too_large")
+
+
 async def test_a_body_without_a_length_is_measured_as_it_comes(door: Wired) -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(26):

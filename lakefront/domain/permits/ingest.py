@@ -14,15 +14,19 @@ from lakefront.actor import PERMITS_WRITE, Actor
 from lakefront.domain.idempotency import once
 from lakefront.domain.permits.payloads import Rejected, latest_timestamp, parse
 from lakefront.domain.services import Services
-from lakefront.errors import ValidationError
+from lakefront.errors import PayloadTooLarge, ValidationError
 from lakefront.eventlog.events import Appended, NewEvent, Outcome
 from lakefront.eventlog.projections.permits import STREAM
 
 CHUNK = 5000
 """Events that are parsed and appended at a time: a 25 MB body of 100,000 events never stands in memory as objects."""
 
-_BREATH: Final = 500
-"""Events that are parsed before the event loop may serve others: some milliseconds."""
+MOST_EVENTS: Final = 250_000
+"""Events of one request: 25 MB hold no more that are valid."""
+
+_BREATH: Final = 256 * 1024
+_LEAST: Final = 500
+"""Bytes that are parsed before the event loop may serve others, and what an event counts for at least: milliseconds."""
 
 MOST_VERDICTS = 1000
 """Verdicts that an answer lists; the counts tell of all."""
@@ -94,11 +98,13 @@ async def ingest(
 
     Valid events are kept even where others are not; with ``atomic`` one invalid or conflicting event keeps all of them
     out. With ``dry_run`` nothing is written. Raises ``ValidationError`` when no event (``atomic``: not every event) is
-    valid, ``RateLimited`` past the quota, ``Forbidden``, ``Unavailable``.
+    valid, ``PayloadTooLarge``, ``RateLimited`` past the quota, ``Forbidden``, ``Unavailable``.
     """
     actor.require(PERMITS_WRITE)
     if not events:
         raise ValidationError("No event was sent. Send a JSON array with at least one event.")
+    if len(events) > MOST_EVENTS:
+        raise PayloadTooLarge(f"The request has over {MOST_EVENTS:,} events. Split it into smaller requests.")
 
     async def run() -> IngestReport:
         return await _ingest(services, actor, events, atomic=atomic, dry_run=dry_run, trace_id=trace_id)
@@ -173,12 +179,15 @@ class _Batch:
 
     async def _parse(self, texts: Sequence[bytes | msgspec.Raw], start: int) -> list[NewEvent | Verdict]:
         parsed: list[NewEvent | Verdict] = []
+        breath = 0
         for index, text in enumerate(texts, start):
             try:
                 parsed.append(parse(text, trace_id=self._trace_id, latest=self._latest))
             except Rejected as wrong:
                 parsed.append(Verdict(index, wrong.event_id, Outcome.REJECTED, wrong.field, wrong.message))
-            if index % _BREATH == 0:
+            breath += max(_LEAST, len(memoryview(text)))
+            if breath > _BREATH:
+                breath = 0
                 await asyncio.sleep(0)
         return parsed
 

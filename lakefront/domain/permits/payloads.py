@@ -13,6 +13,7 @@ import msgspec
 import orjson
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from lakefront.domain.numbers import decodes_slowly, written_out
 from lakefront.eventlog.events import NewEvent
 
 
@@ -31,7 +32,9 @@ class PermitEventType(StrEnum):
 
 
 MAX_PAYLOAD = 256 * 1024
-"""Largest ``eventData`` in bytes."""
+"""Largest ``eventData`` in bytes, its numbers written out."""
+MAX_TEXT = 4 * MAX_PAYLOAD
+"""Largest event in bytes as it is sent: escapes and blanks count."""
 MAX_DEPTH = 32
 """Deepest nesting of ``eventData``."""
 
@@ -164,6 +167,18 @@ DATA_TYPES: dict[str, type[_Data]] = {kind.value: PermitDetails for kind in Perm
 }
 
 
+_MOMENTS = {
+    kind: [
+        (field.name, field.encode_name) for field in msgspec.structs.fields(kind) if field.type == Moment | Maybe | None
+    ]
+    for kind in DATA_TYPES.values()
+}
+"""The timestamps that ``eventData`` of each type may have: attribute and member."""
+
+_MAX_OFFSET = timedelta(hours=16)
+"""PostgreSQL takes offsets below this; RFC 3339 has them up to a day."""
+
+
 class PermitEventMessage(Struct, rename="camel", forbid_unknown_fields=True):
     """The envelope as it is sent: the five members of P2, and three that travel along where a producer has them."""
 
@@ -193,6 +208,8 @@ def parse(text: bytes | msgspec.Raw, *, trace_id: str, latest: datetime) -> NewE
 
     ``latest`` bounds the timestamp: one from the far future would hold the permit's state for ever.
     """
+    if len(memoryview(text)) > MAX_TEXT or decodes_slowly(text):
+        raise Rejected(None, f"The event has over {MAX_TEXT:,} bytes, or too many numbers like 1e300. Split it up.")
     try:
         message = _DECODER.decode(text)
     except (msgspec.MsgspecError, ValueError) as wrong:
@@ -222,7 +239,7 @@ def parse(text: bytes | msgspec.Raw, *, trace_id: str, latest: datetime) -> NewE
 def _payload(message: PermitEventMessage) -> bytes:
     """Canonical text of ``eventData``: keys sorted, so that every door gives an event the same hash."""
     try:
-        msgspec.convert(message.event_data, DATA_TYPES[message.event_type])
+        data = msgspec.convert(message.event_data, DATA_TYPES[message.event_type])
         payload = orjson.dumps(message.event_data, option=orjson.OPT_SORT_KEYS)
     except msgspec.ValidationError as wrong:
         raise _rejected(wrong, message.event_id, "eventData") from None
@@ -230,8 +247,14 @@ def _payload(message: PermitEventMessage) -> bytes:
         raise Rejected(
             "eventData", f"eventData is nested deeper than {MAX_DEPTH} levels, or an integer in it exceeds 64 bits."
         ) from None
-    if len(payload) > MAX_PAYLOAD:
-        raise Rejected("eventData", f"eventData has {len(payload):,} bytes; at most {MAX_PAYLOAD:,} are taken.")
+    for name, member in _MOMENTS[type(data)]:
+        moment = getattr(data, name)
+        if moment.__class__ is datetime and moment.tzinfo is not UTC:
+            _check_moment(moment, f"eventData.{member}")
+    # A number is at most some 60 times as long when it is written out, so small payloads need no look.
+    size = len(payload) if len(payload) < MAX_PAYLOAD // 64 else written_out(payload)
+    if size > MAX_PAYLOAD:
+        raise Rejected("eventData", f"eventData has {size:,} bytes written out; at most {MAX_PAYLOAD:,} are taken.")
     if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH and _depth(message.event_data) > MAX_DEPTH:
         raise Rejected("eventData", f"eventData is nested deeper than {MAX_DEPTH} levels.")
     return payload
@@ -245,6 +268,16 @@ def _occurred_at(message: PermitEventMessage, latest: datetime) -> datetime:
     if occurred_at > latest:
         raise Rejected("timestamp", "The timestamp lies too far in the future. Check the producer's clock.")
     return occurred_at
+
+
+def _check_moment(moment: datetime, field: str) -> None:
+    """What the projection hands to PostgreSQL as text must be a timestamp there, too."""
+    if abs(moment.utcoffset() or timedelta(0)) >= _MAX_OFFSET:
+        raise Rejected(field, "The timestamp's offset from UTC must be less than 16 hours.")
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise Rejected(field, "The timestamp lies outside the years 1 to 9999.") from None
 
 
 def _storable(message: PermitEventMessage, payload: bytes) -> None:

@@ -10,10 +10,13 @@ from starlette.responses import Response
 from lakefront.actor import PERMITS_WRITE
 from lakefront.domain import permits
 from lakefront.domain.permits import IngestReport
-from lakefront.errors import BadRequest, ValidationError
+from lakefront.errors import BadRequest, PayloadTooLarge, ValidationError
 from lakefront.server.bodies import read_body, require_json
 from lakefront.server.responses import json_response
 from lakefront.server.rest.door import RestRequest
+
+MOST_COMMAS = 1_500_000
+"""Commas of a body, which bound its items: as the zeros of an array 25 MB would be 13 million objects, a gigabyte."""
 
 _EVENTS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -37,6 +40,8 @@ async def post_permit_events(request: RestRequest) -> Response:
 
 def _split(body: bytes) -> list[msgspec.Raw]:
     """The array's items, unparsed: one bad event must not spoil its neighbours."""
+    if body.count(b",") > MOST_COMMAS:
+        raise PayloadTooLarge("The body has too many items. Split it into smaller requests.")
     try:
         events = _EVENTS.decode(body)
     except msgspec.ValidationError:

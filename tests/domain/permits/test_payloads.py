@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakefront.db.database import Database
-from lakefront.domain.permits.payloads import MAX_PAYLOAD, Rejected, latest_timestamp, parse
+from lakefront.domain.permits.payloads import MAX_PAYLOAD, MAX_TEXT, Rejected, latest_timestamp, parse
 from tests.domain.permits.events import event, text
 
 LATEST = latest_timestamp(86_400)
@@ -51,9 +51,18 @@ def test_the_documents_event_is_taken() -> None:
         ({"eventData": {"newStatus": "a\0"}}, "eventData"),
         ({"eventData": {"newStatus": "a", "n": 2**64}}, "eventData"),
         ({"eventData": {"newStatus": "a", "long": "x" * MAX_PAYLOAD}}, "eventData"),
+        ({"eventData": {"newStatus": "a", "long": [1e300] * 1500}}, "eventData"),
         ({"surprise": 1}, "surprise"),
         ({"eventType": "permit_filed", "eventData": {"estimatedCost": "5000"}}, "eventData.estimatedCost"),
         ({"eventType": "permit_filed", "eventData": {"estimatedCost": 2**31}}, "eventData.estimatedCost"),
+        *(
+            ({"eventType": "permit_filed", "eventData": {"expiresAt": at}}, "eventData.expiresAt")
+            for at in ("2024-01-15T00:00:00+16:00", "0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00")
+        ),
+        (
+            {"eventType": "inspection_scheduled", "eventData": {"scheduledFor": "2024-01-15T00:00:00-23:59"}},
+            "eventData.scheduledFor",
+        ),
         (
             {"eventType": "permit_filed", "eventData": {"addresses": [{"block": "1"}]}},
             "eventData.addresses[0].addressId",
@@ -88,6 +97,8 @@ def test_what_is_wrong_is_told_by_field(members: dict[str, Any], field: str) -> 
         text().replace(b'"under_review"', b"1" * 100_000),
         text().replace(b'"under_review"', b"NaN"),
         text().replace(b'"under_review"', b"[" * 40 + b"]" * 40),
+        text().replace(b'"under_review"', b"[" + b"1e308," * 100_000 + b"1]"),
+        text() + b" " * MAX_TEXT,
     ],
 )
 def test_what_no_parser_likes_is_a_rejection_too(body: bytes) -> None:
