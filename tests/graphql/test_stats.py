@@ -106,3 +106,10 @@ async def test_what_is_selected_through_fragments_and_aliases_is_computed(ask: A
 async def test_refused_with_the_path(ask: Ask, arguments: str, path: str) -> None:
     (error,) = (await ask(f"{{ permitStats({arguments}) {{ groups {{ count }} }} }}"))["errors"]
     assert [detail["field"] for detail in error["extensions"]["details"]] == [path]
+
+
+@pytest.mark.parametrize("arguments", ["", "(groupBy: [STATUS])"])
+async def test_keys_that_are_not_grouped_by_are_null(ask: Ask, city: None, arguments: str) -> None:
+    answer = await ask(f"{{ permitStats{arguments} {{ groups {{ key {{ zipcode filedAtMonth }} count }} }} }}")
+    assert "errors" not in answer
+    assert {group["key"]["zipcode"] for group in answer["data"]["permitStats"]["groups"]} == {None}

@@ -1,21 +1,25 @@
 """Follow permit events live (X1): replay from a cursor, then go on, nothing lost, nothing twice."""
 
 import time
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ARRAY, Text, any_, literal, select
+from sqlalchemy import ARRAY, Text, any_, bindparam, select
 
 from lakefront.actor import PERMITS_READ, Actor
 from lakefront.db.database import Row
+from lakefront.db.statement import TENANT, template_as_tenant
 from lakefront.db.tables.permits import permits
 from lakefront.domain.services import Services
 from lakefront.errors import CursorExpired, ValidationError
 from lakefront.eventlog import cursors
-from lakefront.eventlog.events import Event
+from lakefront.eventlog.events import Event, Page
 from lakefront.eventlog.projections.permits import PERMITS, STREAM
+
+PATIENCE = 5.0
+"""Seconds between two looks at a projection that is behind; each is logged."""
 
 EARLIEST = "earliest"
 LATEST = "latest"
@@ -28,11 +32,14 @@ MAX_HEARTBEAT = 3600
 
 @dataclass(frozen=True, slots=True)
 class PermitEventNotice:
-    """What a follower gets: an event as a row of the log, or None for a heartbeat; ``cursor`` goes on after it."""
+    """What a follower gets; ``cursor`` goes on after it.
+
+    ``event`` is a row of the log, None on a heartbeat; ``permit`` is the permit's row, where that was asked for.
+    """
 
     cursor: str
-    event: Row | None
-    permit_id: str | None
+    event: Row | None = None
+    permit: Row | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,8 @@ async def follow(
     """The events from ``after`` on (a cursor, "earliest" or "latest"; None is "latest"), for ever.
 
     With ``heartbeat`` (seconds) a notice without an event tells the cursor after such a silence, also when events
-    passed that the filter does not want. With ``with_permit`` a notice comes once the permit's row has its event in it.
+    passed that the filter does not want. With ``with_permit`` a notice comes once the permit's row has its event
+    in it, and carries the row.
     Raises ``Lagged``, ``CursorExpired``, ``ValidationError``, ``Forbidden``.
     """
     actor.require(PERMITS_READ)
@@ -80,22 +88,70 @@ async def follow(
         told = {"field": "heartbeat", "message": f"Give seconds from 1 to {MAX_HEARTBEAT}, or leave it out."}
         raise ValidationError("The heartbeat is not valid.", details=[told])
     position = await _start(services, actor, after)
-    projected = with_permit or neighborhoods is not None
+    following = _Following(services, actor, wanted, with_rows=with_permit or neighborhoods is not None)
     told_at = time.monotonic()
     async with services.log.follow(actor, STREAM, position, heartbeat=heartbeat) as follower:
         async for page in follower:
-            if page.events and projected:
-                await services.progress.reach(actor.tenant, PERMITS, page.position)
-            kept = await _matching(services, actor, wanted, page.events)
+            while not await following.projected(page, patience=heartbeat or PATIENCE):
+                if heartbeat is not None:
+                    yield PermitEventNotice(_cursor(position))
+            kept = await following.matching(page.events)
             for event in page.events:
                 position[event.shard] = event.offset + 1
                 if (event.shard, event.offset) in kept:
-                    yield PermitEventNotice(_cursor(position), event_row(actor.tenant, event), event.partition_key)
+                    row = following.rows.get(event.partition_key)
+                    yield PermitEventNotice(_cursor(position), event_row(actor.tenant, event), row)
                     told_at = time.monotonic()
             position = dict(page.position)
             if heartbeat is not None and time.monotonic() - told_at >= heartbeat:
-                yield PermitEventNotice(_cursor(position), None, None)
+                yield PermitEventNotice(_cursor(position))
                 told_at = time.monotonic()
+
+
+class _Following:
+    """What one follower wants of each page; ``rows`` are the permits of the page at hand, by their ids."""
+
+    def __init__(self, services: Services, actor: Actor, wanted: Wanted, *, with_rows: bool) -> None:
+        self.rows: dict[str, Row] = {}
+        self._services = services
+        self._actor = actor
+        self._wanted = wanted
+        self._with_rows = with_rows
+
+    async def projected(self, page: Page, *, patience: float) -> bool:
+        """Wait until the permits' rows have the page's events, at most ``patience`` seconds.
+
+        There is no going on without: a filter on rows would let pass what it must not.
+        """
+        if not self._with_rows or not page.events:
+            return True
+        return await self._services.progress.reach(self._actor.tenant, PERMITS, page.position, patience=patience)
+
+    async def matching(self, events: Sequence[Event]) -> set[tuple[int, int]]:
+        """(shard, offset) of the events that are wanted; where rows are needed, one statement reads them all."""
+        wanted = self._wanted
+        kept = [
+            event
+            for event in events
+            if (wanted.permit_ids is None or event.partition_key in wanted.permit_ids)
+            and (wanted.event_types is None or event.event_type in wanted.event_types)
+        ]
+        if kept and self._with_rows:
+            permit_ids = list({event.partition_key for event in kept})
+            bound = _ROWS.bind({TENANT: self._actor.tenant, "tenant": self._actor.tenant, "permit_ids": permit_ids})
+            self.rows = {row["permit_id"]: row for row in await self._services.database.bound_rows(bound)}
+        if wanted.neighborhoods is not None:
+            there = {name for name, row in self.rows.items() if row["neighborhood"] in wanted.neighborhoods}
+            kept = [event for event in kept if event.partition_key in there]
+        return {(event.shard, event.offset) for event in kept}
+
+
+_ROWS: Final = template_as_tenant(
+    select(*(column for column in permits.columns if column.name not in {"tenant_id", "field_versions"}))
+    .where(permits.c.tenant_id == bindparam("tenant", None, Text))
+    .where(permits.c.permit_id == any_(bindparam("permit_ids", [], ARRAY(Text))))
+)
+"""Permits by id, with the columns that every read of a permit gives."""
 
 
 async def _start(services: Services, actor: Actor, after: str | None) -> dict[int, int]:
@@ -114,31 +170,6 @@ async def _start(services: Services, actor: Actor, after: str | None) -> dict[in
 
 def _cursor(position: dict[int, int]) -> str:
     return cursors.encode(STREAM, cursors.LAYOUT, position)
-
-
-async def _matching(services: Services, actor: Actor, wanted: Wanted, events: list[Event]) -> set[tuple[int, int]]:
-    """(shard, offset) of the events that ``wanted`` lets through; one statement a page if neighborhoods are asked."""
-    kept = [
-        event
-        for event in events
-        if (wanted.permit_ids is None or event.partition_key in wanted.permit_ids)
-        and (wanted.event_types is None or event.event_type in wanted.event_types)
-    ]
-    if kept and wanted.neighborhoods is not None:
-        there = (
-            select(permits.c.permit_id)
-            .where(permits.c.tenant_id == actor.tenant)
-            .where(permits.c.permit_id == _any({event.partition_key for event in kept}))
-            .where(permits.c.neighborhood == _any(wanted.neighborhoods))
-        )
-        found = {row["permit_id"] for row in await services.database.rows(actor.tenant, there)}
-        kept = [event for event in kept if event.partition_key in found]
-    return {(event.shard, event.offset) for event in kept}
-
-
-def _any(texts: Collection[str]) -> Any:
-    # One array parameter: the statement's text does not depend on how many there are.
-    return any_(literal(list(texts), ARRAY(Text)))
 
 
 def event_row(tenant: str, event: Event) -> Row:

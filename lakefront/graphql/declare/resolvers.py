@@ -65,7 +65,8 @@ def resolve(declaration: Declaration, ask: Ask) -> Any:
 
 @resolve.register
 def _column(declaration: Column, ask: Ask) -> Any:
-    return ask.row[declaration.name]
+    # A group has only the keys that it was grouped by; every other row has all of its columns.
+    return ask.row.get(declaration.name)
 
 
 @resolve.register

@@ -11,9 +11,8 @@ from lakefront.actor import PERMITS_READ
 from lakefront.domain import permits as domain
 from lakefront.graphql.context import Info
 from lakefront.graphql.declare.operators import refused
-from lakefront.graphql.declare.resolvers import fetch
 from lakefront.graphql.declare.selection import selected
-from lakefront.graphql.fields import field, given, subscription
+from lakefront.graphql.fields import given, subscription
 from lakefront.graphql.permits.enums import PermitEventType
 from lakefront.graphql.permits.types import Permit, PermitEvent
 
@@ -35,12 +34,9 @@ class PermitEventDelivery:
 
     cursor: str = strawberry.field(description="Subscribe again with after: cursor to go on after this message.")
     event: PermitEvent | None = strawberry.field(description="The event; null on a heartbeat.")
-    permit_id: strawberry.Private[str | None]
-
-    @field("The event's permit in its current state; null on a heartbeat.")
-    async def permit(self, info: Info) -> Permit | None:
-        """One read by key: each message has loaders of its own."""
-        return await fetch(info.context.loaders, Permit, [self.permit_id]) if self.permit_id is not None else None
+    permit: Permit | None = strawberry.field(
+        description="The event's permit, this event included; null on a heartbeat."
+    )
 
 
 @strawberry.type
@@ -61,7 +57,9 @@ class Subscription:
         ] = UNSET,
         after: Annotated[
             str | None,
-            strawberry.argument(description='Replay from this cursor, or from "earliest"; from now on when left out.'),
+            strawberry.argument(
+                description='Replay from this cursor or from "earliest"; "latest", or left out: from now on.'
+            ),
         ] = UNSET,
         heartbeat: Annotated[
             int | None,
@@ -83,7 +81,8 @@ class Subscription:
         async with aclosing(notices):
             async for notice in notices:
                 event = PermitEvent(row=notice.event) if notice.event is not None else None
-                yield PermitEventDelivery(cursor=notice.cursor, event=event, permit_id=notice.permit_id)
+                permit = Permit(row=notice.permit) if notice.permit is not None else None
+                yield PermitEventDelivery(cursor=notice.cursor, event=event, permit=permit)
 
 
 def _checked(wanted: PermitEventSubscriptionFilter | None) -> PermitEventSubscriptionFilter:

@@ -14,7 +14,7 @@ from lakefront.domain.permits import PermitEventNotice, follow, ingest
 from lakefront.domain.services import Services
 from lakefront.errors import CursorExpired, Forbidden, ValidationError
 from lakefront.eventlog import cursors
-from lakefront.eventlog.projections.permits import STREAM
+from lakefront.eventlog.projections.permits import PERMITS, STREAM
 from tests.domain.permits.events import filed, text
 
 
@@ -103,10 +103,40 @@ async def test_with_permit_the_row_has_its_event_in_it(services: Services, actor
             waiting = asyncio.create_task(take(notices, 1))
             await send(services, actor, f"e{number}")
             [notice] = await waiting
-            rows = await services.database.rows(
-                actor.tenant, permits_table.select().where(permits_table.c.permit_id == notice.permit_id)
+            [row] = await services.database.rows(
+                actor.tenant, permits_table.select().where(permits_table.c.permit_id == f"e{number}")
             )
-            assert [row["status"] for row in rows] == ["approved"]
+            assert notice.permit == {name: row[name] for name in row if name not in {"tenant_id", "field_versions"}}
+            assert row["status"] == "approved"
+
+
+async def test_a_projection_that_is_behind_is_waited_for(services: Services, actor: Actor) -> None:
+    await ingest(services, actor, [text(**filed("a", "2024-01-01T00:00:00Z", neighborhood="Mission"))])
+    await services.progress.reach(actor.tenant, PERMITS, await services.log.head(actor, STREAM))
+    seen: list[PermitEventNotice] = []
+
+    async def listen() -> None:
+        async with aclosing(follow(services, actor, neighborhoods=["Mission"], heartbeat=0.1)) as notices:
+            async for notice in notices:
+                seen.append(notice)
+                if notice.event is not None:
+                    return
+
+    listening = asyncio.create_task(listen())
+    async with services.database.transaction(actor.tenant) as transaction:  # as a rebuild holds the projection up
+        await transaction.fetch(
+            "SELECT 1 FROM lakefront.consumer_offsets WHERE tenant_id = $1 FOR UPDATE", actor.tenant
+        )
+        while not seen:  # noqa: ASYNC110 - a list that another task fills
+            await asyncio.sleep(0.01)
+        before = seen[-1].cursor
+        await ingest(services, actor, [text(**filed("b", "2024-01-01T00:00:00Z", neighborhood="Mission"))])
+        await asyncio.sleep(0.5)
+        assert [notice.event for notice in seen] == [None] * len(seen)
+        assert seen[-1].cursor == before, "the cursor passed an event that was not delivered"
+    async with asyncio.timeout(10):
+        await listening
+    assert ids(seen) == ["filed-b"]
 
 
 async def test_bad_wishes_are_told(services: Services, actor: Actor) -> None:
