@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+import asyncpg
+
 from lakefront.db.database import APP_ROLE, CONNECTION_LOST, connect
 
 log = logging.getLogger(__name__)
@@ -59,7 +61,8 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except CONNECTION_LOST as lost:
+            except (*CONNECTION_LOST, asyncpg.PostgresError) as lost:
+                # Whatever PostgreSQL refuses now (its database is being restored, say) it may grant later.
                 log.warning("not listening to PostgreSQL (%s), trying again", type(lost).__name__)
             pause = _BACK_OFF[0] if self.connected else min(pause * 2, _BACK_OFF[1])
             self._change(connected=False)

@@ -38,6 +38,12 @@ async def test_it_waits_for_a_database_that_is_not_there_yet(dsn: str) -> None:
     listener = Listener(dsn.replace("/test_", "/later_"))
     listener.on("one", lambda payload: None)
     await listener.open()
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.3)
     assert not listener.connected
+    other = await asyncpg.connect(dsn)
+    name = await other.fetchval("SELECT replace(current_database(), 'test_', 'later_')")
+    await other.execute(f"CREATE DATABASE {name}")
+    await wait_until(lambda: listener.connected)
     await listener.close()
+    await other.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await other.close()
