@@ -29,6 +29,7 @@ def build_app(running: Running) -> Starlette:
     authenticate = doors.authenticator.authenticate
     http = GraphQLHTTP(operations, authenticate, settings, doors.budget)
     socket = GraphQLSocket(operations, authenticate, settings)
+    doors.authenticator.on_revocation(socket.look_again)
 
     def rest(path: str, method: str, handler: Handler) -> BaseRoute:
         return Route(path, RestDoor(doors, path, handler), methods=[method])

@@ -4,6 +4,7 @@ import asyncio
 import time
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
@@ -13,7 +14,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 from joserfc.jwt import JWTClaimsRegistry
 
-from lakefront.actor import Actor
+from lakefront.actor import CITY, Actor
 from lakefront.db.database import Database
 from lakefront.domain import ingest_tokens
 from lakefront.errors import Unauthenticated
@@ -96,16 +97,25 @@ class Authenticator:
             tenant={"essential": True},
         )
         self._listening = True
+        self._forgotten = 0
+        self._watchers: list[Callable[[], None]] = []
         self._cache: OrderedDict[bytes, tuple[float, Actor]] = OrderedDict()
 
     def forget(self, _notice: str = "") -> None:
-        """Void what is remembered: a token was revoked."""
+        """Void what is remembered, and what is being looked up just now: a token was revoked."""
+        self._forgotten += 1
         self._cache.clear()
+        for look_again in self._watchers:
+            look_again()
+
+    def on_revocation(self, look_again: Callable[[], None]) -> None:
+        """Call ``look_again`` whenever a token that held may not hold any more; it must be quick and must not raise."""
+        self._watchers.append(look_again)
 
     def watch(self, connected: bool) -> None:
         """While notices of revocations may be missed, remember tokens for a second at most."""
         self._listening = connected
-        self._cache.clear()
+        self.forget()
 
     async def authenticate(self, authorization: str | None) -> Actor:
         """The actor of ``Bearer <token>``; raises ``Unauthenticated`` when it is absent or does not hold."""
@@ -113,14 +123,19 @@ class Authenticator:
             raise Unauthenticated
         scheme, _, token = authorization.strip().partition(" ")
         token = token.strip()
-        if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN or not token.isascii():
+        if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
+            raise Unauthenticated
+        if not token.isascii() or not token.isprintable():
             raise Unauthenticated
         digest = sha256(token.encode()).digest()
         now = time.time()
         remembered = self._cache.get(digest)
         if remembered is not None and now < remembered[0]:
             return remembered[1]
+        forgotten = self._forgotten
         actor = await self._verify(token)
+        if forgotten != self._forgotten:
+            return actor  # what was read may be older than the revocation: look again the next time
         until = now + (self._remember if self._listening else min(1, self._remember))
         self._cache[digest] = (min(until, actor.expires_at or until), actor)
         if len(self._cache) > _MOST_CACHED:
@@ -155,6 +170,6 @@ def _base64(text: str) -> bytes:
 def _actor(claims: dict[str, Any]) -> Actor:
     subject, tenant, scope = claims["sub"], claims["tenant"], claims.get("scope", "")
     texts = all(isinstance(text, str) for text in (subject, tenant, scope))
-    if not texts or not subject or not tenant:
-        raise Unauthenticated("This token lacks a subject or a tenant.")
+    if not texts or not subject or tenant != CITY:
+        raise Unauthenticated("This token lacks a subject, or its tenant is not one of this server's.")
     return Actor(subject, tenant, frozenset(scope.split()), float(claims["exp"]))

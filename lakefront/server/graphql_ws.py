@@ -15,7 +15,7 @@ from typing import Any, Final
 from starlette.types import Receive, Scope, Send
 
 from lakefront.actor import Actor
-from lakefront.errors import InternalError, LakefrontError, RateLimited
+from lakefront.errors import InternalError, LakefrontError, RateLimited, Unauthenticated
 from lakefront.graphql.operations import Operations, encode
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
 from lakefront.server.bodies import header
@@ -40,6 +40,9 @@ CLOSE_TIMEOUT: Final = 1.0
 
 CANCEL_TIMEOUT: Final = 5.0
 """Seconds that a cancelled operation may take to let go before the next message is read."""
+
+CHECK_INTERVAL: Final = 60.0
+"""Seconds between two looks whether a socket's token still holds; clocks are set, and notices may be lost."""
 
 MAX_HELD: Final = 4 * MIB
 """Bytes of documents and variables that the operations of one socket may hold together."""
@@ -83,6 +86,11 @@ class GraphQLSocket:
         finally:
             self._connections.discard(connection)
 
+    def look_again(self) -> None:
+        """Close (4403) the sockets whose tokens do not hold any more."""
+        for connection in self._connections:
+            connection.look_again()
+
     def revoke(self, matches: Callable[[Actor], bool]) -> int:
         """Close (4403) the sockets of the actors that ``matches`` picks, as after a revocation; returns how many."""
         revoked = [known for known in self._connections if known.actor is not None and matches(known.actor)]
@@ -121,6 +129,8 @@ class _Connection:
         self._asgi_send = send
         self._trace_id = trace_id
         self._sending = asyncio.Lock()
+        self._authorization: str | None = None
+        self._check: asyncio.Task[None] | None = None
         self._init_seen = False
         self._running: dict[str, _Running] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -135,7 +145,11 @@ class _Connection:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-            tasks = [reader, *(operation.task for operation in self._running.values())]
+            tasks = [
+                reader,
+                *([self._check] if self._check else []),
+                *(operation.task for operation in self._running.values()),
+            ]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -196,7 +210,8 @@ class _Connection:
             if error.status >= 500:
                 raise CloseSocket(Close.TRY_AGAIN_LATER, error.message) from None
             raise CloseSocket(Close.FORBIDDEN, f"Forbidden: {error.message}") from None
-        self._later(self._watch(actor), self._expire)
+        self._authorization = authorization
+        self._later(self._watch(actor), self.look_again)
         self.actor = actor
         await self._send({"type": "connection_ack"})
 
@@ -270,17 +285,29 @@ class _Connection:
         self.stop(Close.INIT_TIMEOUT, "Connection initialisation timeout")
 
     def _watch(self, actor: Actor) -> float:
-        """Seconds until the actor's token must be looked at again; at most a minute, since clocks are set."""
-        return 60.0 if actor.expires_at is None else min(60.0, max(0.0, actor.expires_at - time.time()))
+        """Seconds until the actor's token must be looked at again."""
+        left = CHECK_INTERVAL if actor.expires_at is None else actor.expires_at - time.time()
+        return min(CHECK_INTERVAL, max(0.0, left))
 
-    def _expire(self) -> None:
+    def look_again(self) -> None:
+        """Close the socket if its token has expired or was revoked."""
         actor = self.actor
-        if actor is None or actor.expires_at is None:
+        if actor is None:
             return
-        if actor.expires_at <= time.time():
+        if actor.expires_at is not None and actor.expires_at <= time.time():
             self.stop(Close.FORBIDDEN, "Forbidden: the token has expired")
-        else:
-            self._later(self._watch(actor), self._expire)
+        elif self._check is None or self._check.done():
+            self._check = asyncio.create_task(self._authenticate_again(actor))
+
+    async def _authenticate_again(self, actor: Actor) -> None:
+        try:
+            actor = self.actor = await self._authenticate(self._authorization)
+        except Unauthenticated as error:
+            self.stop(Close.FORBIDDEN, f"Forbidden: {error.message}")
+        except LakefrontError as away:
+            # An outage decides nothing about a token.
+            _log.info("socket not checked trace_id=%s code=%s", self._trace_id, away.code)
+        self._later(self._watch(actor), self.look_again)
 
 
 def _error(name: str, error: LakefrontError, trace_id: str) -> dict[str, Any]:

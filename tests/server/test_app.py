@@ -1,5 +1,7 @@
 """The application as a whole: what is public, one shape for what is not there, health, metrics, keys, safe headers."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +15,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from lakefront.actor import system_actor
 from lakefront.db.embedded import EmbeddedPostgres, EmbeddedRedis
+from lakefront.domain import ingest_tokens
+from lakefront.domain.permits import STREAM
 from lakefront.server.app import PUBLIC
 from lakefront.server.socket_messages import SUBPROTOCOL
 from lakefront.settings import Settings
@@ -68,6 +73,25 @@ async def test_a_websocket_without_a_token_is_closed(served: Wired) -> None:
         with pytest.raises(ConnectionClosed):
             await socket.recv()
         assert socket.close_code == 4403
+
+
+async def test_a_websocket_ends_with_the_ingest_token_that_is_rotated_out(served: Wired) -> None:
+    database, admin = served.parts.doors.services.database, system_actor()
+    old, kept = [await ingest_tokens.rotate(database, admin, STREAM) for _ in range(2)]
+    url = f"ws://127.0.0.1:{served.port}/graphql"
+    async with (
+        connect(url, subprotocols=[Subprotocol(SUBPROTOCOL)]) as ends,
+        connect(url, subprotocols=[Subprotocol(SUBPROTOCOL)]) as stays,
+    ):
+        for socket, token in ((ends, old), (stays, kept)):
+            await socket.send(json.dumps({"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}}))
+            assert json.loads(await socket.recv()) == {"type": "connection_ack"}
+        await ingest_tokens.rotate(database, admin, STREAM)
+        with pytest.raises(ConnectionClosed):
+            await asyncio.wait_for(ends.recv(), 5)
+        assert ends.close_code == 4403
+        await stays.send('{"type":"ping"}')
+        assert json.loads(await stays.recv()) == {"type": "pong"}
 
 
 async def test_what_is_not_there_and_what_is_not_allowed(served: Wired) -> None:

@@ -70,6 +70,7 @@ async def test_what_does_not_hold(authenticator: Authenticator, key: SigningKey,
         f"Basic {good}",
         bearer("x" * 9000),
         bearer("é"),
+        bearer("a\0_ingest_b"),
         bearer("a.b.c"),
         bearer(f"{head}.{body}.{signature[:-4]}AAAA"),
         bearer(f"{part({'alg': 'none', 'kid': key.kid})}.{body}."),
@@ -131,6 +132,21 @@ async def test_ingest_tokens_rotate_without_downtime(authenticator: Authenticato
         with pytest.raises(Unauthenticated):
             await authenticator.authenticate(bearer(token))
     assert (await authenticator.authenticate(bearer(fourth))).tenant == "city"
+
+
+async def test_a_look_up_that_a_revocation_overtakes_is_not_remembered(
+    authenticator: Authenticator, database: Database
+) -> None:
+    token = bearer(await ingest_tokens.rotate(database, system_actor(), "s"))
+    async with database.transaction("city") as transaction:
+        await transaction.execute("LOCK TABLE lakefront.ingest_tokens")
+        looking = asyncio.ensure_future(authenticator.authenticate(token))
+        await asyncio.sleep(0.1)
+        authenticator.forget()
+    await looking
+    await ingest_tokens.rotate(database, system_actor(), "s", timedelta(0))
+    with pytest.raises(Unauthenticated):
+        await authenticator.authenticate(token)
 
 
 async def test_who_may_rotate(database: Database) -> None:
