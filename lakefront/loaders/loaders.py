@@ -15,9 +15,14 @@ from lakefront.db.query import Expression, GroupRequest, Join, Key, PageRequest,
 from lakefront.domain import reads
 from lakefront.domain.reads import Page
 from lakefront.domain.services import Services
+from lakefront.errors import OperationRefused
 
 MOST_KEYS = 1000
 """Keys in one statement; more are split."""
+
+MOST_ROWS = 10_000
+"""Objects made of rows in one answer, each place counted: nested lists multiply, and 30,000 took five seconds of CPU
+in one go, which no time-out can interrupt."""
 
 T = TypeVar("T")
 
@@ -29,6 +34,13 @@ class Loaders:
         self._services = services
         self._actor = actor
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
+        self._handed_out = 0
+
+    def hand_out(self, rows: int) -> None:
+        """Count ``rows`` that become objects of the answer; raises ``OperationRefused`` past MOST_ROWS."""
+        self._handed_out += rows
+        if self._handed_out > MOST_ROWS:
+            raise OperationRefused(f"The answer has over {MOST_ROWS:,} objects. Ask for fewer rows at once.")
 
     def row(self, source: Source, key: Key) -> Awaitable[Row | None]:
         """The row with ``key``, if there is one."""

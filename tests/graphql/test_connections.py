@@ -126,3 +126,13 @@ async def test_without_the_scope_nothing_is_read(ask: Ask, city: None, recorder:
     answer = await ask("{ permits { nodes { permitId } } }", writer)
     assert answer["errors"][0]["extensions"]["errorCode"] == "forbidden"
     assert not recorder.statements
+
+
+async def test_nested_lists_multiply_up_to_a_limit(ask: Ask, city: None) -> None:
+    def nested(levels: int) -> str:
+        inner = nested(levels - 1) if levels else "permitId"
+        return f"events(first: 1000) {{ nodes {{ permit {{ {inner} }} }} }}" if levels else inner
+
+    assert "errors" not in await ask(f"{{ permits(first: 60) {{ nodes {{ {nested(1)} }} }} }}")
+    refused = await ask(f"{{ permits(first: 60) {{ nodes {{ {nested(4)} }} }} }}")
+    assert {error["extensions"]["code"] for error in refused["errors"]} == {"OPERATION_REFUSED"}

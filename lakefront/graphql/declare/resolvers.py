@@ -97,6 +97,7 @@ async def _listed(declaration: Listed, ask: Ask) -> Any:
     record, join = record_of(ask.field), join_of(ask.field, declaration)
     key = _parent_key(join, ask.row)
     rows = await ask.loaders.related(join, key) if key is not None else []
+    ask.loaders.hand_out(len(rows))
     if is_list(ask.field):
         return [record(row=row) for row in rows]
     return record(row=rows[0]) if rows else None
@@ -113,8 +114,12 @@ def _connected(declaration: Connected, ask: Ask) -> Connection[Any]:
         key = _parent_key(join, ask.row)
         page = _no_page if key is None else partial(ask.loaders.page_of, join, request, key)
         count = _no_count if key is None else partial(ask.loaders.count_of, join, request.where, key)
-    reading = Reading(request, page, count, partial(cursor, source, request.order), lambda row: record(row=row))
-    return Connection(reading=reading)
+
+    def node(row: Row) -> Record:
+        ask.loaders.hand_out(1)
+        return record(row=row)
+
+    return Connection(reading=Reading(request, page, count, partial(cursor, source, request.order), node))
 
 
 async def _no_page() -> Page:
