@@ -7,7 +7,7 @@ from secrets import token_urlsafe
 from typing import Final
 from uuid import UUID, uuid4
 
-from lakefront.actor import ADMIN, ROLES, Actor
+from lakefront.actor import ADMIN, CITY, ROLES, Actor
 from lakefront.db.database import Database
 from lakefront.errors import ValidationError
 
@@ -84,7 +84,7 @@ def looks_like_one(text: str) -> bool:
 async def find(database: Database, text: str) -> Actor | None:
     """The actor of an ingest token, None if it is not valid; compared by hash, so that timing tells nothing."""
     tenant, _, _ = text.rpartition(MARK)
-    if not tenant:
+    if tenant != CITY:
         return None
     async with database.transaction(tenant) as transaction:
         rows = await transaction.fetch(

@@ -12,7 +12,6 @@ from lakefront.graphql.operations import Operations
 from lakefront.graphql.schema import build_schema
 from lakefront.server.graphql_http import GraphQLHTTP
 from lakefront.server.graphql_ws import GraphQLSocket
-from lakefront.server.health import Check
 from lakefront.server.lifespan import Running
 from lakefront.server.responses import error_response, new_trace_id
 from lakefront.server.rest import permits, system
@@ -52,11 +51,11 @@ def build_app(running: Running) -> Starlette:
 
 def _ready(running: Running) -> system.Ready:
     async def redis_answers() -> None:
-        if running.redis is not None:
-            await running.redis.ping()
+        if running.redis is None:
+            raise ConnectionError("no REDIS_URL is set: quotas are counted by each process alone")
+        await running.redis.ping()
 
-    optional: dict[str, Check] = {"redis": redis_answers} if running.redis is not None else {}
-    return system.Ready({"postgres": running.doors.services.database.ping}, optional)
+    return system.Ready({"postgres": running.doors.services.database.ping}, {"redis": redis_answers})
 
 
 def _not_found(request: Request, error: Exception) -> Response:

@@ -9,7 +9,7 @@ from uuid import uuid4
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from lakefront.actor import ROLES
+from lakefront.actor import CITY, ROLES
 from lakefront.errors import ValidationError
 from lakefront.settings import Settings
 
@@ -45,8 +45,10 @@ class SigningKey:
 def mint(key: SigningKey, settings: Settings, subject: str, role: str, tenant: str, ttl: int) -> str:
     """A token for ``subject`` with the scopes of ``role``, valid for ``ttl`` seconds.
 
-    Raises ``ValidationError`` for an unknown role.
+    Raises ``ValidationError`` for an unknown role or tenant.
     """
+    if tenant != CITY:
+        raise ValidationError(f"There is no tenant '{tenant}'. This version has one, '{CITY}'.")
     if role not in ROLES:
         raise ValidationError(f"There is no role '{role}'. Use one of {', '.join(sorted(ROLES))}.")
     now = int(time.time())

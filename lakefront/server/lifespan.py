@@ -12,13 +12,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from lakefront.actor import CITY
-from lakefront.db.database import READING_THE_LOG, Database
+from lakefront.db.database import CONNECTION_LOST, READING_THE_LOG, Database
 from lakefront.db.embedded import EmbeddedParts
 from lakefront.db.listener import Listener
 from lakefront.db.migrate import migrate
 from lakefront.domain.ingest_tokens import CHANNEL as TOKENS_CHANNEL
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.services import Services
+from lakefront.errors import Unavailable
 from lakefront.eventlog.postgres import PostgresLog
 from lakefront.eventlog.postgres.append import CHANNEL as EVENTS_CHANNEL
 from lakefront.eventlog.projections.permits import PERMITS
@@ -55,12 +56,14 @@ class Running:
 async def running(settings: Settings) -> AsyncIterator[Running]:
     """Start every part, migrate, and stop all of it at the end. To be called from the main thread.
 
-    Raises ``EmbeddedError`` when an embedded part cannot start, and what asyncpg raises when an outside database
-    is away.
+    Raises ``EmbeddedError`` when an embedded part cannot start, ``Unavailable`` when an outside database is away.
     """
     async with AsyncExitStack() as stack:
         dsn, redis_url = await _parts(settings, stack)
-        await migrate(dsn)
+        try:
+            await migrate(dsn)
+        except CONNECTION_LOST as away:
+            raise Unavailable(f"PostgreSQL does not answer ({away}). Check DATABASE_URL, and that it runs.") from away
         key = SigningKey.load_or_create(settings.data)
         redis = await _redis(redis_url, stack)
         services, listener = await _services(settings, dsn, redis, stack)

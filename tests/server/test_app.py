@@ -181,7 +181,7 @@ async def test_without_postgresql_it_is_unavailable(folder: Path, parts_folder: 
     await server.start()
     try:
         async with wired(Settings(port=0, data=folder, database_url=server.dsn())) as served:
-            assert (await served.client.get("/ready")).json()["status"] == "ready"
+            assert (await served.client.get("/ready")).json()["status"] == "degraded"
             await server.stop()
             response = await served.client.get("/ready")
             assert response.status_code == 503

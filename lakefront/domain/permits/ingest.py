@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
+from itertools import islice
 from secrets import token_hex
 from typing import Final
 
@@ -28,12 +29,12 @@ _BREATH: Final = 256 * 1024
 _LEAST: Final = 500
 """Bytes that are parsed before the event loop may serve others, and what an event counts for at least: milliseconds."""
 
-MOST_VERDICTS = 1000
-"""Verdicts that an answer lists; the counts tell of all."""
+MOST_DETAILS = 1000
+"""Rejected events that an error lists."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """What became of the event at ``index`` of the request."""
+class Verdict(msgspec.Struct, frozen=True, gc=False, rename={"event_id": "eventId", "outcome": "verdict"}):
+    """What became of the event at ``index`` of the request; encoded as every door names it."""
 
     index: int
     event_id: str | None
@@ -43,7 +44,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class IngestReport(msgspec.Struct):
-    """What became of a request; ``verdicts`` lists what was not plainly accepted, at most MOST_VERDICTS of them."""
+    """What became of a request; ``verdicts`` lists whatever was not plainly accepted."""
 
     received: int = 0
     accepted: int = 0
@@ -62,12 +63,12 @@ class IngestReport(msgspec.Struct):
                 self.duplicates += 1
             case _:
                 self.rejected += 1
-        if len(self.verdicts) < MOST_VERDICTS:
-            self.verdicts.append(verdict)
+        self.verdicts.append(verdict)
 
     def details(self) -> list[dict[str, object]]:
-        """The verdicts of rejected events as an error's details."""
-        return [
+        """The verdicts of the first MOST_DETAILS rejected events as an error's details."""
+        refused = (verdict for verdict in self.verdicts if verdict.outcome in (Outcome.REJECTED, Outcome.CONFLICT))
+        told: list[dict[str, object]] = [
             {
                 "index": verdict.index,
                 "eventId": verdict.event_id,
@@ -75,9 +76,11 @@ class IngestReport(msgspec.Struct):
                 "field": _path(verdict),
                 "message": verdict.reason,
             }
-            for verdict in self.verdicts
-            if verdict.outcome in (Outcome.REJECTED, Outcome.CONFLICT)
+            for verdict in islice(refused, MOST_DETAILS)
         ]
+        if more := self.rejected - len(told):
+            told.append({"field": None, "message": f"{more:,} more events were rejected; correct these first."})
+        return told
 
 
 def _path(verdict: Verdict) -> str:

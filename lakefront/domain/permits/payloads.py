@@ -322,6 +322,8 @@ def _rejected(wrong: Exception, event_id: str | None, prefix: str = "") -> Rejec
     reason, path = (found["reason"], found["path"] or "") if found else (str(wrong), "")
     if reason.startswith("Invalid enum value"):
         reason = f"Unknown event type. Use one of {', '.join(PermitEventType)}"
+    if "RFC3339" in reason or "timezone" in reason:
+        reason = "Write the time with its zone, as 2024-01-15T10:30:00Z"
     member = _MEMBER.search(reason)
     parts = [part for part in (prefix, path.lstrip("."), member["name"] if member else "") if part]
     if member and "unknown" in reason:

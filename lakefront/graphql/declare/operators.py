@@ -72,7 +72,9 @@ def _make(leaf: Any) -> Any:
         annotation, name, operators = leaf.wrapped_cls, leaf.name, (*_EQUAL, *_SETS, *_NULL)
     else:
         name, operators = _BY_TYPE[leaf]
-    made = input_type(f"{name}Filter", f"Conditions on a {name}; several hold together. Name at least one.")
+    made = input_type(
+        f"{name}Filter", f"Conditions on a value of type {name}; several hold together. Name at least one."
+    )
     for operator in operators:
         operand: Any = annotation
         if operator in _SETS or operator is Operator.BETWEEN:

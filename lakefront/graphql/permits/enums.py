@@ -29,6 +29,6 @@ described(
         Outcome.ACCEPTED: "It is in the log.",
         Outcome.DUPLICATE: "It was in the log before, with the same content; nothing changed.",
         Outcome.CONFLICT: "Another event with the same id is in the log; this one is not.",
-        Outcome.REJECTED: "It is not valid; see field and message.",
+        Outcome.REJECTED: "It is not valid; see field and reason.",
     },
 )

@@ -51,6 +51,8 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
     Our own PostgreSQL is brought up to date; one from outside is its operator's to migrate.
     """
+    if settings.embedded_postgres and not (settings.data / "postgres").exists():
+        raise EmbeddedError(f"no server has ever run on {settings.data}, so there is nothing to work on; check --data")
     async with database_of(settings) as dsn:
         if await pending(dsn):
             if not settings.embedded_postgres:

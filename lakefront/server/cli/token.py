@@ -36,12 +36,15 @@ def token(
     from lakefront.server.keys import SigningKey, mint
 
     seconds = settings.token_ttl if ttl is None else ttl
+    fresh = settings.embedded_postgres and not (settings.data / "postgres").exists()
     if settings.embedded_postgres:
         make_data_folder(settings.data, unprivileged().owner)
     key = SigningKey.load_or_create(settings.data)
     if not settings.embedded_postgres:
         run(_publish(key, settings))
     minted = mint(key, settings, f"cli:{role}", role, tenant, seconds)
+    if fresh:
+        typer.echo(f"No server has run on {settings.data} yet: the token is for one that will. Check --data.", err=True)
     typer.echo(f"A token for the role {role} of {tenant}, for {seconds:,} seconds:", err=True)
     typer.echo(minted)
 

@@ -50,8 +50,14 @@ class RestRequest:
         )
 
     def flag(self, name: str) -> bool:
-        """The query parameter ``name`` as a truth value, false when absent; raises ``BadRequest`` for other texts."""
-        given = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True).get(name, ["false"])
+        """The query parameter ``name``, the only one there is, as a truth value; false when absent.
+
+        Raises ``BadRequest`` for other texts, and for other parameters: a misspelt one must not go unnoticed.
+        """
+        query = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        if query.keys() - {name}:
+            raise BadRequest(f"The only query parameter here is '{name}'. Correct the others, or leave them out.")
+        given = query.get(name, ["false"])
         if len(given) != 1 or given[0].lower() not in _FLAGS:
             raise BadRequest(f"Give {name}=true or {name}=false, once.")
         return _FLAGS[given[0].lower()]

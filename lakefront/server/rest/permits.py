@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import orjson
 from starlette.responses import Response
 
 from lakefront.actor import PERMITS_WRITE
@@ -35,7 +34,7 @@ async def post_permit_events(request: RestRequest) -> Response:
         )
         report = await permits.ingest(doors.services, actor, _split(body), atomic=atomic, trace_id=request.trace_id)
     doors.metrics.ingested(permits.STREAM, report)
-    return json_response(orjson.dumps(answer(report)))
+    return json_response(msgspec.json.encode(answer(report)))
 
 
 def _split(body: bytes) -> list[msgspec.Raw]:
@@ -64,14 +63,5 @@ def answer(report: IngestReport) -> dict[str, Any]:
         "accepted": report.accepted,
         "duplicates": report.duplicates,
         "rejected": report.rejected,
-        "verdicts": [
-            {
-                "index": verdict.index,
-                "eventId": verdict.event_id,
-                "verdict": verdict.outcome.value,
-                "field": verdict.field,
-                "reason": verdict.reason,
-            }
-            for verdict in report.verdicts
-        ],
+        "verdicts": report.verdicts,
     }

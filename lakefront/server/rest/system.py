@@ -19,6 +19,7 @@ _PAGE = """<!doctype html>
 body {{ font: 1rem/1.6 system-ui, sans-serif; margin: 4rem auto; max-width: 42rem; padding: 0 1rem; color: #16323f; }}
 h1 {{ font-size: 2rem; margin-bottom: 0; }} p.lead {{ color: #4a6672; margin-top: .2rem; }}
 td {{ padding: .3rem 1.2rem .3rem 0; vertical-align: top; }} code {{ background: #eef4f6; padding: .1rem .3rem; }}
+code {{ white-space: nowrap; }}
 a {{ color: #0b6e8f; }}
 </style></head><body>
 <h1>Lakefront</h1><p class="lead">A GraphQL-first data lake server for a city and its businesses. Version {version}.</p>
