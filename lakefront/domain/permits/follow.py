@@ -1,10 +1,12 @@
 """Follow permit events live (X1): replay from a cursor, then go on, nothing lost, nothing twice."""
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import ARRAY, Text, any_, bindparam, select
 
@@ -13,13 +15,18 @@ from lakefront.db.database import Row
 from lakefront.db.statement import TENANT, template_as_tenant
 from lakefront.db.tables.permits import permits
 from lakefront.domain.services import Services
-from lakefront.errors import CursorExpired, ValidationError
+from lakefront.errors import CursorExpired, Unavailable, ValidationError
 from lakefront.eventlog import cursors
 from lakefront.eventlog.events import Event, Page
 from lakefront.eventlog.projections.permits import PERMITS, STREAM
 
 PATIENCE = 5.0
 """Seconds between two looks at a projection that is behind; each is logged."""
+
+PAUSE = 0.25
+"""Seconds between two attempts to read while PostgreSQL is away."""
+
+T = TypeVar("T")
 
 EARLIEST = "earliest"
 LATEST = "latest"
@@ -92,10 +99,10 @@ async def follow(
     told_at = time.monotonic()
     async with services.log.follow(actor, STREAM, position, heartbeat=heartbeat) as follower:
         async for page in follower:
-            while not await following.projected(page, patience=heartbeat or PATIENCE):
+            while not await _once_back(partial(following.projected, page, patience=heartbeat or PATIENCE)):
                 if heartbeat is not None:
                     yield PermitEventNotice(_cursor(position))
-            kept = await following.matching(page.events)
+            kept = await _once_back(partial(following.matching, page.events))
             for event in page.events:
                 position[event.shard] = event.offset + 1
                 if (event.shard, event.offset) in kept:
@@ -106,6 +113,15 @@ async def follow(
             if heartbeat is not None and time.monotonic() - told_at >= heartbeat:
                 yield PermitEventNotice(_cursor(position))
                 told_at = time.monotonic()
+
+
+async def _once_back(read: Callable[[], Awaitable[T]]) -> T:
+    """What ``read`` gives, once PostgreSQL is there: followers wait for it, as the log's own do."""
+    while True:
+        try:
+            return await read()
+        except Unavailable:
+            await asyncio.sleep(PAUSE)
 
 
 class _Following:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
+import asyncpg
 import pytest
 
 from lakefront.actor import Actor
@@ -12,10 +13,11 @@ from lakefront.db.tables.log import events as events_table
 from lakefront.db.tables.permits import permits as permits_table
 from lakefront.domain.permits import PermitEventNotice, follow, ingest
 from lakefront.domain.services import Services
-from lakefront.errors import CursorExpired, Forbidden, ValidationError
+from lakefront.errors import CursorExpired, Forbidden, Unavailable, ValidationError
 from lakefront.eventlog import cursors
 from lakefront.eventlog.projections.permits import PERMITS, STREAM
 from tests.domain.permits.events import filed, text
+from tests.eventlog.postgres.test_append import kill_backends
 
 
 async def take(notices: AsyncIterator[PermitEventNotice], count: int) -> list[PermitEventNotice]:
@@ -137,6 +139,27 @@ async def test_a_projection_that_is_behind_is_waited_for(services: Services, act
     async with asyncio.timeout(10):
         await listening
     assert ids(seen) == ["filed-b"]
+
+
+async def test_a_follower_of_rows_waits_for_postgresql(services: Services, actor: Actor) -> None:
+    await ingest(services, actor, [text(**filed("first", "2024-01-01T00:00:00Z"))])
+    killer = await asyncpg.connect(services.database.dsn)
+    async with aclosing(follow(services, actor, after="earliest", with_permit=True)) as notices:
+        following = asyncio.create_task(take(notices, 61))
+        for number in range(60):
+            await kill_backends(killer)
+            event = text(**filed(f"p{number}", "2024-01-01T00:00:00Z"))
+            while True:
+                try:
+                    await ingest(services, actor, [event])
+                except Unavailable:
+                    await asyncio.sleep(0.01)
+                else:
+                    break
+        async with asyncio.timeout(30):
+            found = await following
+    await killer.close()
+    assert sorted(ids(found)) == sorted(["filed-first", *(f"filed-p{number}" for number in range(60))])
 
 
 async def test_bad_wishes_are_told(services: Services, actor: Actor) -> None:
