@@ -25,7 +25,7 @@ CHUNK = 5000
 MOST_EVENTS: Final = 250_000
 """Events of one request: 25 MB hold no more that are valid."""
 
-_BREATH: Final = 256 * 1024
+_BREATH: Final = 32 * 1024
 _LEAST: Final = 500
 """Bytes that are parsed before the event loop may serve others, and what an event counts for at least: milliseconds."""
 

@@ -282,10 +282,9 @@ def _check_moment(moment: datetime, field: str) -> None:
 
 def _storable(message: PermitEventMessage, payload: bytes) -> None:
     """PostgreSQL's texts hold no NUL."""
-    texts = {"eventId": message.event_id, "permitId": message.permit_id, "source": message.source}
-    texts["correlationId"] = message.correlation_id or ""
-    if "\0" in "".join(texts.values()):
-        [name, *_] = [name for name, text in texts.items() if "\0" in text]
+    if "\0" in message.event_id + message.permit_id + message.source + (message.correlation_id or ""):
+        texts = {"eventId": message.event_id, "permitId": message.permit_id, "source": message.source}
+        [name, *_] = [*(name for name, text in texts.items() if "\0" in text), "correlationId"]
         raise Rejected(name, "The character U+0000 cannot be stored.")
     if rb"\u0000" in payload and _has_nul(message.event_data):
         raise Rejected("eventData", "The character U+0000 cannot be stored.")

@@ -6,6 +6,7 @@ in as a whole (``atomic``) has a lane for itself, which locks the heads of all i
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 _CHUNK = 1000  # events hashed between two looks at other tasks
 
 _ALL_SHARDS = -1
+
+_LULL = 0.1
+"""Seconds without an append after which the log is not busy."""
 
 T = TypeVar("T")
 
@@ -61,6 +65,7 @@ class GroupCommit:
         self._queues: dict[_Lane, deque[_Request]] = {}
         self._committers: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._ended = -_LULL
 
     async def append(
         self, tenant: str, stream: str, events: Sequence[NewEvent], *, atomic: bool = False
@@ -93,8 +98,8 @@ class GroupCommit:
         return await self._appender.preview(tenant, stream, Batch(prepare(tenant, stream, events), atomic=False))
 
     def busy(self) -> bool:
-        """Whether appends are under way."""
-        return bool(self._queues)
+        """Whether appends are under way, or were until just now: senders wait for their answers between two of them."""
+        return bool(self._queues) or time.monotonic() - self._ended < _LULL
 
     async def close(self, *, patience: float = 5.0) -> None:
         """Take nothing more, finish what is queued within ``patience`` seconds, give up the rest as ``Unavailable``."""
@@ -127,6 +132,7 @@ class GroupCommit:
                     await self._commit(key, group)
         finally:
             del self._queues[key]
+            self._ended = time.monotonic()
             for request in chain(group, queue):
                 request.fail(_closing())
 

@@ -16,8 +16,9 @@ from lakefront.errors import LakefrontError
 
 BATCH = 1000
 
-COURTESY = 5.0
-"""A projection that is behind waits for a gap between appends, at most so many times as long as its last batch took."""
+COURTESY = 5.0, 2.0
+"""A projection that is behind waits for a lull in the appends: at most so many times as long as its last batch took, or
+so many seconds."""
 
 CHANNEL = "lakefront_projections"
 """NOTIFY channel; the payload is ``tenant|projection``."""
@@ -76,12 +77,12 @@ class ProjectionRunner:
                 _log.exception("projection %s failed and will try again", self._projection.name)
                 behind, patience = [], min(patience * 2, 30.0)
             if any(behind):
-                await self._let_appends_pass(COURTESY * (time.monotonic() - started))
+                await self._let_appends_pass(max(COURTESY[0] * (time.monotonic() - started), COURTESY[1]))
             else:
                 await self._sleep(patience)
 
     async def _let_appends_pass(self, patience: float) -> None:
-        """Wait for a gap between appends, a bounded time: under a flood the rows come later, but they come."""
+        """Wait for a lull in the appends, a bounded time: under a flood the rows come later, but they come."""
         until = time.monotonic() + patience
         while self._busy() and time.monotonic() < until:  # noqa: ASYNC110 - many threads of work, no one event
             await asyncio.sleep(0.005)
