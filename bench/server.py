@@ -68,21 +68,30 @@ async def post_all(server: ServerProcess, requests: list[bytes], connections: in
     return spent, latencies
 
 
-async def against_copy(server: ServerProcess, bare: Bare) -> Row:
-    """Rows/s of bodies of 1,000 events over 4 connections, and of 4 bare COPYs of the same rows."""
+async def against_copy(server: ServerProcess, bare: Bare) -> list[Row]:
+    """Rows/s of bodies of 1,000 events over 4 connections, and of COPY of the same rows over 1 and over 4."""
     token = server.token("service")
-    http = copy = 0.0
+    spent = {"http": 0.0, "1": 0.0, "4": 0.0}
     rows = 0
     for number in range(ROUNDS + 1):
-        batches = [make_events(REQUEST) for _ in range(4 * CONNECTIONS)]
-        sent = [request(DOOR, token, body(events)) for events in batches]
-        spent_http, _ = await post_all(server, sent, CONNECTIONS)
+        batches = [[make_events(REQUEST) for _ in range(4 * CONNECTIONS)] for _ in spent]
+        sent = [request(DOOR, token, body(events)) for events in batches[0]]
+        seconds = {"http": (await post_all(server, sent, CONNECTIONS))[0]}
         await projected(server)
-        spent_copy = await bare.round(batches, CONNECTIONS)
+        seconds |= {"1": await bare.round(batches[1], 1), "4": await bare.round(batches[2], CONNECTIONS)}
         if number:
-            http, copy, rows = http + spent_http, copy + spent_copy, rows + REQUEST * len(batches)
+            rows += REQUEST * len(sent)
+            spent = {name: spent[name] + seconds[name] for name in spent}
     what = f"HTTP, {CONNECTIONS} connections, {REQUEST:,} events a body"
-    return what, f"{rows / http:,.0f}/s", f"bare COPY {rows / copy:,.0f}/s", f"{copy / http:.2f}"
+    return [
+        (
+            what,
+            f"{rows / spent['http']:,.0f}/s",
+            f"COPY, the same four indexes, {name} connection(s): {rows / spent[name]:,.0f}/s",
+            f"{spent[name] / spent['http']:.2f}",
+        )
+        for name in ("1", "4")
+    ]
 
 
 async def projected(server: ServerProcess) -> None:
@@ -108,8 +117,8 @@ async def single_events(server: ServerProcess) -> Row:
     return f"HTTP, {CLIENTS} clients, single events", rate, f"p50 {low:.1f} ms", f"p99 {high:.1f} ms"
 
 
-async def live(server: ServerProcess) -> Row:
-    """From acknowledgement to a subscriber's socket, at 1,000 events/s in bodies of 10."""
+async def live(server: ServerProcess, more: str = "") -> Row:
+    """From acknowledgement to a subscriber's socket, at 1,000 events/s in bodies of 10; ``more`` is selected, too."""
     token = server.token("service")
     acknowledged: dict[str, float] = {}
     seen: dict[str, float] = {}
@@ -127,7 +136,7 @@ async def live(server: ServerProcess) -> Row:
         acknowledged.update((event.event_id, now) for event in events)
         waiting.put_nowait(connection)
 
-    async with subscriber(server) as socket:
+    async with subscriber(server, more) as socket:
 
         async def receive() -> None:
             while len(seen) < LIVE_RATE * LIVE_SECONDS:
@@ -145,10 +154,11 @@ async def live(server: ServerProcess) -> Row:
                 group.create_task(send(events))
         await receiving
     low, high = percentiles([max(0.0, seen[key] - acknowledged[key]) for key in seen])
-    return f"acknowledged to subscriber, {LIVE_RATE:,} events/s", "", f"p50 {low:.1f} ms", f"p99 {high:.1f} ms"
+    what = f"acknowledged to subscriber, {LIVE_RATE:,} events/s"
+    return what + (", with permit" if more else ""), "", f"p50 {low:.1f} ms", f"p99 {high:.1f} ms"
 
 
-def subscriber(server: ServerProcess) -> Any:
+def subscriber(server: ServerProcess, more: str) -> Any:
     """A socket that follows all permit events from now on."""
 
     class Subscriber:
@@ -157,7 +167,7 @@ def subscriber(server: ServerProcess) -> Any:
             token = {"Authorization": f"Bearer {server.token('reader')}"}
             await self.socket.send(orjson.dumps({"type": "connection_init", "payload": token}).decode())
             await self.socket.recv()
-            query = {"query": "subscription { permitEvents { cursor event { eventId } } }"}
+            query = {"query": f"subscription {{ permitEvents {{ cursor event {{ eventId }}{more} }} }}"}
             await self.socket.send(orjson.dumps({"id": "1", "type": "subscribe", "payload": query}).decode())
             return self.socket
 
@@ -222,9 +232,10 @@ async def first_answer(server: ServerProcess) -> float:
 async def bare_copy(dsn: str) -> tuple[Bare, Any]:
     """A table with the columns and indexes of the log's, and connections that fill it."""
     owner = await asyncpg.connect(dsn)
-    await owner.execute("CREATE SCHEMA bench; CREATE TABLE bench.bare (LIKE lakefront.events INCLUDING ALL)")
-    await owner.execute(f"ALTER TABLE bench.bare OWNER TO {APPENDER_ROLE}; GRANT USAGE ON SCHEMA bench TO PUBLIC")
-    return Bare([await connect(dsn, APPENDER_ROLE) for _ in range(CONNECTIONS)]), owner
+    await owner.execute("CREATE SCHEMA bench; GRANT USAGE ON SCHEMA bench TO PUBLIC")
+    bare = Bare([await connect(dsn, APPENDER_ROLE) for _ in range(CONNECTIONS)], keyed=True)
+    await bare.create(owner)
+    return bare, owner
 
 
 async def main() -> None:
@@ -232,9 +243,10 @@ async def main() -> None:
     rows: list[Row] = []
     async with ServerProcess(environment={"LAKEFRONT_RATE_LIMITS": "off"}) as server:
         bare, owner = await bare_copy(server.dsn)
-        rows.append(await against_copy(server, bare))
+        rows += await against_copy(server, bare)
         rows.append(await single_events(server))
         rows.append(await live(server))
+        rows.append(await live(server, " permit { permitId status }"))
         for connection in (owner, *bare.connections):
             await connection.close()
     async with ServerProcess(environment={"LAKEFRONT_RATE_LIMITS": "off"}) as server:

@@ -10,10 +10,9 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import msgspec
-import orjson
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from lakefront.domain.numbers import decodes_slowly, written_out
+from lakefront.domain.numbers import decodes_slowly, has_big_integer, has_long_digits, written_out
 from lakefront.eventlog.events import NewEvent
 
 
@@ -201,6 +200,7 @@ class Rejected(Exception):
 
 
 _DECODER = msgspec.json.Decoder(PermitEventMessage)
+_ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 def parse(text: bytes | msgspec.Raw, *, trace_id: str, latest: datetime) -> NewEvent:
@@ -240,13 +240,13 @@ def _payload(message: PermitEventMessage) -> bytes:
     """Canonical text of ``eventData``: keys sorted, so that every door gives an event the same hash."""
     try:
         data = msgspec.convert(message.event_data, DATA_TYPES[message.event_type])
-        payload = orjson.dumps(message.event_data, option=orjson.OPT_SORT_KEYS)
+        payload = _ENCODER.encode(message.event_data)
     except msgspec.ValidationError as wrong:
         raise _rejected(wrong, message.event_id, "eventData") from None
     except (RecursionError, ValueError, TypeError):
-        raise Rejected(
-            "eventData", f"eventData is nested deeper than {MAX_DEPTH} levels, or an integer in it exceeds 64 bits."
-        ) from None
+        raise Rejected("eventData", f"eventData is nested deeper than {MAX_DEPTH} levels.") from None
+    if has_long_digits(payload) and has_big_integer(message.event_data):
+        raise Rejected("eventData", "An integer exceeds 64 bits. Send it as a string.")
     for name, member in _MOMENTS[type(data)]:
         moment = getattr(data, name)
         if moment.__class__ is datetime and moment.tzinfo is not UTC:
