@@ -245,8 +245,6 @@ def _payload(message: PermitEventMessage) -> bytes:
         raise _rejected(wrong, message.event_id, "eventData") from None
     except (RecursionError, ValueError, TypeError):
         raise Rejected("eventData", f"eventData is nested deeper than {MAX_DEPTH} levels.") from None
-    if has_long_digits(payload) and has_big_integer(message.event_data):
-        raise Rejected("eventData", "An integer exceeds 64 bits. Send it as a string.")
     for name, member in _MOMENTS[type(data)]:
         moment = getattr(data, name)
         if moment.__class__ is datetime and moment.tzinfo is not UTC:
@@ -257,6 +255,8 @@ def _payload(message: PermitEventMessage) -> bytes:
         raise Rejected("eventData", f"eventData has {size:,} bytes written out; at most {MAX_PAYLOAD:,} are taken.")
     if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH and _depth(message.event_data) > MAX_DEPTH:
         raise Rejected("eventData", f"eventData is nested deeper than {MAX_DEPTH} levels.")
+    if has_long_digits(payload) and has_big_integer(message.event_data):
+        raise Rejected("eventData", "An integer exceeds 64 bits. Send it as a string.")
     return payload
 
 

@@ -97,6 +97,7 @@ def test_what_is_wrong_is_told_by_field(members: dict[str, Any], field: str) -> 
         text().replace(b'"under_review"', b"1" * 100_000),
         text().replace(b'"under_review"', b"NaN"),
         text().replace(b'"under_review"', b"[" * 40 + b"]" * 40),
+        text().replace(b'"under_review"', b"[" * 600 + b"1" * 20 + b"]" * 600),
         text().replace(b'"under_review"', b"[" + b"1e308," * 100_000 + b"1]"),
         text() + b" " * MAX_TEXT,
     ],
