@@ -29,11 +29,12 @@ CONNECTION_LOST = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
     OSError,
     TimeoutError,
 )
-"""What asyncpg raises when PostgreSQL is away, restarting or overloaded: answered with 503."""
+"""What asyncpg raises when PostgreSQL is away, restarting, full or overloaded: answered with 503."""
 
 
 def write_failed(connection: Any, failure: BaseException) -> bool:

@@ -5,6 +5,7 @@ import time
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
@@ -17,7 +18,7 @@ from joserfc.jwt import JWTClaimsRegistry
 from lakefront.actor import CITY, Actor
 from lakefront.db.database import Database
 from lakefront.domain import ingest_tokens
-from lakefront.errors import Unauthenticated
+from lakefront.errors import Unauthenticated, Unavailable
 from lakefront.server.keys import ALGORITHM, SigningKey
 from lakefront.settings import Settings
 
@@ -63,7 +64,8 @@ class KeyRing:
     async def jwks(self) -> dict[str, Any]:
         """All public keys, as ``/.well-known/jwks.json`` shows them."""
         if time.monotonic() - self._refreshed_at >= _REFRESH_FLOOR:
-            await self._refresh()
+            with suppress(Unavailable):  # the keys known so far verify all the same
+                await self._refresh()
         return {"keys": list(self._jwks.values())}
 
     async def _refresh(self) -> None:

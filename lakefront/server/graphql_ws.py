@@ -91,13 +91,6 @@ class GraphQLSocket:
         for connection in self._connections:
             connection.look_again()
 
-    def revoke(self, matches: Callable[[Actor], bool]) -> int:
-        """Close (4403) the sockets of the actors that ``matches`` picks, as after a revocation; returns how many."""
-        revoked = [known for known in self._connections if known.actor is not None and matches(known.actor)]
-        for connection in revoked:
-            connection.stop(Close.FORBIDDEN, "Forbidden: the token was revoked")
-        return len(revoked)
-
 
 @dataclass(frozen=True, slots=True)
 class _Running:

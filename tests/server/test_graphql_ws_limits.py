@@ -90,14 +90,6 @@ async def test_a_socket_ends_with_its_token(door: Door) -> None:
         assert 0.5 < time.time() - began < 2
 
 
-async def test_a_revoked_actor_is_put_out(door: Door) -> None:
-    async with door.client() as client, door.client() as other:
-        assert door.app.revoke(lambda actor: actor.subject == "nobody known") == 0
-        assert door.app.revoke(lambda actor: actor.subject == READER.subject) == 2
-        assert await client.closed() == 4403
-        assert await other.closed() == 4403
-
-
 async def test_who_does_not_read_is_let_go() -> None:
     tasks = len(asyncio.all_tasks())
     async with opened(socket_send_timeout=0.5) as door, door.client() as client, door.client() as other:

@@ -30,7 +30,7 @@ class PermitEventType(StrEnum):
     PERMIT_CANCELLED = "permit_cancelled"
 
 
-MAX_PAYLOAD = 256 * 1024
+MAX_PAYLOAD = 64 * 1024
 """Largest ``eventData`` in bytes, its numbers written out."""
 MAX_TEXT = 4 * MAX_PAYLOAD
 """Largest event in bytes as it is sent: escapes and blanks count."""

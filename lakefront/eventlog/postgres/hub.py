@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 Stream = tuple[str, str]
 """(tenant, stream)."""
 
-PAGE = 1000
+PAGE = 500
 """Events a read asks for."""
 
 

@@ -14,7 +14,8 @@ from typing import Any
 from lakefront.db.database import Database, Transaction
 from lakefront.errors import LakefrontError
 
-BATCH = 1000
+BATCH = 500
+"""Events of one transaction: at their largest they take some 100 MB."""
 
 COURTESY = 5.0, 2.0
 """A projection that is behind waits for a lull in the appends: at most so many times as long as its last batch took, or
@@ -96,9 +97,14 @@ class ProjectionRunner:
 
     async def step(self, tenant: str) -> bool:
         """Take in one batch of each shard that no other process holds; whether there may be more."""
-        more = False
+        more, failures = False, []
         for shard in await shards(self._database, tenant, self._projection.stream):
-            more |= await self._step_shard(tenant, shard)
+            try:
+                more |= await self._step_shard(tenant, shard)
+            except Exception as failure:  # noqa: BLE001 - a shard that fails must not hold up the others
+                failures.append(failure)
+        if failures:
+            raise failures[0]
         return more
 
     async def _step_shard(self, tenant: str, shard: int) -> bool:
