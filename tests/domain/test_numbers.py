@@ -23,7 +23,7 @@ def test_what_passes_is_decoded_at_once() -> None:
     text = f"[{','.join(['5e-324'] * MOST_EXTREME)}]".encode()
     started = time.perf_counter()
     msgspec.json.decode(text)
-    assert time.perf_counter() - started < 1  # some 20 ms on an idle machine
+    assert time.perf_counter() - started < 5  # some 20 ms on an idle machine
 
 
 def test_other_large_texts_pass() -> None:

@@ -18,7 +18,7 @@ from tests.graphql.sample import Mutation, Query, Subscription, settings
 SCHEMA = strawberry.Schema(Query, Mutation, Subscription)._schema
 SETTINGS = settings()
 
-CPU = 0.5
+CPU = 3.0
 """Seconds that no document may cost, on a slow and busy machine; they take a tenth of it."""
 
 
