@@ -19,10 +19,14 @@ def _as_sent(_cls: type, value: Mapping[str, Any], _context: Any) -> Mapping[str
 
 def input_type(name: str, description: str) -> Any:
     """An empty input type; ``add`` gives it fields until the schema is built: inputs may refer to each other."""
+    return made_type(name, description, is_input=True, fields=[], from_input=_as_sent)
+
+
+def made_type(name: str, description: str, **more: Any) -> Any:
+    """A class that Strawberry takes for a type of its own; ``more`` are members of its definition."""
     made: Any = type(name, (), {"__doc__": description})
     made.__strawberry_definition__ = StrawberryObjectDefinition(
         name=name,
-        is_input=True,
         is_interface=False,
         origin=made,
         description=description,
@@ -31,8 +35,7 @@ def input_type(name: str, description: str) -> Any:
         directives=(),
         is_type_of=None,
         resolve_type=None,
-        fields=[],
-        from_input=_as_sent,
+        **more,
     )
     return made
 

@@ -3,11 +3,12 @@
 from typing import Any
 
 from strawberry.annotation import StrawberryAnnotation
-from strawberry.types.base import StrawberryObjectDefinition, get_object_definition
+from strawberry.types.base import get_object_definition
 
 from lakefront.db.query import Function
 from lakefront.graphql.declare.declarations import Column, Grouped, Whole
 from lakefront.graphql.declare.grouping import group_keys, measures
+from lakefront.graphql.declare.inputs import made_type
 from lakefront.graphql.declare.record import Record
 from lakefront.graphql.declare.words import declare
 
@@ -51,27 +52,14 @@ def _stats(record: type[Record]) -> Any:
 
 
 def _object(name: str, description: str, fields: list[tuple[str, Any, Any, str]]) -> Any:
-    made: Any = type(name, (), {"__doc__": description})
-    made.__strawberry_definition__ = StrawberryObjectDefinition(
-        name=name,
-        is_input=False,
-        is_interface=False,
-        origin=made,
-        description=description,
-        interfaces=[],
-        extend=False,
-        directives=(),
-        is_type_of=None,
-        resolve_type=None,
-        fields=[
-            declare(
-                declaration,
-                text,
-                python_name=field_name,
-                graphql_name=field_name,
-                type_annotation=StrawberryAnnotation(annotation),
-            )
-            for field_name, declaration, annotation, text in fields
-        ],
-    )
-    return made
+    made_fields = [
+        declare(
+            declaration,
+            text,
+            python_name=field_name,
+            graphql_name=field_name,
+            type_annotation=StrawberryAnnotation(annotation),
+        )
+        for field_name, declaration, annotation, text in fields
+    ]
+    return made_type(name, description, is_input=False, fields=made_fields)
