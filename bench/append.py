@@ -30,7 +30,7 @@ from lakefront.db.listener import Listener
 from lakefront.db.migrate import migrate
 from lakefront.eventlog.events import NewEvent
 from lakefront.eventlog.postgres import PostgresLog
-from lakefront.eventlog.postgres.append import EVENT_COLUMNS
+from lakefront.eventlog.postgres.rows import EVENT_COLUMNS, prepare
 
 ACTOR = system_actor()
 REQUEST = 1000  # events
@@ -99,11 +99,12 @@ class Bare:
     def _row(self, event: NewEvent) -> tuple[Any, ...]:
         """The row that the log would write, made before the time runs."""
         shard = crc32(event.partition_key.encode()) % len(self._heads)
-        place = ("city", "bench", shard, self._heads[shard])
+        place = ("city", "bench", datetime.now(UTC), shard, self._heads[shard])
         self._heads[shard] += 1
-        kind = (event.event_id, event.event_type, event.partition_key, event.occurred_at, datetime.now(UTC))
+        kind = (event.event_id, event.event_type, event.partition_key, event.occurred_at)
         rest = (event.payload, event.trace_id, event.correlation_id, event.schema_version, event.source)
-        key = (UUID(bytes=event.dedupe("city", "bench")), UUID(bytes=event.body())) if self._keyed else ()
+        [ready] = prepare("city", "bench", [event])
+        key = (UUID(bytes=ready.dedupe), UUID(bytes=ready.body())) if self._keyed else ()
         return (*place, *kind, *rest, *key)
 
 

@@ -4,10 +4,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
+
+
+class StreamSettings(BaseModel):
+    """What one stream has of its own; what is left out is as for all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shards: int | None = Field(None, ge=1, le=64)
+    seal_interval: float | None = Field(None, gt=0)
+    seal_bytes: int | None = Field(None, ge=1024)
+    seal_compression: Literal["gzip", "zstd"] | None = None
 
 
 class Settings(BaseSettings):
@@ -29,7 +40,8 @@ class Settings(BaseSettings):
     object_store_url: str | None = Field(
         None,
         validation_alias=AliasChoices("OBJECT_STORE_URL", "object_store_url"),
-        description="Object store for the lake's files; a local folder below the data folder when unset.",
+        description="Object store for the lake's files (s3://bucket?endpoint=…&region=…&prefix=…, or file:///folder); "
+        "the folder objects below the data folder when unset.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -51,6 +63,25 @@ class Settings(BaseSettings):
         64 * MIB, ge=1024, description="Bytes of large bodies held in memory at once; further ones wait their turn."
     )
     body_timeout: float = Field(30.0, gt=0, description="Seconds within which a request's body must have arrived.")
+    seal_interval: float = Field(
+        30.0,
+        gt=0,
+        description="Seconds after which a batch is sealed into the lake (P3), unless its stream has its own.",
+    )
+    seal_bytes: int = Field(
+        25 * MIB, ge=1024, description="Bytes of NDJSON at which a batch is sealed (P3), unless its stream has its own."
+    )
+    seal_compression: Literal["gzip", "zstd"] = Field(
+        "gzip", description="How sealed objects are compressed (P3), unless their stream has its own."
+    )
+    streams: dict[str, StreamSettings] = Field(
+        {},
+        description='JSON of what single streams have of their own: {"sf-permit-events": {"seal_interval": 5}}; also '
+        "seal_bytes, seal_compression, shards.",
+    )
+    otlp_endpoint: str | None = Field(
+        None, description="OTLP/HTTP collector for traces (http://host:4318); traces are off when unset."
+    )
     group_rows: int = Field(5000, ge=1, description="Most rows that concurrent appends share in one transaction.")
     max_future: int = Field(
         86_400, ge=0, description="Seconds an event's timestamp may lie ahead of the server's clock."

@@ -7,17 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
-from hashlib import blake2b
-from struct import Struct
 from typing import Any
 
 import msgspec
 
 Offsets = Mapping[int, int]
 """A position in a stream: shard -> the first offset that was not seen yet. A shard that is not named is at 0."""
-
-_header = Struct("<dIII").pack
 
 
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
@@ -32,26 +27,6 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
     correlation_id: str | None = None
     schema_version: str = "1.0"
     source: str = "lakefront"
-
-    def dedupe(self, tenant: str, stream: str) -> bytes:
-        """The identity by which a retry is found: blake2b-128 of tenant, stream, event_id, each with its length."""
-        hashed = _namespace(tenant, stream).copy()
-        hashed.update(self.event_id.encode())
-        return hashed.digest()
-
-    def body(self) -> bytes:
-        """The content's blake2b-128: the same id with another one is a conflict. Its zone does not count."""
-        kind, key = self.event_type.encode(), self.partition_key.encode()
-        when = self.occurred_at
-        header = _header(when.timestamp(), when.microsecond, len(kind), len(key))
-        return blake2b(header + kind + key + self.payload, digest_size=16).digest()
-
-
-@lru_cache(1024)
-def _namespace(tenant: str, stream: str) -> blake2b:
-    return blake2b(
-        b"".join(len(name).to_bytes(8) + name for name in (tenant.encode(), stream.encode())), digest_size=16
-    )
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

@@ -56,8 +56,10 @@ heads = Table(
     Column("shard", SmallInteger, primary_key=True, autoincrement=False),
     Column("layout", SmallInteger, nullable=False),
     Column("next", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False, server_default="0"),
 )
-"""One row a shard: lock and counter in one. ``next`` is the offset that the next event gets; the first is 0."""
+"""One row a shard: lock and counter in one. ``next`` is the offset that the next event gets; the first is 0. What lies
+before ``first`` was trimmed from the hot log and is in the lake alone."""
 
 consumer_offsets = Table(
     "consumer_offsets",

@@ -52,13 +52,15 @@ class IngestReport(msgspec.Struct):
     rejected: int = 0
     verdicts: list[Verdict] = []
 
+    def accept(self, events: int) -> None:
+        """Enter ``events`` that were plainly accepted."""
+        self.received += events
+        self.accepted += events
+
     def count(self, verdict: Verdict) -> None:
-        """Enter one event's verdict; a conflict counts as rejected."""
+        """Enter the verdict on an event that was not accepted; a conflict counts as rejected."""
         self.received += 1
         match verdict.outcome:
-            case Outcome.ACCEPTED:
-                self.accepted += 1
-                return
             case Outcome.DUPLICATE:
                 self.duplicates += 1
             case _:
@@ -199,9 +201,12 @@ class _Batch:
         valid = [event for event in parsed if isinstance(event, NewEvent)]
         write = log.preview if self._dry_run else partial(log.append, atomic=atomic)
         appended = iter(await write(self._actor, STREAM, valid)) if valid else iter(())
+        answers = [event if isinstance(event, Verdict) else next(appended) for event in parsed]
+        self.report.accept(sum(answer.outcome is Outcome.ACCEPTED for answer in answers))
         self._enter(
-            event if isinstance(event, Verdict) else _verdict(index, event, next(appended))
-            for index, event in enumerate(parsed, start)
+            answer if isinstance(answer, Verdict) else _verdict(index, parsed[index - start].event_id, answer)
+            for index, answer in enumerate(answers, start)
+            if answer.outcome is not Outcome.ACCEPTED
         )
 
     def _enter(self, verdicts: Iterable[Verdict]) -> None:
@@ -210,12 +215,11 @@ class _Batch:
             self.conflicts += verdict.outcome is Outcome.CONFLICT
 
 
-def _verdict(index: int, event: NewEvent, appended: Appended) -> Verdict:
-    return Verdict(index, event.event_id, appended.outcome, *_REASONS[appended.outcome])
+def _verdict(index: int, event_id: str | None, appended: Appended) -> Verdict:
+    return Verdict(index, event_id, appended.outcome, *_REASONS[appended.outcome])
 
 
 _REASONS: Final[dict[Outcome, tuple[str | None, str | None]]] = {
-    Outcome.ACCEPTED: (None, None),
     Outcome.DUPLICATE: (None, "This event is in the log already."),
     Outcome.CONFLICT: (
         "eventId",

@@ -4,20 +4,18 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
-from operator import itemgetter
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
-from zlib import crc32
 
 import asyncpg
-import msgspec
 
 from lakefront.db.tables.base import SCHEMA
-from lakefront.errors import InternalError, Unavailable, ValidationError
+from lakefront.errors import InternalError, Unavailable
 from lakefront.eventlog.cursors import LAYOUT
-from lakefront.eventlog.events import Appended, NewEvent, Outcome
+from lakefront.eventlog.events import Appended, Outcome
 from lakefront.eventlog.postgres import keys
 from lakefront.eventlog.postgres.connections import AppenderConnection, Connections
+from lakefront.eventlog.postgres.rows import EVENT_COLUMNS, KEY_COLUMNS, Prepared, Rows, not_storable
 
 CHANNEL = "lakefront_events"
 """NOTIFY on it after each commit, payload ``tenant|stream``."""
@@ -31,7 +29,7 @@ _RACES = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.S
 
 _BAD_DATA = (
     *(asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError),
-    *(ValueError, TypeError, OverflowError),  # from encoding rows for COPY
+    *(ValueError, TypeError),  # from encoding rows
 )
 """What an event that PostgreSQL cannot hold ends in."""
 
@@ -45,7 +43,7 @@ FROM lakefront.heads WHERE tenant_id = $1 AND stream = $2 AND shard = ANY($3::sm
 ORDER BY shard FOR UPDATE
 """
 
-_LOOK_UP = 'SELECT dedupe, body, shard, "offset" FROM lakefront.event_keys WHERE dedupe = ANY($1::uuid[])'
+_LOOK_UP = 'SELECT dedupe, body, shard, "offset" FROM lakefront.event_keys WHERE dedupe = ANY($1::text::uuid[])'
 
 _MOVE_HEADS = """
 WITH moved AS (
@@ -65,27 +63,6 @@ INSERT INTO lakefront.heads (tenant_id, stream, shard, layout, next)
 SELECT $1, $2, shard, $4, 0 FROM generate_series(0, $3::int - 1) AS shard
 """
 
-EVENT_COLUMNS = (
-    *("tenant_id", "stream", "shard", "offset", "event_id", "event_type", "partition_key"),
-    *("occurred_at", "ingested_at", "payload", "trace_id", "correlation_id", "schema_version", "source"),
-)
-
-
-class Prepared(msgspec.Struct, frozen=True, gc=False):
-    """An event with its hashes, made while another transaction runs."""
-
-    event: NewEvent
-    dedupe: bytes
-    hashed_key: int
-
-
-def prepare(tenant: str, stream: str, events: Sequence[NewEvent]) -> list[Prepared]:
-    """``events``, ready to be appended to the stream; raises ``ValidationError`` on text that is not Unicode."""
-    try:
-        return [Prepared(event, event.dedupe(tenant, stream), crc32(event.partition_key.encode())) for event in events]
-    except UnicodeEncodeError as bad:
-        raise _not_storable() from bad
-
 
 class Batch(NamedTuple):
     """What one caller wants appended; ``atomic``: a conflict keeps all of it out."""
@@ -97,76 +74,49 @@ class Batch(NamedTuple):
 Stored = Mapping[bytes, tuple[bytes, int, int]]
 """What the log has already: dedupe -> (body, shard, offset)."""
 
-Row = tuple[Any, ...]
-
 
 class Draft:
-    """What a transaction is about to write: verdicts, rows for ``events`` (EVENT_COLUMNS), the heads after them."""
+    """What a transaction is about to write: verdicts, rows, the heads after them."""
 
-    def __init__(
-        self, key: tuple[str, str], shards: int, heads: Mapping[int, int], stored: Stored, batches: Sequence[Batch]
-    ) -> None:
-        """``key`` is (tenant, stream); ``heads`` has the shards that are locked."""
-        self.heads = dict(heads)
-        self.events: list[Row] = []
-        self._items: list[Prepared] = []
-        self._new: dict[bytes, int] = {}
-        self._key = key
+    def __init__(self, shards: int, heads: Mapping[int, int], stored: Stored, batches: Sequence[Batch]) -> None:
+        """``heads`` has the shards that are locked."""
+        self.rows = Rows(heads)
+        self._new: dict[bytes, tuple[Prepared, int, int]] = {}
         self._shards = shards
         self._stored = stored
         self.verdicts = [self._take(batch) for batch in batches]
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self._new)
 
     def _take(self, batch: Batch) -> list[Appended]:
         """Decide on each event of ``batch``; what is new gets its shard's next offset."""
         if batch.atomic and self._conflicts(batch):
             return [self._known(item) or self._refused(item) for item in batch.events]
         verdicts = []
-        tenant, stream = self._key
-        heads, stored, new, shards, now = self.heads, self._stored, self._new, self._shards, datetime.now(UTC)
-        items, rows = self._items, self.events
+        stored, new, shards, add = self._stored, self._new, self._shards, self.rows.add
         for item in batch.events:
             dedupe = item.dedupe
             if (dedupe in stored or dedupe in new) and (known := self._known(item)):
                 verdicts.append(known)
                 continue
-            event = item.event
             shard = item.hashed_key % shards
-            offset = heads[shard]
-            heads[shard] = offset + 1
-            new[dedupe] = len(items)
-            items.append(item)
+            offset = add(shard, item)
+            new[dedupe] = (item, shard, offset)
             verdicts.append(Appended(Outcome.ACCEPTED, shard, offset))
-            rows.append(
-                (
-                    tenant,
-                    stream,
-                    shard,
-                    offset,
-                    event.event_id,
-                    event.event_type,
-                    event.partition_key,
-                    event.occurred_at,
-                    now,
-                    event.payload,
-                    event.trace_id,
-                    event.correlation_id,
-                    event.schema_version,
-                    event.source,
-                )
-            )
         return verdicts
 
     def _known(self, item: Prepared) -> Appended | None:
         """The verdict on an event whose id is stored or comes twice; None for a new one."""
         if found := self._stored.get(item.dedupe):
             body, shard, offset = found
-        elif (first := self._new.get(item.dedupe)) is not None:
-            body = self._items[first].event.body()
-            shard, offset = self.events[first][2:4]
+        elif twice := self._new.get(item.dedupe):
+            first, shard, offset = twice
+            body = first.body()
         else:
             return None
-        outcome = Outcome.DUPLICATE if body == item.event.body() else Outcome.CONFLICT
-        return Appended(outcome, shard, offset)
+        return Appended(Outcome.DUPLICATE if body == item.body() else Outcome.CONFLICT, shard, offset)
 
     def _refused(self, item: Prepared) -> Appended:
         return Appended(Outcome.REJECTED, item.hashed_key % self._shards, -1)
@@ -178,21 +128,9 @@ class Draft:
             if known is not None and known.outcome is Outcome.CONFLICT:
                 return True
             first = mine.setdefault(item.dedupe, item)
-            if first is not item and first.event.body() != item.event.body():
+            if first is not item and first.body() != item.body():
                 return True
         return False
-
-    def keys(self, generation: date) -> bytes:
-        """The rows for ``event_keys`` as COPY reads them; sorted, so that transactions that race never deadlock."""
-        places = ((row[2], row[3]) for row in self.events)
-        return keys.copy_rows(
-            generation,
-            self._key[0],
-            sorted((item.dedupe, item.event.body(), *place) for item, place in zip(self._items, places, strict=True)),
-        )
-
-
-_shard = itemgetter(2)  # of a row for events
 
 
 class _LaterDay(Exception):
@@ -221,7 +159,7 @@ class Appender:
             except _RACES:
                 await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 - spreads retries
             except _BAD_DATA as bad:
-                raise _not_storable() from bad
+                raise not_storable() from bad
         raise Unavailable("Too many writers sent the same events at once. Send the request again in a moment.")
 
     async def preview(self, tenant: str, stream: str, batch: Batch) -> list[Appended]:
@@ -229,7 +167,7 @@ class Appender:
         async with self._connections.acquire() as connection:
             shards = await self._known_layout(connection, tenant, stream) or self._new_shards
             stored = await _look_up(connection, [batch])
-        draft = Draft((tenant, stream), shards, dict.fromkeys(range(shards), 0), stored, [batch])
+        draft = Draft(shards, dict.fromkeys(range(shards), 0), stored, [batch])
         return [
             verdict if item.dedupe in stored else Appended(verdict.outcome, verdict.shard, -1)
             for item, verdict in zip(batch.events, draft.verdicts[0], strict=True)
@@ -257,11 +195,11 @@ class Appender:
             raise _LaterDay
         before = {row["shard"]: row["next"] for row in heads}
         async with _meanwhile(_look_up(connection, batches)) as looking_up:
-            draft = Draft((tenant, stream), shards, before, {}, batches)  # most often nothing is stored yet
+            draft = Draft(shards, before, {}, batches)  # most often nothing is stored yet
             stored = await looking_up
         if stored:
-            draft = Draft((tenant, stream), shards, before, stored, batches)
-        if draft.events:
+            draft = Draft(shards, before, stored, batches)
+        if draft:
             await _write(connection, tenant, stream, newest, draft)
         await connection.execute("COMMIT")
         return draft.verdicts
@@ -292,27 +230,24 @@ class Appender:
 
 async def _look_up(connection: AppenderConnection, batches: Sequence[Batch]) -> Stored:
     # In a statement of its own, after the heads': its snapshot is younger than the locks and sees all that went before.
-    wanted = [item.dedupe for batch in batches for item in batch.events]
-    return {dedupe: (body, shard, offset) for dedupe, body, shard, offset in await connection.fetch(_LOOK_UP, wanted)}
+    wanted = b"".join([item.dedupe for batch in batches for item in batch.events]).hex(
+        ",", 16
+    )  # an array's codec is slow
+    found = await connection.fetch(_LOOK_UP, f"{{{wanted}}}")
+    return {dedupe: (body, shard, offset) for dedupe, body, shard, offset in found}
 
 
 async def _write(
     connection: AppenderConnection, tenant: str, stream: str, newest: keys.Generation, draft: Draft
 ) -> None:
-    rows = sorted(draft.events, key=_shard) if len(draft.heads) > 1 else draft.events  # the indexes like it
-    copy_events = connection.copy_records_to_table("events", schema_name=SCHEMA, columns=EVENT_COLUMNS, records=rows)
-    async with _meanwhile(copy_events) as copying:
-        new_keys = draft.keys(newest.first)
-        await copying
-    await connection.copy_to_table(
-        newest.table, schema_name=SCHEMA, columns=keys.COLUMNS, source=_at_once(new_keys), format="binary"
-    )
-    await connection.fetch(_MOVE_HEADS, tenant, stream, list(draft.heads), list(draft.heads.values()))
+    heads = draft.rows.heads
 
+    async def copy(table: str, columns: Sequence[str], source: AsyncIterator[bytes]) -> None:
+        await connection.copy_to_table(table, schema_name=SCHEMA, columns=columns, source=source, format="binary")
 
-async def _at_once(data: bytes) -> AsyncIterator[bytes]:
-    """``data`` as a source of COPY; the driver would read a file in a thread, which takes longer than the copy."""
-    yield data
+    await copy("events", EVENT_COLUMNS, draft.rows.for_events(tenant, stream, datetime.now(UTC)))
+    await copy(newest.table, KEY_COLUMNS, draft.rows.for_keys(newest.first, tenant))
+    await connection.fetch(_MOVE_HEADS, tenant, stream, list(heads), list(heads.values()))
 
 
 @asynccontextmanager
@@ -324,7 +259,3 @@ async def _meanwhile(work: Coroutine[Any, Any, T]) -> AsyncIterator["asyncio.Tas
         yield task
     finally:
         task.cancel()
-
-
-def _not_storable() -> ValidationError:
-    return ValidationError("An event holds a value that cannot be stored. Check its texts and numbers.")

@@ -14,11 +14,12 @@ from typing import NamedTuple, TypeVar
 
 from lakefront.errors import InternalError, LakefrontError, Unavailable, ValidationError
 from lakefront.eventlog.events import Appended, NewEvent
-from lakefront.eventlog.postgres.append import Appender, Batch, Prepared, prepare
+from lakefront.eventlog.postgres.append import Appender, Batch
+from lakefront.eventlog.postgres.rows import Prepared, prepare
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 1000  # events hashed between two looks at other tasks
+_CHUNK = 250  # events prepared between two looks at other tasks
 
 _ALL_SHARDS = -1
 
@@ -90,7 +91,7 @@ class GroupCommit:
                 for shard, indices in lanes.items()
             ))  # fmt: skip
             placed = dict(zip(chain(*lanes.values()), chain(*answers), strict=True))
-            verdicts += [placed[index] for index in range(len(part))]
+            verdicts += map(placed.__getitem__, range(len(part)))
         return verdicts
 
     async def preview(self, tenant: str, stream: str, events: Sequence[NewEvent]) -> list[Appended]:

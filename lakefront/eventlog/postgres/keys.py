@@ -6,9 +6,8 @@ whoever changes the set of generations holds it exclusively: then no append is u
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from struct import Struct, pack
 from typing import NamedTuple
 
 from lakefront.db.tables.base import SCHEMA
@@ -21,7 +20,6 @@ _MERGING = LOCK + 1
 """Held by the one process that merges."""
 
 PREFIX = "event_keys_"
-COLUMNS = ("generation", "tenant_id", "dedupe", "body", "shard", "offset")
 
 Today = Callable[[], date]
 
@@ -71,24 +69,6 @@ def named(table: str) -> Generation:
         raise ValueError(f"{table} is not a partition of {SCHEMA}.event_keys")
     year, of_year, of_month = found.groups()
     return day(date(int(year), int(of_year), int(of_month))) if of_month else month(date(int(year), int(of_year), 1))
-
-
-_PACK_ROW = Struct(">i16si16sihiq").pack
-_COPY_BEGIN = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_COPY_END = b"\xff\xff"
-_POSTGRES_EPOCH = date(2000, 1, 1)
-
-
-def copy_rows(generation: date, tenant: str, rows: Iterable[tuple[bytes, bytes, int, int]]) -> bytes:
-    """``rows`` of (dedupe, body, shard, offset) in the binary form of COPY, for COLUMNS.
-
-    All columns have a fixed size here, so that one ``pack`` makes a row: a third of what the driver's codecs take.
-    """
-    name = tenant.encode()
-    days = (generation - _POSTGRES_EPOCH).days
-    head = pack(f">hiii{len(name)}s", len(COLUMNS), 4, days, len(name), name)
-    packed = [head + _PACK_ROW(16, dedupe, 16, body, 2, shard, 8, offset) for dedupe, body, shard, offset in rows]
-    return b"".join((_COPY_BEGIN, *packed, _COPY_END))
 
 
 async def advance(connection: AppenderConnection, to: date) -> None:
