@@ -30,6 +30,7 @@ _PART = 100
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_YEAR_ONE = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 _length = Struct(">i").pack
 _null = _length(-1)
@@ -120,7 +121,10 @@ class Rows:
 def _content(event: NewEvent) -> bytes:
     """The columns of which a retry has the same: ``event_type`` to ``payload``."""
     key, payload = event.partition_key.encode(), event.payload
-    when_and_size = _when_and_size(8, (event.occurred_at - _EPOCH) // _MICROSECOND, len(payload) + 1)
+    when = (event.occurred_at - _EPOCH) // _MICROSECOND
+    if when < _YEAR_ONE:
+        raise ValueError("the time lies before the year 1 in UTC, which no reader could name")
+    when_and_size = _when_and_size(8, when, len(payload) + 1)
     return b"".join((_field(event.event_type), _length(len(key)), key, when_and_size, b"\1", payload))
 
 
