@@ -50,6 +50,7 @@ Index(
     lake_objects.c.shard,
     lake_objects.c.from_offset,
 )
+Index("lake_objects_by_sealing", lake_objects.c.tenant_id, lake_objects.c.stream, lake_objects.c.sealed_at)
 
 pipeline_minutes = Table(
     "pipeline_minutes",
@@ -57,6 +58,7 @@ pipeline_minutes = Table(
     *tenant(),
     Column("stream", Text, primary_key=True),
     timestamp("minute", primary_key=True),
+    Column("writer", Text, primary_key=True),
     Column("requests", BigInteger, nullable=False),
     Column("failed_requests", BigInteger, nullable=False),
     Column("accepted", BigInteger, nullable=False),
@@ -64,4 +66,6 @@ pipeline_minutes = Table(
     Column("rejected", BigInteger, nullable=False),
     Column("seconds", Double, nullable=False),
 )
-"""What came in through the doors of all servers, by minute (P7): every process adds its part every few seconds."""
+"""What came in through the doors, by minute (P7). Every process writes rows of its own (``writer``) with its whole
+count of the minute so far, so that writing one again never counts twice; readers add them up. ``seconds`` is the time to the
+acknowledgement, summed over the requests that did not fail."""

@@ -38,17 +38,19 @@ CREATE TABLE lakefront.lake_objects (
   UNIQUE (tenant_id, key)
 );
 CREATE INDEX lake_objects_by_time ON lakefront.lake_objects (tenant_id, stream, opened_at, shard, from_offset);
+CREATE INDEX lake_objects_by_sealing ON lakefront.lake_objects (tenant_id, stream, sealed_at);
 CREATE TABLE lakefront.pipeline_minutes (
   tenant_id text NOT NULL CHECK (tenant_id <> ''),
   stream text NOT NULL,
   minute timestamptz NOT NULL,
+  writer text NOT NULL,
   requests bigint NOT NULL,
   failed_requests bigint NOT NULL,
   accepted bigint NOT NULL,
   duplicates bigint NOT NULL,
   rejected bigint NOT NULL,
   seconds double precision NOT NULL,
-  PRIMARY KEY (tenant_id, stream, minute)
+  PRIMARY KEY (tenant_id, stream, minute, writer)
 );
 """
 
