@@ -67,5 +67,5 @@ pipeline_minutes = Table(
     Column("seconds", Double, nullable=False),
 )
 """What came in through the doors, by minute (P7). Every process writes rows of its own (``writer``) with its whole
-count of the minute so far, so that writing one again never counts twice; readers add them up. ``seconds`` is the time to the
-acknowledgement, summed over the requests that did not fail."""
+count of the minute so far, so that writing one again never counts twice; readers add them up. ``seconds`` is the time
+to the acknowledgement, summed over the requests that did not fail."""
