@@ -1,0 +1,1 @@
+"""The lake: events sealed from the log into open files, and read back from them."""
