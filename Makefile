@@ -36,6 +36,7 @@ check: install ## ruff, mypy --strict, the floors, the schema's diff, file sizes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --strict examples/python_client.py
 	$(BIN)/lint-imports
 	$(BIN)/lakefront schema | diff -u schema.graphql - || (echo "schema.graphql is old: run 'make schema'" && false)
 	$(BIN)/python -m tests.sizes
