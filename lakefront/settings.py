@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,6 +19,15 @@ class StreamSettings(BaseModel):
     seal_interval: float | None = Field(None, gt=0)
     seal_bytes: int | None = Field(None, ge=1024)
     seal_compression: Literal["gzip", "zstd"] | None = None
+
+
+class OneStream(NamedTuple):
+    """The settings that hold for one stream: its own where it has some. Seconds and bytes."""
+
+    shards: int
+    seal_interval: float
+    seal_bytes: int
+    seal_compression: Literal["gzip", "zstd"]
 
 
 class Settings(BaseSettings):
@@ -124,3 +133,9 @@ class Settings(BaseSettings):
     def limits_on(self) -> bool:
         """Whether rate limits and quotas hold."""
         return self.rate_limits == "on"
+
+    def stream(self, name: str) -> OneStream:
+        """What holds for the stream ``name``."""
+        own = self.streams.get(name, StreamSettings())
+        values = {field: getattr(self, field) for field in OneStream._fields}
+        return OneStream(**values | own.model_dump(exclude_none=True))

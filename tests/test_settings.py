@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from lakefront.server.cli.reference import settings_page
-from lakefront.settings import Settings
+from lakefront.settings import OneStream, Settings, StreamSettings
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 
@@ -35,3 +35,11 @@ def test_the_environment_and_then_options_set_them(monkeypatch: pytest.MonkeyPat
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
         Settings().port = 1  # type: ignore[misc] # that is what is tested
+
+
+def test_a_stream_may_have_settings_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKEFRONT_STREAMS", '{"sf-permit-events": {"seal_interval": 5, "seal_compression": "zstd"}}')
+    settings = Settings(seal_bytes=2048)
+    assert settings.stream("sf-permit-events") == OneStream(2, 5.0, 2048, "zstd")
+    assert settings.stream("another") == OneStream(2, 30.0, 2048, "gzip")
+    assert set(StreamSettings.model_fields) == set(OneStream._fields)
