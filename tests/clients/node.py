@@ -17,8 +17,8 @@ import orjson
 import pytest
 
 FOLDER = Path(__file__).parent
-OLDEST = 20
-"""The least major version of node that the npm packages run on."""
+OLDEST = 22
+"""The least major version of node that has a WebSocket of its own, which the examples use."""
 
 INSTALL_PATIENCE = 300.0
 """Seconds that `npm ci` may take."""
@@ -36,19 +36,19 @@ def node_path() -> str:
 
 
 @cache
-def install() -> None:
-    """Install the packages that package-lock.json names, unless they are there; skips the test where that fails."""
+def install(folder: Path = FOLDER) -> None:
+    """Install what the folder's package-lock.json names, unless it is there; skips the test where that fails."""
     path = node_path()
-    with (FOLDER / "package-lock.json").open("rb") as lock:
+    with (folder / "package-lock.json").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another run may be installing right now
-        installed = FOLDER / "node_modules" / ".package-lock.json"
-        if installed.exists() and installed.stat().st_mtime >= (FOLDER / "package-lock.json").stat().st_mtime:
+        installed = folder / "node_modules" / ".package-lock.json"
+        if installed.exists() and installed.stat().st_mtime >= (folder / "package-lock.json").stat().st_mtime:
             return
         npm = shutil.which("npm", path=path)
         assert npm is not None
         done = subprocess.run(
             [npm, "ci", "--ignore-scripts"],
-            cwd=FOLDER,
+            cwd=folder,
             env={**os.environ, "PATH": path},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -57,7 +57,7 @@ def install() -> None:
             check=False,
         )
     if done.returncode != 0:
-        pytest.skip(f"needs npm packages, and `npm ci` in {FOLDER.name} failed: {done.stderr[-500:]}")
+        pytest.skip(f"needs npm packages, and `npm ci` in {folder.name} failed: {done.stderr[-500:]}")
 
 
 class Script:

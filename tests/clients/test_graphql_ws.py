@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from tests.clients.node import FOLDER, Script, running
+from tests.clients.node import Script, running
 from tests.clients.producer import Producer, numbered
 from tests.process import ServerProcess
 
@@ -15,13 +15,6 @@ async def collect(script: Script, number: int) -> list[str]:
 
 async def event(script: Script) -> Any:
     return await script.until("event")
-
-
-def test_the_lock_file_names_no_registry() -> None:
-    lock = (FOLDER / "package-lock.json").read_text()
-    assert "://" not in lock
-    assert "resolved" not in lock
-    assert lock.count('"integrity"') == 3
 
 
 async def test_it_asks_and_follows(server: ServerProcess, producer: Producer) -> None:
