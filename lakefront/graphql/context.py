@@ -7,6 +7,7 @@ import strawberry
 
 from lakefront.actor import Actor
 from lakefront.domain.services import Services
+from lakefront.graphql.following import Following
 from lakefront.loaders import Loaders
 
 
@@ -18,11 +19,12 @@ class Context:
     actor: Actor
     trace_id: str
     loaders: Loaders
+    following: Following
 
     @classmethod
-    def for_operation(cls, services: Services, actor: Actor, trace_id: str) -> Self:
-        """A context with fresh loaders."""
-        return cls(services, actor, trace_id, Loaders(services, actor))
+    def for_operation(cls, services: Services, actor: Actor, trace_id: str, following: Following) -> Self:
+        """A context with fresh loaders; ``following`` is one object for all events of a subscription."""
+        return cls(services, actor, trace_id, Loaders(services, actor), following)
 
 
 Info = strawberry.Info[Context, None]

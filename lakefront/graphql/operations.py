@@ -21,6 +21,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from lakefront.actor import Actor
 from lakefront.domain.services import Services
 from lakefront.errors import BadRequest, InternalError, LakefrontError, MethodNotAllowed, OperationTimeout, Unavailable
+from lakefront.graphql.following import Delivery, Following
 from lakefront.graphql.plan.authorise import authorise
 from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument, read_document, select_operation
 from lakefront.graphql.plan.errors import (
@@ -39,6 +40,12 @@ FAIR_SHARE: Final = 16
 """Events of one subscription that are told in a row before everybody else gets a turn on the event loop."""
 
 
+_WHERE_SUBSCRIPTIONS_RUN: Final = (
+    "Subscriptions run at this path over WebSocket, with the subprotocol graphql-transport-ws, or as a stream of events: "
+    "send this request with Accept: text/event-stream."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class OperationRequest:
     """What a client asks, with the types checked (``lakefront.server.bodies.operation_request``)."""
@@ -54,7 +61,8 @@ class Answer:
     """What a client gets: ``data`` with the errors of its fields, or only ``errors`` when nothing was executed.
 
     ``refusal`` is the error that decides the HTTP status, where there is one: of an operation that was not executed, or
-    of one that got nothing at all because a part that is needed was away.
+    of one that got nothing at all because a part that is needed was away. ``cursor`` is where a resumable subscription
+    stands after this answer, whatever it selects; on a ``heartbeat``, which only a door that asked gets, it is all.
     """
 
     data: Any = None
@@ -62,6 +70,8 @@ class Answer:
     extensions: dict[str, Any] | None = None
     executed: bool = True
     refusal: LakefrontError | None = None
+    cursor: str | None = None
+    heartbeat: bool = False
 
     def payload(self) -> dict[str, Any]:
         """The members of the answer: ``data`` only if executed (request errors have none), the others if any."""
@@ -91,14 +101,20 @@ def refused(error: LakefrontError, trace_id: str) -> Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Operation:
-    """An operation that may run."""
+class Operation:
+    """An operation that may run: read, within the limits, valid, and allowed to its actor."""
 
     document: DocumentNode
     node: OperationDefinitionNode
     request: OperationRequest
     actor: Actor
     trace_id: str
+    following: Following
+
+    @property
+    def kind(self) -> OperationType:
+        """Query, mutation or subscription."""
+        return self.node.operation
 
 
 class Operations:
@@ -108,7 +124,7 @@ class Operations:
         self,
         schema: strawberry.Schema,
         services: Services,
-        context: Callable[[Services, Actor, str], Any],
+        context: Callable[[Services, Actor, str, Following], Any],
         permission: Callable[[strawberry.Schema, str, str], str | None],
     ) -> None:
         """``context`` makes what resolvers see, anew for each operation and event; ``permission`` names scopes."""
@@ -127,15 +143,13 @@ class Operations:
 
         Subscriptions are refused, mutations too unless ``allow_mutations`` (HTTP GET must not change anything).
         """
-        operation = self._prepare(request, actor, trace_id)
-        if isinstance(operation, Answer):
-            return operation
-        kind = operation.node.operation
-        if kind is OperationType.SUBSCRIPTION:
-            hint = "Subscriptions run over WebSocket at this path, with the subprotocol graphql-transport-ws."
-            return refused(BadRequest(hint), trace_id)
-        if kind is OperationType.MUTATION and not allow_mutations:
-            return refused(MethodNotAllowed("Mutations are not allowed by GET. Send this one by POST."), trace_id)
+        operation = self.prepare(request, actor, trace_id, allow_mutations=allow_mutations)
+        return operation if isinstance(operation, Answer) else await self.run(operation)
+
+    async def run(self, operation: Operation) -> Answer:
+        """As ``execute``, of what ``prepare`` gave."""
+        if operation.kind is OperationType.SUBSCRIPTION:
+            return refused(BadRequest(_WHERE_SUBSCRIPTIONS_RUN), operation.trace_id)
         return await self._execute(operation)
 
     async def subscribe(self, request: OperationRequest, actor: Actor, trace_id: str) -> AsyncGenerator[Answer]:
@@ -144,22 +158,42 @@ class Operations:
         An answer that is not ``executed`` is the last one: the operation was refused, or its stream failed (``LAGGED``
         and ``CURSOR_EXPIRED`` tell the cursor). Closing the iterator ends the subscription and closes its source.
         """
-        operation = self._prepare(request, actor, trace_id)
+        operation = self.prepare(request, actor, trace_id)
         if isinstance(operation, Answer):
             yield operation
-        elif operation.node.operation is not OperationType.SUBSCRIPTION:
-            yield await self._execute(operation)
-        else:
-            async with aclosing(self._follow(operation)) as answers:
-                async for answer in answers:
-                    yield answer
+            return
+        async with aclosing(self.follow(operation)) as answers:
+            async for answer in answers:
+                yield answer
 
-    def _prepare(self, request: OperationRequest, actor: Actor, trace_id: str) -> _Operation | Answer:
-        """Read, limit, validate and authorise; all of it before anything waits or runs."""
+    async def follow(self, operation: Operation) -> AsyncGenerator[Answer]:
+        """As ``subscribe``, of what ``prepare`` gave."""
+        if operation.kind is not OperationType.SUBSCRIPTION:
+            yield await self._execute(operation)
+            return
+        async with aclosing(self._follow(operation)) as answers:
+            async for answer in answers:
+                yield answer
+
+    def prepare(
+        self,
+        request: OperationRequest,
+        actor: Actor,
+        trace_id: str,
+        *,
+        allow_mutations: bool = True,
+        following: Following | None = None,
+    ) -> Operation | Answer:
+        """Read, limit, validate and authorise; all of it before anything waits or runs. The answer is a refusal.
+
+        ``following`` says what the door wants of a subscription besides what the document says.
+        """
         try:
             document = read_document(self._schema, request.document, self._settings)
             node = select_operation(document, request.operation_name)
             authorise(self._schema, document, node, actor, self._permission)
+            if node.operation is OperationType.MUTATION and not allow_mutations:
+                raise MethodNotAllowed("Mutations are not allowed by GET. Send this one by POST.")
         except InvalidDocument as invalid:
             return Answer(errors=format_request_errors(invalid.errors, trace_id), executed=False)
         except LakefrontError as error:
@@ -167,9 +201,9 @@ class Operations:
         except Exception as error:  # noqa: BLE001 - see below
             # A document that breaks the library must not break the door.
             return Answer(errors=format_exception(error, trace_id), executed=False, refusal=InternalError())
-        return _Operation(document, node, request, actor, trace_id)
+        return Operation(document, node, request, actor, trace_id, following or Following())
 
-    async def _execute(self, operation: _Operation) -> Answer:
+    async def _execute(self, operation: Operation) -> Answer:
         try:
             async with self._slot(), self._guarded(operation.trace_id):
                 executor = self._executor(operation)
@@ -179,7 +213,7 @@ class Operations:
         except LakefrontError as error:
             return refused(error, operation.trace_id)
 
-    async def _follow(self, operation: _Operation) -> AsyncGenerator[Answer]:
+    async def _follow(self, operation: Operation) -> AsyncGenerator[Answer]:
         """The answers of a subscription: each event is executed by itself, with a context of its own."""
         trace_id = operation.trace_id
         executor = self._executor(operation)
@@ -203,7 +237,7 @@ class Operations:
                 try:
                     async with _masked(trace_id):
                         payload = await anext(events)
-                    answer = await self._event(executor, payload, operation)
+                    answer = await self._delivery(executor, payload, operation)
                 except StopAsyncIteration:
                     return
                 except LakefrontError as error:
@@ -215,18 +249,26 @@ class Operations:
                     # A long history never waits for anything by itself.
                     await asyncio.sleep(0)
 
-    async def _event(self, executor: Executor[Any], payload: Any, operation: _Operation) -> Answer:
+    async def _delivery(self, executor: Executor[Any], payload: Any, operation: Operation) -> Answer:
+        cursor = payload.cursor if isinstance(payload, Delivery) else None
+        if operation.following.hides(payload):
+            return Answer(cursor=cursor, heartbeat=True)
+        answer = await self._event(executor, payload, operation)
+        answer.cursor = cursor
+        return answer
+
+    async def _event(self, executor: Executor[Any], payload: Any, operation: Operation) -> Answer:
         event = executor.build_per_event_executor(payload)
-        event.context_value = self._context(self._services, operation.actor, operation.trace_id)
+        event.context_value = self._context_of(operation)
         async with self._slots, self._guarded(operation.trace_id):
             return await _run(event, partial(event.execute_operation, serially=False), operation.trace_id)
 
-    def _executor(self, operation: _Operation) -> Executor[Any] | Answer:
+    def _executor(self, operation: Operation) -> Executor[Any] | Answer:
         """graphql-core's executor with the variables coerced, or what is wrong with them."""
         built = StrawberryGraphQLCoreExecutionContext.build(
             self._schema,
             operation.document,
-            context_value=self._context(self._services, operation.actor, operation.trace_id),
+            context_value=self._context_of(operation),
             raw_variable_values=operation.request.variables,
             operation_name=operation.request.operation_name,
             max_coercion_errors=MAX_ERRORS,
@@ -235,6 +277,9 @@ class Operations:
         if isinstance(built, list):
             return Answer(errors=format_request_errors(built, operation.trace_id), executed=False)
         return built
+
+    def _context_of(self, operation: Operation) -> Any:
+        return self._context(self._services, operation.actor, operation.trace_id, operation.following)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

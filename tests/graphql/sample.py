@@ -11,6 +11,7 @@ from strawberry.types import Info
 from lakefront.actor import PERMITS_READ, PERMITS_WRITE, Actor
 from lakefront.domain.services import Services
 from lakefront.errors import Lagged, NotFound, Unauthenticated, Unavailable
+from lakefront.graphql.following import Following
 from lakefront.graphql.operations import Operations
 from lakefront.settings import Settings
 
@@ -59,6 +60,7 @@ class Seen:
     world: World
     actor: Actor
     number: int
+    following: Following
 
 
 SeenInfo = Info[Seen, None]
@@ -174,9 +176,9 @@ def build(world: World | None = None, **changes: Any) -> tuple[Operations, World
     parts: dict[str, Any] = {part.name: None for part in fields(Services)}
     services = Services(**{**parts, "settings": chosen})
 
-    def context(_services: Services, actor: Actor, _trace_id: str) -> Seen:
+    def context(_services: Services, actor: Actor, _trace_id: str, following: Following) -> Seen:
         world.contexts += 1
-        return Seen(world, actor, world.contexts)
+        return Seen(world, actor, world.contexts, following)
 
     schema = strawberry.Schema(Query, Mutation, Subscription)
     operations = Operations(schema, services, context, lambda _schema, kind, name: SCOPES.get((kind, name)))

@@ -79,12 +79,14 @@ async def follow(
     neighborhoods: Collection[str] | None = None,
     after: str | None = None,
     heartbeat: float | None = None,
+    greet: bool = False,
     with_permit: bool = False,
 ) -> AsyncGenerator[PermitEventNotice]:
     """The events from ``after`` on (a cursor, "earliest" or "latest"; None is "latest"), for ever.
 
     With ``heartbeat`` (seconds) a notice without an event tells the cursor after such a silence, also when events
-    passed that the filter does not want. With ``with_permit`` a notice comes once the permit's row has its event
+    passed that the filter does not want. With ``greet`` the first notice tells at once the cursor where it begins, so
+    that whoever is cut off before the first event loses nothing. With ``with_permit`` a notice comes once the permit's row has its event
     in it, and carries the row.
     Raises ``Lagged``, ``CursorExpired``, ``ValidationError``, ``Forbidden``.
     """
@@ -95,6 +97,8 @@ async def follow(
         told = {"field": "heartbeat", "message": f"Give seconds from 1 to {MAX_HEARTBEAT}, or leave it out."}
         raise ValidationError("The heartbeat is not valid.", details=[told])
     position = await _start(services, actor, after)
+    if greet:
+        yield PermitEventNotice(_cursor(position))
     following = _Following(services, actor, wanted, with_rows=with_permit or neighborhoods is not None)
     told_at = time.monotonic()
     async with services.log.follow(actor, STREAM, position, heartbeat=heartbeat) as follower:

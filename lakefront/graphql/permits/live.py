@@ -68,14 +68,16 @@ class Subscription:
     ) -> AsyncIterator[PermitEventDelivery]:
         """Replay, then live."""
         lists = _checked(wanted)
+        start = info.context.following.start(given(after), given(heartbeat))
         notices = domain.follow(
             info.context.services,
             info.context.actor,
             permit_ids=given(lists.permit_ids),
             event_types=given(lists.event_types),
             neighborhoods=given(lists.neighborhoods),
-            after=given(after),
-            heartbeat=given(heartbeat),
+            after=start.after,
+            heartbeat=start.heartbeat,
+            greet=start.greet,
             with_permit="permit" in selected(info.selected_fields),
         )
         async with aclosing(notices):
