@@ -7,18 +7,18 @@ from typing import Self
 from lakefront.errors import CursorExpired, Lagged, Unavailable
 from lakefront.eventlog.cursors import LAYOUT, encode
 from lakefront.eventlog.events import Offsets, Page
-from lakefront.eventlog.postgres import read
 from lakefront.eventlog.postgres.hub import PAGE, Hubs, Live, Stream, closing
 
 _PAUSE = 0.25
-"""Seconds between two attempts to read while PostgreSQL is away."""
+"""Seconds between two attempts to read while PostgreSQL or the object store is away."""
 
 
 class Following:
     """``EventLog.follow``: an async context manager and, inside, an iterator of pages; ``__anext__`` is safe to cancel.
 
     Hand-over: at the hub's position H a place is taken, what lies between the follower's own position and H is read
-    from the log, and of the hub's pages only what is not known yet is passed on. While PostgreSQL is away it waits.
+    from the log (from the lake, where the log was trimmed), and of the hub's pages only what is not known yet is passed
+    on. While PostgreSQL or the object store is away it waits.
     """
 
     def __init__(self, hubs: Hubs, tenant: str, stream: str, after: Offsets | None, heartbeat: float | None) -> None:
@@ -30,7 +30,7 @@ class Following:
         self._live: Live | None = None
 
     async def __aenter__(self) -> Self:
-        head = await read.head(self._hubs.database, *self._key)
+        head = await self._hubs.reader.head(*self._key)
         if self._after is None:
             self._position = head
         elif any(offset > head.get(shard, 0) for shard, offset in self._after.items()):
@@ -50,7 +50,10 @@ class Following:
         return self
 
     async def __anext__(self) -> Page:
-        """The next page; an empty one after ``heartbeat`` seconds of silence. Raises ``Lagged``."""
+        """The next page; an empty one after ``heartbeat`` seconds of silence.
+
+        Raises ``Lagged``, and ``CursorExpired`` where the log was trimmed and no lake is read.
+        """
         now = asyncio.get_running_loop().time()
         deadline = None if self._heartbeat is None else now + self._heartbeat
         try:
@@ -89,7 +92,7 @@ class Following:
         if self._hubs.closed:
             raise closing()
         try:
-            page = await read.page(self._hubs.database, *self._key, self._position, limit=PAGE, until=until)
+            page = await self._hubs.reader.page(*self._key, self._position, limit=PAGE, until=until)
         except Unavailable:
             async with asyncio.timeout_at(deadline):
                 await asyncio.sleep(_PAUSE)

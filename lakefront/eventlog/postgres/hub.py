@@ -4,10 +4,9 @@ import asyncio
 import logging
 from collections import deque
 
-from lakefront.db.database import Database
 from lakefront.errors import InternalError, LakefrontError, Unavailable
 from lakefront.eventlog.events import Offsets, Page
-from lakefront.eventlog.postgres import read
+from lakefront.eventlog.postgres.read import Reader
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +104,8 @@ class Hub:
                 self._woken.clear()
                 if not await self._feed():
                     await self._wait()
+        except LakefrontError as error:  # trimmed past the hub without a lake, or the lake is damaged
+            self.end(error)
         except Exception:
             log.exception("the tail of %s failed", self._key[1])
             self.end(InternalError())
@@ -113,7 +114,7 @@ class Hub:
         """Read a page and hand it to everybody; whether there was one."""
         limit = max(1, min(PAGE, self._hubs.buffer // 4))
         try:
-            page = await read.page(self._hubs.database, *self._key, self.position, limit=limit)
+            page = await self._hubs.reader.page(*self._key, self.position, limit=limit)
         except Unavailable:
             return False
         self.position = page.position
@@ -133,8 +134,8 @@ class Hub:
 class Hubs:
     """The hubs of this process, by (tenant, stream)."""
 
-    def __init__(self, database: Database, *, buffer: int, poll_interval: float) -> None:
-        self.database = database
+    def __init__(self, reader: Reader, *, buffer: int, poll_interval: float) -> None:
+        self.reader = reader
         self.buffer = buffer
         self.poll_interval = poll_interval
         self.closed = False

@@ -1,25 +1,28 @@
 """The log on PostgreSQL: appends under one role, reads under another, followers fed from one tail."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lakefront.actor import Actor
 from lakefront.db.database import APPENDER_ROLE, CONNECTION_LOST, READING_THE_LOG, Database, connect
 from lakefront.db.listener import Listener
 from lakefront.errors import Unavailable
 from lakefront.eventlog.events import Appended, NewEvent, Offsets, Page
-from lakefront.eventlog.postgres import keys, read
+from lakefront.eventlog.lake.history import History
+from lakefront.eventlog.postgres import keys, trim
 from lakefront.eventlog.postgres.append import CHANNEL, Appender
 from lakefront.eventlog.postgres.connections import Connections
 from lakefront.eventlog.postgres.follow import Following
 from lakefront.eventlog.postgres.group import GroupCommit
 from lakefront.eventlog.postgres.hub import Hubs
+from lakefront.eventlog.postgres.read import Reader
 
 
 class PostgresLog:
     """``EventLog`` on PostgreSQL (DESIGN.md, "An event's life"). ``open`` it before use; it may be opened once.
 
     ``listener`` tells of other servers' appends and belongs to the caller; without one they are seen every
-    ``poll_interval`` seconds. ``today`` is the clock by which generations of keys are cut.
+    ``poll_interval`` seconds. ``history`` reads what was trimmed; without one, such a position is ``CursorExpired``.
+    ``today`` is the clock by which generations of keys are cut.
     """
 
     def __init__(
@@ -31,12 +34,14 @@ class PostgresLog:
         follower_buffer: int = 10_000,
         poll_interval: float = 1.0,
         listener: Listener | None = None,
+        history: History | None = None,
         today: keys.Today = keys.today,
     ) -> None:
         self._dsn = dsn
         self._connections = Connections(dsn)
         self._database = Database(dsn, pool_size=4, planner=READING_THE_LOG)
-        self._hubs = Hubs(self._database, buffer=follower_buffer, poll_interval=poll_interval)
+        self._reader = Reader(self._database, history)
+        self._hubs = Hubs(self._reader, buffer=follower_buffer, poll_interval=poll_interval)
         appender = Appender(self._connections, shards=shards, today=today)
         self._group = GroupCommit(appender, rows=group_rows, committed=self._hubs.wake)
         if listener is not None:
@@ -70,15 +75,19 @@ class PostgresLog:
 
     async def read(self, actor: Actor, stream: str, after: Offsets, *, limit: int = 1000) -> Page:
         """See ``EventLog.read``; a page may hold fewer than ``limit`` before the end."""
-        return await read.page(self._database, actor.tenant, stream, after, limit=limit)
+        return await self._reader.page(actor.tenant, stream, after, limit=limit)
 
     async def head(self, actor: Actor, stream: str) -> dict[int, int]:
         """See ``EventLog.head``."""
-        return await read.head(self._database, actor.tenant, stream)
+        return await self._reader.head(actor.tenant, stream)
 
     def follow(self, actor: Actor, stream: str, after: Offsets | None, *, heartbeat: float | None = None) -> Following:
         """See ``EventLog.follow``. Raises ``CursorExpired`` on a position beyond the stream's end."""
         return Following(self._hubs, actor.tenant, stream, after, heartbeat)
+
+    async def trim(self, actor: Actor, stream: str, first: Mapping[int, int]) -> int:
+        """Forget the events before ``first`` (shard -> offset) here, as the lake has them; how many. See ``trim``."""
+        return await trim.trim(self._connections, self._database, actor.tenant, stream, first)
 
     async def maintain(self) -> None:
         """Merge the keys of past months, if that is due; call it now and then (an hour apart, say), from any server.

@@ -1,9 +1,15 @@
-"""Reads of the log as the application's role: pages by keyset, one statement for all shards, one JSON text back."""
+"""Reads of the log as the application's role: pages by keyset, one statement for all shards, one JSON text back.
+
+What was trimmed from the hot log is read from the lake; the order over shards is the same wherever an event lies.
+"""
 
 import msgspec
 
 from lakefront.db.database import Database
+from lakefront.errors import CursorExpired
+from lakefront.eventlog.cursors import LAYOUT, encode
 from lakefront.eventlog.events import Event, Offsets, Page
+from lakefront.eventlog.lake.history import History
 from lakefront.eventlog.merge import merge
 
 _AS_TENANT = "SELECT CASE WHEN set_config('lakefront.tenant', $1, true) = $1 THEN ({}) END"
@@ -17,49 +23,68 @@ FROM lakefront.heads WHERE tenant_id = $1 AND stream = $2"""
 _PAGE = _AS_TENANT.format(
     """
 WITH part AS (
-  SELECT h.shard, coalesce(p.after, 0) AS after, least(p.until, h.next) AS until, count(*) OVER () AS shards
+  SELECT h.shard, h.first, coalesce(p.after, 0) AS after, least(p.until, h.next) AS until, count(*) OVER () AS shards
   FROM lakefront.heads h
   LEFT JOIN unnest($3::smallint[], $4::bigint[], $5::bigint[]) AS p(shard, after, until) ON p.shard = h.shard
   WHERE h.tenant_id = $1 AND h.stream = $2
 )
 SELECT json_build_array(
-  (SELECT coalesce(json_agg(json_build_array(shard, until)), '[]') FROM part),
+  (SELECT coalesce(json_agg(json_build_array(shard, first, until)), '[]') FROM part),
   (SELECT coalesce(json_agg(row_to_json(e)), '[]') FROM part CROSS JOIN LATERAL (
     SELECT shard, "offset", event_id, event_type, partition_key, occurred_at, ingested_at, payload,
       trace_id, correlation_id, schema_version, source
     FROM lakefront.events
     WHERE tenant_id = $1 AND stream = $2 AND shard = part.shard AND "offset" >= part.after AND "offset" < part.until
+      AND part.after >= part.first
     ORDER BY "offset" LIMIT greatest(1, $6::bigint / part.shards)) e))"""
 )
 
 _head = msgspec.json.Decoder(list[tuple[int, int]])
-_page = msgspec.json.Decoder(tuple[list[tuple[int, int]], list[Event]])
+_page = msgspec.json.Decoder(tuple[list[tuple[int, int, int]], list[Event]])
 
 
-async def head(database: Database, tenant: str, stream: str) -> dict[int, int]:
-    """Shard -> next offset; empty for a stream that was never appended to. Raises ``Unavailable``."""
-    return dict(_head.decode(await database.text(_HEAD, tenant, stream)))
+class Reader:
+    """Reads streams; without a ``history`` what was trimmed from the hot log is ``CursorExpired``."""
+
+    def __init__(self, database: Database, history: History | None = None) -> None:
+        self._database = database
+        self._history = history
+
+    async def head(self, tenant: str, stream: str) -> dict[int, int]:
+        """Shard -> next offset; empty for a stream that was never appended to. Raises ``Unavailable``."""
+        return dict(_head.decode(await self._database.text(_HEAD, tenant, stream)))
+
+    async def page(self, tenant: str, stream: str, after: Offsets, *, limit: int, until: Offsets | None = None) -> Page:
+        """At most ``limit`` events from ``after`` on, and before ``until`` (the end if None).
+
+        Each shard gives an equal part, so that little is read for nothing; only an empty page means that there is no
+        more. Raises ``Unavailable``, also for the object store; ``InternalError`` for an object that is damaged.
+        """
+        shards = sorted({*after, *(until or ())})
+        starts = [after.get(shard, 0) for shard in shards]
+        ends = None if until is None else [until.get(shard, 0) for shard in shards]
+        text = await self._database.text(_PAGE, tenant, stream, shards, starts, ends or [None] * len(shards), limit)
+        bounds, events = _page.decode(text)
+        found: dict[int, list[Event]] = {shard: [] for shard, _, _ in bounds}
+        for event in events:
+            found[event.shard].append(event)
+        for part in found.values():
+            part.sort(key=_offset)
+        each = max(1, limit // max(1, len(bounds)))
+        for shard, first, end in bounds:
+            start, trimmed = after.get(shard, 0), min(first, end)
+            if start < trimmed:
+                if self._history is None:
+                    raise _expired(stream, after, bounds)
+                found[shard] = await self._history.events(tenant, stream, shard, start, min(each, trimmed - start))
+        more = {shard for shard, _, end in bounds if found[shard] and found[shard][-1].offset + 1 < end}
+        return merge(after, found, more, limit)
 
 
-async def page(
-    database: Database, tenant: str, stream: str, after: Offsets, *, limit: int, until: Offsets | None = None
-) -> Page:
-    """At most ``limit`` events from ``after`` on, and before ``until`` (the end if None). Raises ``Unavailable``.
-
-    Each shard gives an equal part, so that little is read for nothing; only an empty page means that there is no more.
-    """
-    shards = sorted({*after, *(until or ())})
-    starts = [after.get(shard, 0) for shard in shards]
-    ends = None if until is None else [until.get(shard, 0) for shard in shards]
-    text = await database.text(_PAGE, tenant, stream, shards, starts, ends or [None] * len(shards), limit)
-    bounds, events = _page.decode(text)
-    found: dict[int, list[Event]] = {shard: [] for shard, _ in bounds}
-    for event in events:
-        found[event.shard].append(event)
-    for part in found.values():
-        part.sort(key=_offset)
-    more = {shard for shard, end in bounds if found[shard] and found[shard][-1].offset + 1 < end}
-    return merge(after, found, more, limit)
+def _expired(stream: str, after: Offsets, bounds: list[tuple[int, int, int]]) -> CursorExpired:
+    kept = {**after, **{shard: max(first, after.get(shard, 0)) for shard, first, _ in bounds}}
+    told = "The log holds only what came later, and no lake is read here. Go on from extensions.cursor."
+    return CursorExpired(encode(stream, LAYOUT, kept), told)
 
 
 def _offset(event: Event) -> int:

@@ -1,0 +1,151 @@
+"""Events that were sealed, read from the lake's objects through the manifest (X1: replay past the hot log)."""
+
+import asyncio
+import io
+from collections import OrderedDict
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from lakefront.adapters.objects.store import ObjectStore
+from lakefront.db.database import Database
+from lakefront.eventlog.events import Event
+from lakefront.eventlog.lake.envelope import decode
+from lakefront.eventlog.lake.unpack import UNREADABLE, Sealed, damaged, fetch, lines
+
+TURNS = 4
+"""Readers that fetch and unpack at once; further ones wait. It bounds threads and memory."""
+
+PLACES = 64
+"""Places that are kept for readers who come back for the next page."""
+
+PLACES_BYTES = 32 * 1024 * 1024
+"""Bytes of packed objects that these places may hold; the longest unused go first."""
+
+PART_BYTES = 4 * 1024 * 1024
+"""Bytes of NDJSON after which a page ends, however few events it has."""
+
+_FIND = """
+SELECT CASE WHEN set_config('lakefront.tenant', $1, true) = $1 THEN (
+  SELECT coalesce(json_agg(row_to_json(o)), '[]') FROM (
+    SELECT shard, from_offset, until_offset, key, compression, sha256, stored_bytes, raw_bytes, event_count
+    FROM lakefront.lake_objects
+    WHERE tenant_id = $1 AND stream = $2 AND shard = $3 AND from_offset <= $4
+    ORDER BY from_offset DESC LIMIT 1) o) END
+"""
+
+_rows = msgspec.json.Decoder(list[Sealed])
+
+Shard = tuple[str, str, int]
+"""(tenant, stream, shard)."""
+
+
+class _Packed:
+    """An object as it is stored; whoever reads it at the same time shares it."""
+
+    __slots__ = ("__weakref__", "data", "sealed")
+
+    def __init__(self, sealed: Sealed, data: bytes) -> None:
+        self.sealed = sealed
+        self.data = data
+
+
+class _Place:
+    """Where a reader stands in an object: events unpacked ahead (a merge takes fewer than it asks for), and the rest.
+
+    Not safe for two readers at once.
+    """
+
+    def __init__(self, packed: _Packed) -> None:
+        self.packed = packed
+        self._ahead: list[Event] = []
+        self._next = packed.sealed.from_offset
+        self._lines: io.BufferedReader = lines(packed.data, packed.sealed.compression)
+
+    @property
+    def start(self) -> int:
+        """The first offset that can be read without beginning anew."""
+        return self._ahead[0].offset if self._ahead else self._next
+
+    @property
+    def end(self) -> int:
+        """The first offset after the object."""
+        return self.packed.sealed.until_offset
+
+    def read(self, offset: int, limit: int) -> list[Event]:
+        """The events from ``offset`` on, at least one and at most ``limit`` of them. To be called in a thread."""
+        try:
+            self._ahead = [event for event in self._ahead if event.offset >= offset]
+            while self._next < offset:
+                self._lines.readline()
+                self._next += 1
+            size = 0
+            while len(self._ahead) < limit and self._next < self.end and size < PART_BYTES:
+                line = self._lines.readline()
+                self._ahead.append(self._event(line))
+                self._next += 1
+                size += len(line)
+        except UNREADABLE as error:
+            damaged(self.packed.sealed.key, f"it cannot be unpacked: {error}")
+        return self._ahead[:limit]
+
+    def _event(self, line: bytes) -> Event:
+        try:
+            event = decode(line)
+        except (msgspec.DecodeError, ValueError) as error:
+            damaged(self.packed.sealed.key, f"the line of offset {self._next} is no event: {error}")
+        if (event.shard, event.offset) != (self.packed.sealed.shard, self._next):
+            damaged(self.packed.sealed.key, f"the line of offset {self._next} has another's event")
+        return event
+
+
+class History:
+    """The sealed events of every stream. Readers in sequence need not unpack an object again for each page."""
+
+    def __init__(self, database: Database, store: ObjectStore) -> None:
+        self._database = database
+        self._store = store
+        self._turns = asyncio.Semaphore(TURNS)
+        self._places: OrderedDict[_Place, Shard] = OrderedDict()
+        self._packed: WeakValueDictionary[str, _Packed] = WeakValueDictionary()
+
+    async def events(self, tenant: str, stream: str, shard: int, offset: int, limit: int) -> list[Event]:
+        """The events of a shard from ``offset`` on: at least one, at most ``limit``, none beyond an object's end.
+
+        Raises ``Unavailable`` while the store or PostgreSQL is away, ``InternalError`` (the cause is logged) when the
+        lake does not hold the offset, or not as it was sealed.
+        """
+        key = (tenant, stream, shard)
+        async with self._turns:
+            place = self._take(key, offset) or _Place(await self._open(key, offset))
+            # Whoever is cancelled here leaves the place to the thread: it is not kept for anybody else.
+            found = await asyncio.to_thread(place.read, offset, limit)
+        self._keep(key, place)
+        return found
+
+    def _take(self, key: Shard, offset: int) -> _Place | None:
+        """The kept place from which ``offset`` is nearest; it is no longer kept."""
+        fit = [place for place, whose in self._places.items() if whose == key and place.start <= offset < place.end]
+        if not fit:
+            return None
+        place = max(fit, key=lambda place: place.start)
+        del self._places[place]
+        return place
+
+    def _keep(self, key: Shard, place: _Place) -> None:
+        self._places[place] = key
+        while len(self._places) > PLACES or self._bytes() > PLACES_BYTES:
+            self._places.popitem(last=False)
+
+    def _bytes(self) -> int:
+        return sum(len(packed.data) for packed in {place.packed for place in self._places})
+
+    async def _open(self, key: Shard, offset: int) -> _Packed:
+        found = _rows.decode(await self._database.text(_FIND, *key, offset))
+        if not found or found[0].until_offset <= offset:
+            damaged(f"of {key[1]} with offset {offset} of shard {key[2]}", "the manifest has none")
+        name = f"{key[0]}/{found[0].key}"
+        packed = self._packed.get(name)
+        if packed is None:
+            packed = self._packed[name] = _Packed(found[0], await fetch(self._store, found[0]))
+        return packed
