@@ -162,7 +162,10 @@ async def test_a_follower_from_the_lake_to_live_while_writers_write_and_the_log_
     assert_gapless(everywhere)
     assert len(everywhere) == total
     for pages, passed in zip(followed, starts, strict=True):
-        assert flat(pages) == everywhere[len(passed) :]
+        found = flat(pages)
+        assert found[: len(old) - len(passed)] == old[len(passed) :], "what lay there before has one order"
+        assert_gapless([*passed, *found])
+        assert {e.event_id for e in found} == {e.event_id for e in everywhere[len(passed) :]}
 
 
 class CountingStore(LocalStore):
