@@ -17,6 +17,10 @@ def open_store(url: str | None, folder: Path) -> ObjectStore:
     if url is None:
         return LocalStore(folder / "objects")
     parts = urlsplit(url)
+    if parts.scheme == "s3":
+        from lakefront.adapters.objects.s3 import S3Store  # noqa: PLC0415 (half a second and 30 MB that few need)
+
+        return S3Store(url)
     if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path.startswith("/"):
         return LocalStore(Path(unquote(parts.path)))
     raise ValueError(

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from lakefront.adapters.objects.folder import Folder
@@ -41,7 +41,7 @@ class LocalStore:
         """
         return await asyncio.to_thread(self._files.put, check_key(key), data)
 
-    async def read(self, key: str) -> AsyncIterator[bytes]:
+    async def read(self, key: str) -> AsyncGenerator[bytes, None]:
         """As ``ObjectStore.read`` promises; nothing stays open between the parts, as an object never changes."""
         check_key(key)
         offset = 0
@@ -54,7 +54,7 @@ class LocalStore:
         size = await asyncio.to_thread(self._files.size, check_key(key))
         return None if size is None else StoredObject(key, size)
 
-    async def list(self, prefix: str = "") -> AsyncIterator[StoredObject]:
+    async def list(self, prefix: str = "") -> AsyncGenerator[StoredObject, None]:
         """As ``ObjectStore.list`` promises, one folder in memory at a time."""
         todo: list[StoredObject | str] = [check_prefix(prefix)]
         while todo:

@@ -1,6 +1,6 @@
 """What every object store promises; one contract suite holds all drivers to it (P4)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +18,7 @@ class ObjectConflict(Exception):
 
 
 class ObjectStore(Protocol):
-    """Objects by key, written once. Keys are relative paths of plain segments; any other raises ``ValueError``.
+    """Objects by key, written once. Keys are relative paths of plain segments (keys.py); others raise ``ValueError``.
 
     Every method but ``close`` raises ``Unavailable`` when the store does not answer, and ``NotFound`` for a key that
     is not there where it needs one.
@@ -40,15 +40,15 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def read(self, key: str) -> AsyncIterator[bytes]:
-        """The object's bytes, in parts."""
+    def read(self, key: str) -> AsyncGenerator[bytes, None]:
+        """The object's bytes, in parts; who stops before the end closes it (``contextlib.aclosing``)."""
         ...
 
     async def head(self, key: str) -> StoredObject | None:
         """What is stored under ``key``; None if nothing is."""
         ...
 
-    def list(self, prefix: str = "") -> AsyncIterator[StoredObject]:
+    def list(self, prefix: str = "") -> AsyncGenerator[StoredObject, None]:
         """The objects whose keys begin with ``prefix``, in the order of their keys; never half-written ones."""
         ...
 
