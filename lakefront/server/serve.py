@@ -101,6 +101,8 @@ def _announce(parts: Running, listening: socket.socket) -> None:
     console.print(f"  events in    http://{host}:{port}/sf-permit-events")
     if settings.embedded_postgres:
         token = mint(parts.key, settings, "serve", "admin", CITY, DEMO_TOKEN_TTL)
+        # A fragment stays in the browser: no request, log or Referer has it.
+        console.print(f"  GraphiQL     http://{host}:{port}/graphql#token={token}")
         console.print(f"  admin token  (for {DEMO_TOKEN_TTL // 3600} h; more by 'lakefront token')\n\n{token}\n")
     else:
         console.print("  token        make one with 'lakefront token'\n")

@@ -1,0 +1,14 @@
+import 'swagger-ui-dist/swagger-ui.css'
+import './docs.css'
+
+import SwaggerUIBundle from 'swagger-ui-dist/swagger-ui-bundle.js'
+
+import { token } from './token.js'
+
+const ui = SwaggerUIBundle({
+  url: '/openapi.json',
+  domNode: document.getElementById('root'),
+  validatorUrl: null, // nothing is sent elsewhere
+  displayRequestDuration: true,
+  onComplete: () => token() && ui.preauthorizeApiKey('bearer', token()),
+})

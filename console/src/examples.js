@@ -1,0 +1,19 @@
+/** The ready-made operations: one `.graphql` file each, its variables in the `.json` file of the same name. */
+
+const documents = import.meta.glob('./examples/*.graphql', { query: '?raw', import: 'default', eager: true })
+const values = import.meta.glob('./examples/*.json', { query: '?raw', import: 'default', eager: true })
+
+const ORDER = [
+  ['permits', 'Query', 'Permits of a neighborhood'],
+  ['statistics', 'Query', 'Grouped statistics'],
+  ['ingest', 'Mutation', 'Take events in'],
+  ['follow', 'Subscription', 'Follow events live'],
+]
+
+export const examples = ORDER.map(([name, kind, title]) => ({
+  name,
+  kind,
+  title,
+  query: documents[`./examples/${name}.graphql`],
+  variables: values[`./examples/${name}.json`] ?? null,
+}))
