@@ -23,10 +23,16 @@ WHERE tenant_id = $1 AND stream = $2 AND shard = $3
 """
 
 _MANIFEST = """
-INSERT INTO lakefront.lake_objects VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $12, $12)
+INSERT INTO lakefront.lake_objects (tenant_id, stream, shard, from_offset, until_offset, key, compression, sha256,
+  stored_bytes, raw_bytes, event_count, opened_at, sealed_at, least_occurred_at, greatest_occurred_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $12, $12)
 """
 
-_INTENT = "INSERT INTO lakefront.seal_intents VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+_INTENT = """
+INSERT INTO lakefront.seal_intents (tenant_id, stream, shard, from_offset, until_offset, key, compression, opened_at,
+  hour, number)
+VALUES ($1, $2, $3::smallint, $4::bigint, $5, $6, $7, $8::timestamptz, date_trunc('hour', $8), 1 + $3 + 64 * $4)
+"""
 
 
 async def seal(
