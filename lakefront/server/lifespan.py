@@ -17,6 +17,7 @@ from lakefront.db.embedded import EmbeddedParts
 from lakefront.db.listener import Listener
 from lakefront.db.migrate import migrate
 from lakefront.domain.ingest_tokens import CHANNEL as TOKENS_CHANNEL
+from lakefront.domain.meters import CHANNEL as LAKE_CHANNEL
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.services import Services
 from lakefront.errors import Unavailable
@@ -139,8 +140,12 @@ async def _workers(settings: Settings, services: Services, listener: Listener, s
     )
     listener.on(EVENTS_CHANNEL, lambda _: projection.wake())
     listener.watch(lambda _: projection.wake())
+    listener.on(LAKE_CHANNEL, services.meters.sealed)
     await listener.open()
     stack.push_async_callback(listener.close)
+    tally = services.meters.tally
+    stack.push_async_callback(tally.close, services.database)
+    stack.enter_context(_worker("counting", partial(tally.keep_writing, services.database)))
     stack.enter_context(_worker("projection permits", projection.run))
     stack.enter_context(_worker("maintenance", partial(_maintain, services.log)))
 

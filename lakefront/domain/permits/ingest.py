@@ -1,7 +1,8 @@
 """Take permit events in (P1, P5, P6, X6): check each, append the valid ones, and say what became of every one."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
@@ -15,6 +16,7 @@ from lakefront.actor import PERMITS_WRITE, Actor
 from lakefront.domain.idempotency import once
 from lakefront.domain.permits.payloads import Rejected, latest_timestamp, parse
 from lakefront.domain.services import Services
+from lakefront.domain.tally import Counts
 from lakefront.errors import PayloadTooLarge, ValidationError
 from lakefront.eventlog.events import Appended, NewEvent, Outcome
 from lakefront.eventlog.projections.permits import STREAM
@@ -106,16 +108,32 @@ async def ingest(
     valid, ``PayloadTooLarge``, ``RateLimited`` past the quota, ``Forbidden``, ``Unavailable``.
     """
     actor.require(PERMITS_WRITE)
+    counted = nullcontext(Counts()) if dry_run else services.meters.tally.request(actor.tenant, STREAM)
+    with counted as counts:
+        _check_number(events)
+
+        async def run() -> IngestReport:
+            return await _ingest(services, actor, events, counts, atomic=atomic, dry_run=dry_run, trace_id=trace_id)
+
+        if idempotency_key is None or dry_run:
+            return await run()
+        return await _once(services, actor, events, idempotency_key, run)
+
+
+def _check_number(events: Sequence[bytes | msgspec.Raw]) -> None:
     if not events:
         raise ValidationError("No event was sent. Send a JSON array with at least one event.")
     if len(events) > MOST_EVENTS:
         raise PayloadTooLarge(f"The request has over {MOST_EVENTS:,} events. Split it into smaller requests.")
 
-    async def run() -> IngestReport:
-        return await _ingest(services, actor, events, atomic=atomic, dry_run=dry_run, trace_id=trace_id)
 
-    if idempotency_key is None or dry_run:
-        return await run()
+async def _once(
+    services: Services,
+    actor: Actor,
+    events: Sequence[bytes | msgspec.Raw],
+    idempotency_key: str,
+    run: Callable[[], Awaitable[IngestReport]],
+) -> IngestReport:
     body = blake2b(digest_size=32)
     for event in events:
         body.update(len(memoryview(event)).to_bytes(8, "big"))
@@ -128,6 +146,7 @@ async def _ingest(
     services: Services,
     actor: Actor,
     events: Sequence[bytes | msgspec.Raw],
+    counts: Counts,
     *,
     atomic: bool,
     dry_run: bool,
@@ -138,12 +157,15 @@ async def _ingest(
         rate = settings.events_per_second * settings.shards
         await services.quotas.take(f"{actor.tenant}:{STREAM}", len(events), rate=rate)
     batch = _Batch(services, actor, trace_id or token_hex(16), latest_timestamp(settings.max_future), dry_run=dry_run)
-    if atomic:
-        await batch.take_all_or_none(events)
-    else:
-        for start in range(0, len(events), CHUNK):
-            await batch.take(events[start : start + CHUNK], start)
     report = batch.report
+    try:
+        if atomic:
+            await batch.take_all_or_none(events)
+        else:
+            for start in range(0, len(events), CHUNK):
+                await batch.take(events[start : start + CHUNK], start)
+    finally:
+        counts.accepted, counts.duplicates, counts.rejected = report.accepted, report.duplicates, report.rejected
     if not report.accepted and not report.duplicates and not batch.conflicts:
         raise ValidationError(
             "No event was valid. See details for the event, the field and the reason.", details=report.details()

@@ -1,0 +1,79 @@
+"""What measuring pipelines needs to remember between two looks: counts, running sums, answers in flight, news."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lakefront.domain.tally import Stream, Tally
+
+FRESH: Final = 0.5
+"""Seconds for which an answer is good for whoever asks the same."""
+
+RESUM: Final = 3600.0
+"""Seconds after which the manifest is summed anew from its beginning, whatever was done to it meanwhile."""
+
+CHANNEL: Final = "lakefront_lake"
+"""NOTIFY channel: a batch was sealed; the payload is ``tenant|stream``."""
+
+
+@dataclass(slots=True)
+class Stored:
+    """A shard's sealed objects before ``until``, summed: the manifest only grows, so that the rest is added to it."""
+
+    until: int = 0
+    objects: int = 0
+    stored_bytes: int = 0
+    raw_bytes: int = 0
+
+
+@dataclass(slots=True)
+class Sums:
+    """The shards' sums of one stream, begun at ``began`` (monotonic seconds)."""
+
+    began: float = field(default_factory=time.monotonic)
+    shards: dict[int, Stored] = field(default_factory=dict)
+
+
+class Meters:
+    """One for each server process, part of ``Services``."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self._sums: dict[Stream, Sums] = {}
+        self._answers: dict[tuple[Stream, object], tuple[float, asyncio.Task[Any]]] = {}
+        self._news: dict[Stream, asyncio.Event] = {}
+
+    def sums(self, key: Stream) -> Sums:
+        """What is known of the stream's stored bytes."""
+        sums = self._sums.get(key)
+        if sums is None or time.monotonic() - sums.began > RESUM:
+            sums = self._sums[key] = Sums()
+        return sums
+
+    async def shared(self, key: Stream, what: object, make: Callable[[], Awaitable[Any]]) -> Any:
+        """What ``make`` gives, computed once for all who ask for ``what`` of ``key`` at about the same time."""
+        at, task = self._answers.get((key, what), (0.0, None))
+        failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
+        if task is None or failed or (task.done() and time.monotonic() - at > FRESH):
+            task = asyncio.ensure_future(make())
+            self._answers[key, what] = (time.monotonic(), task)
+        return await asyncio.shield(task)
+
+    def sealed(self, payload: str) -> None:
+        """A batch of ``tenant|stream`` was sealed: those who wait for news of it look."""
+        tenant, _, stream = payload.rpartition("|")
+        key = (tenant, stream)
+        for answer in [answer for answer in self._answers if answer[0] == key]:
+            del self._answers[answer]
+        if news := self._news.pop(key, None):
+            news.set()
+
+    async def news(self, key: Stream, *, patience: float) -> None:
+        """Return when a batch of the stream was sealed, or after ``patience`` seconds."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._news.setdefault(key, asyncio.Event()).wait()
+        except TimeoutError:
+            return
