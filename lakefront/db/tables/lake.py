@@ -15,10 +15,14 @@ seal_intents = Table(
     Column("key", Text, nullable=False),
     Column("compression", Text, nullable=False),
     timestamp("opened_at", nullable=False),
+    timestamp("hour", nullable=False),
+    Column("number", Integer, nullable=False),
+    UniqueConstraint("tenant_id", "stream", "hour", "number"),
     UniqueConstraint("tenant_id", "key"),
 )
 """Batches whose object is about to be written: [from_offset, until_offset) of a shard. A row here, and none in
-``lake_objects``, is work that whoever holds the shard does again, with the same bytes; it stays for good."""
+``lake_objects``, is work that whoever holds the shard does again, with the same bytes; it stays for good. ``number``
+counts the batches of a stream that opened within the UTC ``hour``: both are in the key."""
 
 lake_objects = Table(
     "lake_objects",

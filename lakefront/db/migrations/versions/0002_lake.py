@@ -15,7 +15,10 @@ CREATE TABLE lakefront.seal_intents (
   key text NOT NULL,
   compression text NOT NULL CHECK (compression IN ('gzip', 'zstd')),
   opened_at timestamptz NOT NULL,
+  hour timestamptz NOT NULL,
+  number integer NOT NULL CHECK (number > 0),
   PRIMARY KEY (tenant_id, stream, shard, from_offset),
+  UNIQUE (tenant_id, stream, hour, number),
   UNIQUE (tenant_id, key)
 );
 CREATE TABLE lakefront.lake_objects (

@@ -1,0 +1,259 @@
+"""Seals the log into the lake: every event into one object, once, whatever is killed meanwhile (P3, P4).
+
+Intent, object, manifest: each step is safe to do again. The intent is committed first; the store creates an object
+whole or not at all, and takes the same bytes twice; the manifest's row is committed together with the offset, which
+must still be where the batch begins. What a killed process left is finished by whoever holds the shard next.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from lakefront.adapters.objects.store import ObjectConflict, ObjectStore
+from lakefront.db.database import Database
+from lakefront.errors import LakefrontError, Unavailable
+from lakefront.eventlog.lake import manifest
+from lakefront.eventlog.lake.envelope import Compression, Packed, pack
+from lakefront.eventlog.lake.intents import Sizes, Unsealed, close_batch, read, unsealed
+from lakefront.eventlog.lake.locks import Locks
+from lakefront.eventlog.lake.manifest import Intent, Place
+from lakefront.eventlog.lake.unpack import UNREADABLE, lines
+from lakefront.settings import OneStream
+
+PUT_PATIENCE: Final = 300.0
+"""Seconds the store has for one object; then it is put again, which is safe even if it was stored after all."""
+
+LONGEST_PAUSE: Final = 30.0
+"""Seconds between two attempts while a shard fails; they double up to here."""
+
+COURTESY: Final = 5.0
+"""A shard with more to seal waits for a lull in the appends, at most so many times as long as its last batch took."""
+
+STOPPING: Final = 10.0
+"""Seconds to seal what is there when the server stops."""
+
+_PART: Final = 256 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+class _Batch(NamedTuple):
+    """A batch on its way into the store."""
+
+    intent: Intent
+    packed: Packed
+    raw_bytes: int
+
+
+@dataclass(slots=True)
+class _Shard:
+    """What this process remembers of a shard: who is at it, and until when it rests after a failure."""
+
+    task: asyncio.Task[None] | None = None
+    failures: int = 0
+    rests_until: float = 0.0
+
+
+class Sealer:
+    """Seals every stream of ``tenants``; one process at a time is at a shard, and another goes on where it died."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: ObjectStore,
+        *,
+        tenants: Callable[[], Iterable[str]],
+        stream: Callable[[str], OneStream],
+        poll: float,
+        busy: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``stream`` gives a stream's settings, ``poll`` is in seconds; ``busy``: appends are under way, they go first.
+
+        ``database`` should prefer the order of offsets (``READING_THE_LOG``).
+        """
+        self._database = database
+        self._store = store
+        self._tenants = tenants
+        self._stream = stream
+        self._poll = poll
+        self._busy = busy
+        self._locks = Locks(database.dsn)
+        self._sizes = Sizes(database)
+        self._shards: dict[Place, _Shard] = {}
+        self._woken = asyncio.Event()
+        self._one_by_one = asyncio.Semaphore(1)
+        self._alone = asyncio.Lock()
+
+    def wake(self) -> None:
+        """Look at the log now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Seal what is due, for ever; a shard that fails rests and is tried again, while the others go on."""
+        async with self._alone, asyncio.TaskGroup() as group:
+            while True:
+                self._woken.clear()
+                for shard in await self._look():
+                    self._start(group, shard.place)
+                await self._sleep()
+
+    async def seal_now(self, patience: float = STOPPING) -> None:
+        """Seal all that is in the log now, due or not, once ``run`` has ended; give up after ``patience`` seconds.
+
+        What is left is in the log, and sealed when a server runs again.
+        """
+        try:
+            async with asyncio.timeout(patience), self._alone, asyncio.TaskGroup() as group:
+                for shard in await self._look():
+                    group.create_task(self._try(shard.place, due=False))
+        except TimeoutError:
+            _log.warning("not everything could be sealed within %.0f s; the next start goes on with it", patience)
+
+    async def close(self) -> None:
+        """Give up the locks."""
+        await self._locks.close()
+
+    async def _sleep(self) -> None:
+        try:
+            async with asyncio.timeout(self._poll):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+    async def _look(self) -> list[Unsealed]:
+        found: list[Unsealed] = []
+        for tenant in self._tenants():
+            try:
+                found += await unsealed(self._database, tenant)
+            except LakefrontError as away:
+                _log.warning("the sealer waits: %s", away.message)
+            except Exception:  # noqa: BLE001 - the worker must outlive it
+                _log.exception("the sealer cannot look at the log of %s and will try again", tenant)
+        return found
+
+    def _start(self, group: asyncio.TaskGroup, place: Place) -> None:
+        shard = self._shards.setdefault(place, _Shard())
+        if (shard.task is None or shard.task.done()) and time.monotonic() >= shard.rests_until:
+            shard.task = group.create_task(self._turn(place, shard), name=f"sealing {place}")
+
+    async def _turn(self, place: Place, shard: _Shard) -> None:
+        failure = await self._try(place, due=True)
+        if failure is None:
+            shard.failures = 0
+            return
+        # A conflict heals only when somebody looks into the store; anything else may be over in a moment.
+        shard.failures += 1
+        pause = LONGEST_PAUSE if isinstance(failure, ObjectConflict) else self._poll * 2.0 ** min(shard.failures, 16)
+        shard.rests_until = time.monotonic() + min(pause, LONGEST_PAUSE)
+
+    async def _try(self, place: Place, *, due: bool) -> Exception | None:
+        """Seal ``place``; what went wrong is logged and returned."""
+        try:
+            await self._seal_shard(place, due=due)
+        except LakefrontError as away:
+            _log.warning("sealing %s waits: %s", place, away.message)
+            return away
+        except ObjectConflict as conflict:
+            _log.error(
+                "sealing %s stands still: %s. Its events wait in the log; move that object away.", place, conflict
+            )
+            return conflict
+        except Exception as failure:  # noqa: BLE001 - the worker must outlive it
+            _log.exception("sealing %s failed and will be tried again", place)
+            return failure
+        return None
+
+    async def _seal_shard(self, place: Place, *, due: bool) -> None:
+        """Seal batch after batch of ``place``: those that are ``due``, or all that is there now."""
+        async with self._locks.hold(f"seal|{'|'.join(map(str, place))}") as held:
+            goal = None
+            while held and (found := await unsealed(self._database, place.tenant, place)):
+                [shard] = found
+                goal = goal or shard.until
+                if not (shard.intent or (shard.start < goal and not due) or await self._is_due(shard)):
+                    return
+                started = time.monotonic()
+                if batch := await self._prepare(shard):
+                    await self._store_and_enter(batch)
+                if due:
+                    await self._let_appends_pass(COURTESY * (time.monotonic() - started))
+
+    async def _is_due(self, shard: Unsealed) -> bool:
+        one = self._stream(shard.place.stream)
+        return shard.age >= one.seal_interval or await self._sizes.reach(shard, one.seal_bytes)
+
+    async def _prepare(self, shard: Unsealed) -> _Batch | None:
+        """The batch that ``shard`` begins with, closed and packed; None if another process closed another just now."""
+        async with self._one_by_one:  # of all shards together one batch at a time stands in memory unpacked
+            intent, one = shard.intent, self._stream(shard.place.stream)
+            if intent is not None:
+                raw = await read(self._database, shard.place, intent.start, intent.until)
+            else:
+                raw = await read(self._database, shard.place, shard.start, shard.until, limit=one.seal_bytes)
+                until = shard.start + raw.count(b"\n")
+                intent = await close_batch(self._database, shard, until, one.seal_compression)
+            if intent is None:
+                return None
+            return _Batch(intent, await asyncio.to_thread(pack, raw, intent.compression), len(raw))
+
+    async def _store_and_enter(self, batch: _Batch) -> None:
+        """Put the object, then enter it; no transaction is open while it is on its way."""
+        intent = batch.intent
+        try:
+            async with asyncio.timeout(PUT_PATIENCE):
+                stored = await self._put(batch)
+        except TimeoutError:
+            raise Unavailable(f"The object store did not take {intent.key} within {PUT_PATIENCE:.0f} s.") from None
+        entered = await manifest.enter(
+            self._database,
+            intent,
+            sha256=stored.sha256,
+            stored_bytes=len(stored.data),
+            raw_bytes=batch.raw_bytes,
+        )
+        word = "sealed" if entered else "sealed by another process:"
+        _log.debug("%s %s, %d events", word, intent.key, intent.until - intent.start)
+
+    async def _put(self, batch: _Batch) -> Packed:
+        """What is stored for ``batch`` now; raises ``ObjectConflict`` if that is not its lines."""
+        intent, packed, raw_bytes = batch
+        try:
+            await self._store.put(intent.key, packed.data)
+        except ObjectConflict:
+            # A server before this one may have packed the same lines with another version of zlib.
+            found = await self._stored(intent.key, most=raw_bytes + len(packed.data))
+            if found is None or not await asyncio.to_thread(_same_lines, found, packed.data, intent.compression):
+                raise
+            return Packed(found, sha256(found).hexdigest())
+        return packed
+
+    async def _stored(self, key: str, *, most: int) -> bytes | None:
+        """The object's bytes; None if it has over ``most`` of them."""
+        data = bytearray()
+        async for part in self._store.read(key):
+            data += part
+            if len(data) > most:
+                return None
+        return bytes(data)
+
+    async def _let_appends_pass(self, patience: float) -> None:
+        """Wait for a lull in the appends, a bounded time: under a flood objects come later, but they come."""
+        until = time.monotonic() + patience
+        while self._busy() and time.monotonic() < until:  # noqa: ASYNC110 - many threads of work, no one event
+            await asyncio.sleep(0.005)
+
+
+def _same_lines(one: bytes, other: bytes, compression: Compression) -> bool:
+    """Whether two objects hold the same lines; of a hostile one no more is unpacked than ``other`` has."""
+    try:
+        mine, its = lines(one, compression), lines(other, compression)
+        while (part := its.read(_PART)) == mine.read(_PART):
+            if not part:
+                return True
+    except UNREADABLE:
+        pass
+    return False
