@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from lakefront.actor import CITY, Actor, system_actor
+from lakefront.adapters.objects import LocalStore
 from lakefront.db.database import Database
 from lakefront.db.embedded import EmbeddedPostgres, EmbeddedRedis
 from lakefront.db.listener import Listener
@@ -105,7 +106,7 @@ def actor() -> Actor:
 
 
 @pytest.fixture
-async def services(dsn: str, database: Database) -> AsyncIterator[Services]:
+async def services(dsn: str, database: Database, tmp_path: Path) -> AsyncIterator[Services]:
     """What use-cases work with, on the test's database, its projection running; quotas are off."""
     settings = Settings(rate_limits="off")
     listener = Listener(dsn)
@@ -117,7 +118,9 @@ async def services(dsn: str, database: Database) -> AsyncIterator[Services]:
     listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
     await listener.open()
     running = asyncio.create_task(runner.run())
-    yield Services(settings, database, log, progress, Quotas(None, enabled=False))
+    objects = LocalStore(tmp_path / "objects")
+    await objects.open()
+    yield Services(settings, database, log, progress, Quotas(None, enabled=False), objects)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await listener.close()

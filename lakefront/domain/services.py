@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from lakefront.adapters.objects import ObjectStore
 from lakefront.db.database import Database
 from lakefront.domain.meters import Meters
 from lakefront.domain.quotas import Quotas
@@ -12,11 +13,12 @@ from lakefront.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What use-cases share: settings, the application's database, the log, how far projections are, quotas, meters."""
+    """What use-cases share: settings, database, log, how far projections are, quotas, the lake's objects, meters."""
 
     settings: Settings
     database: Database
     log: EventLog
     progress: Progress
     quotas: Quotas
+    objects: ObjectStore
     meters: Meters = field(default_factory=Meters)

@@ -12,8 +12,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from lakefront.actor import CITY
+from lakefront.adapters.objects import ObjectStore, open_store
 from lakefront.db.database import CONNECTION_LOST, READING_THE_LOG, Database
-from lakefront.db.embedded import EmbeddedParts
+from lakefront.db.embedded import EmbeddedError, EmbeddedParts
 from lakefront.db.listener import Listener
 from lakefront.db.migrate import migrate
 from lakefront.domain.ingest_tokens import CHANNEL as TOKENS_CHANNEL
@@ -21,6 +22,7 @@ from lakefront.domain.meters import CHANNEL as LAKE_CHANNEL
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.services import Services
 from lakefront.errors import Unavailable
+from lakefront.eventlog.lake.sealer import Sealer
 from lakefront.eventlog.postgres import PostgresLog
 from lakefront.eventlog.postgres.append import CHANNEL as EVENTS_CHANNEL
 from lakefront.eventlog.projections.permits import PERMITS
@@ -67,13 +69,13 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             raise Unavailable(f"PostgreSQL does not answer ({away}). Check DATABASE_URL, and that it runs.") from away
         key = SigningKey.load_or_create(settings.data)
         redis = await _redis(redis_url, stack)
-        services, listener = await _services(settings, dsn, redis, stack)
+        services, listener, sealer = await _services(settings, dsn, redis, stack)
         keys = KeyRing(key, services.database)
         await keys.register()
         authenticator = Authenticator(settings, keys, services.database)
         listener.on(TOKENS_CHANNEL, authenticator.forget)
         listener.watch(authenticator.watch)
-        await _workers(settings, services, listener, stack)
+        await _workers(settings, services, listener, sealer, stack)
         doors = Doors(services, authenticator, ByteBudget(settings.body_budget), Metrics())
         yield Running(settings, doors, redis, key)
 
@@ -105,7 +107,7 @@ async def _redis(url: str | None, stack: AsyncExitStack) -> "Redis | None":
 
 async def _services(
     settings: Settings, dsn: str, redis: "Redis | None", stack: AsyncExitStack
-) -> tuple[Services, Listener]:
+) -> tuple[Services, Listener, Sealer]:
     database = Database(dsn, pool_size=settings.pool_size, statement_timeout=settings.graphql_timeout)
     await database.open()
     stack.push_async_callback(database.close)
@@ -118,15 +120,50 @@ async def _services(
         poll_interval=settings.poll_interval,
         listener=listener,
     )
+    objects = await _objects(settings, stack)
+    # Before the log is opened, and so closed after it: then it seals what the log took in to its very end.
+    sealer = await _sealer(settings, dsn, objects, log, stack)
     await log.open()
     stack.push_async_callback(log.close)
     progress = Progress(database)
     listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
-    return Services(settings, database, log, progress, Quotas(redis, enabled=settings.limits_on)), listener
+    quotas = Quotas(redis, enabled=settings.limits_on)
+    return Services(settings, database, log, progress, quotas, objects), listener, sealer
 
 
-async def _workers(settings: Settings, services: Services, listener: Listener, stack: AsyncExitStack) -> None:
-    """What runs beside the doors: the listener, the projections, the log's upkeep."""
+async def _objects(settings: Settings, stack: AsyncExitStack) -> ObjectStore:
+    try:
+        objects = open_store(settings.object_store_url, settings.data)
+    except ValueError as wrong:
+        raise EmbeddedError(str(wrong)) from wrong
+    await objects.open()
+    stack.push_async_callback(objects.close)
+    return objects
+
+
+async def _sealer(
+    settings: Settings, dsn: str, objects: ObjectStore, log: PostgresLog, stack: AsyncExitStack
+) -> Sealer:
+    database = Database(dsn, pool_size=2, planner=READING_THE_LOG)
+    await database.open()
+    stack.push_async_callback(database.close)
+    sealer = Sealer(
+        database,
+        objects,
+        tenants=lambda: [CITY],
+        stream=settings.stream,
+        poll=settings.poll_interval,
+        busy=log.appending,
+    )
+    stack.push_async_callback(sealer.close)
+    stack.push_async_callback(sealer.seal_now)
+    return sealer
+
+
+async def _workers(
+    settings: Settings, services: Services, listener: Listener, sealer: Sealer, stack: AsyncExitStack
+) -> None:
+    """What runs beside the doors: the listener, the projections, the sealer, the log's upkeep."""
     assert isinstance(services.log, PostgresLog)
     background = Database(services.database.dsn, pool_size=2, planner=READING_THE_LOG)
     await background.open()
@@ -147,6 +184,7 @@ async def _workers(settings: Settings, services: Services, listener: Listener, s
     stack.push_async_callback(tally.close, services.database)
     stack.enter_context(_worker("counting", partial(tally.keep_writing, services.database)))
     stack.enter_context(_worker("projection permits", projection.run))
+    stack.enter_context(_worker("sealer", sealer.run))
     stack.enter_context(_worker("maintenance", partial(_maintain, services.log)))
 
 
