@@ -15,13 +15,16 @@ from lakefront.server.graphql_http import GraphQLHTTP
 from lakefront.server.graphql_ws import GraphQLSocket
 from lakefront.server.hosts import HostCheck
 from lakefront.server.lifespan import Running
+from lakefront.server.openapi import OpenAPIDocument
 from lakefront.server.pages.bundle import ASSETS_PATH, Assets, Page
 from lakefront.server.pages.graphiql import GraphiQLOrGraphQL
 from lakefront.server.responses import error_response, new_trace_id
 from lakefront.server.rest import permits, system
 from lakefront.server.rest.door import Handler, RestDoor
 
-PUBLIC = frozenset({"/", "/health", "/ready", "/.well-known/jwks.json", "/docs", "/redoc", ASSETS_PATH})
+PUBLIC = frozenset(
+    {"/", "/health", "/ready", "/.well-known/jwks.json", "/openapi.json", "/docs", "/redoc", ASSETS_PATH}
+)
 """Paths that answer without a token (CONTRACT.md, T7); a test holds all others to 401."""
 
 
@@ -33,6 +36,7 @@ def build_app(running: Running) -> Starlette:
     http = GraphQLHTTP(operations, authenticate, settings, doors.budget)
     socket = GraphQLSocket(operations, authenticate, settings)
     doors.authenticator.on_revocation(socket.look_again)
+    doors.authenticator.on_revocation(http.look_again)
 
     def rest(path: str, method: str, handler: Handler) -> BaseRoute:
         return Route(path, RestDoor(doors, path, handler), methods=[method])
@@ -50,6 +54,7 @@ def build_app(running: Running) -> Starlette:
         Route("/graphql", GraphiQLOrGraphQL(RestDoor(doors, "/graphql", Page("graphiql")), http)),
         WebSocketRoute("/graphql", socket),
     ]
+    routes.append(rest("/openapi.json", "GET", OpenAPIDocument(routes)))
     app = Starlette(
         routes=routes,
         middleware=[Middleware(HostCheck, settings.host, settings.allowed_hosts)],

@@ -72,14 +72,14 @@ class RestDoor:
     def __init__(self, doors: Doors, route: str, handler: Handler) -> None:
         self._doors = doors
         self._route = route
-        self._handler = handler
+        self.handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; never raises for what a client does."""
         trace_id = new_trace_id()
         started = time.perf_counter()
         try:
-            response = await self._handler(RestRequest(self._doors, scope, receive, trace_id))
+            response = await self.handler(RestRequest(self._doors, scope, receive, trace_id))
             response.headers.setdefault("x-trace-id", trace_id)
         except ClientGone:
             return

@@ -1,7 +1,7 @@
 """``POST /sf-permit-events`` (P1, P5, P6, X6): the ingest door as the source document has it."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Literal
 
 import msgspec
 from starlette.responses import Response
@@ -9,10 +9,21 @@ from starlette.responses import Response
 from lakefront.actor import PERMITS_WRITE
 from lakefront.domain import permits
 from lakefront.domain.permits import IngestReport
-from lakefront.errors import BadRequest, PayloadTooLarge, ValidationError
+from lakefront.domain.permits.ingest import Verdict
+from lakefront.errors import (
+    BadRequest,
+    PayloadTooLarge,
+    RateLimited,
+    RequestTimeout,
+    Unavailable,
+    UnsupportedMediaType,
+    ValidationError,
+)
 from lakefront.server.bodies import read_body, require_json
+from lakefront.server.openapi import Answer, Content, Operation, describe
 from lakefront.server.responses import json_response
 from lakefront.server.rest.door import RestRequest
+from lakefront.server.rest.permits_openapi import ATOMIC, ENCODING, events
 
 MOST_ITEMS = 1_500_000
 """Items that are kept apart: an array of 13 million zeros, 25 MB, would take a gigabyte as objects."""
@@ -27,6 +38,39 @@ class _Anything(msgspec.Struct, gc=False):
 _OBJECTS = msgspec.json.Decoder(list[_Anything])
 
 
+class IngestAnswer(msgspec.Struct, rename="camel"):
+    """The document's own four members, and what became of each event that was not plainly accepted."""
+
+    status: Literal["success", "partial_success"]
+    message: str
+    events_received: int
+    timestamp: str
+    accepted: int
+    duplicates: int
+    rejected: int
+    verdicts: list[Verdict]
+
+
+@describe(
+    post=Operation(
+        "Take permit events in",
+        "Permits",
+        {200: Answer("Kept. Events that are refused or known already have a verdict.", Content(IngestAnswer))},
+        "An acknowledged event is durable. Sending it again is safe: it is a duplicate, and counts as kept.",
+        PERMITS_WRITE,
+        (ATOMIC, ENCODING),
+        events(),
+        (
+            ValidationError,
+            BadRequest,
+            RequestTimeout,
+            PayloadTooLarge,
+            UnsupportedMediaType,
+            RateLimited,
+            Unavailable,
+        ),
+    )
+)
 async def post_permit_events(request: RestRequest) -> Response:
     """Take a JSON array of events, plain or gzip; answer with counts and verdicts. ``?atomic=true``: all or none."""
     actor = await request.actor()
@@ -69,16 +113,16 @@ def _bound(body: bytes) -> None:
     raise PayloadTooLarge("The body has too many items that are no events. Send events, or split it.")
 
 
-def answer(report: IngestReport) -> dict[str, Any]:
-    """The document's own four members, and what became of each event."""
+def answer(report: IngestReport) -> IngestAnswer:
+    """How ``report`` is told."""
     all_taken = not report.rejected
-    return {
-        "status": "success" if all_taken else "partial_success",
-        "message": "Events queued for processing" if all_taken else "Some events were rejected; see verdicts",
-        "eventsReceived": report.received,
-        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "accepted": report.accepted,
-        "duplicates": report.duplicates,
-        "rejected": report.rejected,
-        "verdicts": report.verdicts,
-    }
+    return IngestAnswer(
+        "success" if all_taken else "partial_success",
+        "Events queued for processing" if all_taken else "Some events were rejected; see verdicts",
+        report.received,
+        datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        report.accepted,
+        report.duplicates,
+        report.rejected,
+        report.verdicts,
+    )

@@ -8,7 +8,9 @@ from starlette.responses import Response
 
 from lakefront import __version__
 from lakefront.actor import METRICS_READ
-from lakefront.server.health import Check, readiness
+from lakefront.errors import Unavailable
+from lakefront.server.health import Check, Readiness, readiness
+from lakefront.server.openapi import Answer, Content, Operation, describe
 from lakefront.server.responses import json_response
 from lakefront.server.rest.door import RestRequest
 
@@ -24,6 +26,9 @@ a {{ color: #0b6e8f; }}
 </style></head><body>
 <h1>Lakefront</h1><p class="lead">A GraphQL-first data lake server for a city and its businesses. Version {version}.</p>
 <table>
+<tr><td><a href="/graphql">/graphql</a></td><td>GraphiQL: ask, follow and read the schema in the browser</td></tr>
+<tr><td><a href="/docs">/docs</a>, <a href="/redoc">/redoc</a></td><td>the REST doors in Swagger UI and ReDoc</td></tr>
+<tr><td><a href="/openapi.json">/openapi.json</a></td><td>the same for programs (OpenAPI 3.1)</td></tr>
 <tr><td><code>POST /graphql</code></td><td>queries and mutations (bearer token)</td></tr>
 <tr><td><code>WS /graphql</code></td><td>queries and subscriptions, <code>graphql-transport-ws</code></td></tr>
 <tr><td><code>POST /sf-permit-events</code></td><td>permit events in, a JSON array (bearer token)</td></tr>
@@ -49,12 +54,40 @@ async def get_index(request: RestRequest) -> Response:
     return json_response(page.encode(), media_type="text/html; charset=utf-8", headers=_PAGE_HEADERS)
 
 
+@describe(
+    get=Operation(
+        "Whether the process lives",
+        "System",
+        {
+            200: Answer(
+                "It lives.",
+                Content(
+                    {
+                        "type": "object",
+                        "required": ["status", "version"],
+                        "properties": {"status": {"const": "ok"}, "version": {"type": "string"}},
+                    }
+                ),
+            )
+        },
+    )
+)
 async def get_health(request: RestRequest) -> Response:
     """The process lives (L13, T7)."""
     del request
     return json_response(orjson.dumps({"status": "ok", "version": __version__}))
 
 
+@describe(
+    get=Operation(
+        "Whether the parts answer",
+        "System",
+        {
+            200: Answer("Ready, or degraded: something uncritical is away.", Content(Readiness)),
+            503: Answer("A critical part is away: send no requests.", Content(Readiness)),
+        },
+    )
+)
 class Ready:
     """The parts answer (L13); 503 when a critical one does not."""
 
@@ -71,12 +104,40 @@ class Ready:
         return json_response(msgspec.json.encode(found), status=503 if away else 200, headers=headers)
 
 
+@describe(
+    get=Operation(
+        "Counters for Prometheus",
+        "System",
+        {200: Answer("Prometheus' text form.", Content({"type": "string"}, ("text/plain",)))},
+        scope=METRICS_READ,
+        errors=(Unavailable,),
+    )
+)
 async def get_metrics(request: RestRequest) -> Response:
     """Counters for Prometheus."""
     (await request.actor()).require(METRICS_READ)
     return json_response(request.doors.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
+@describe(
+    get=Operation(
+        "The public keys that verify the tokens",
+        "System",
+        {
+            200: Answer(
+                "A JSON Web Key Set (RFC 7517).",
+                Content(
+                    {
+                        "type": "object",
+                        "required": ["keys"],
+                        "properties": {"keys": {"type": "array", "items": {"type": "object"}}},
+                    }
+                ),
+            )
+        },
+        errors=(Unavailable,),
+    )
+)
 async def get_jwks(request: RestRequest) -> Response:
     """The public keys that verify the tokens."""
     return json_response(orjson.dumps(await request.doors.authenticator.keys.jwks()))
