@@ -118,6 +118,12 @@ class Database:
         """Give the connections back and close them."""
         await self._pool.close()
 
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many connections are in use, and how many are open."""
+        opened = self._pool.get_size()
+        return opened - self._pool.get_idle_size(), opened
+
     async def rows(self, tenant: str, statement: Select[Any]) -> list[Row]:
         """All rows of ``statement`` as ``tenant`` sees them, values in PostgreSQL's JSON forms."""
         return await self.bound_rows(as_tenant(tenant, statement))

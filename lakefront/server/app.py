@@ -15,6 +15,7 @@ from lakefront.server.graphql_http import GraphQLHTTP
 from lakefront.server.graphql_ws import GraphQLSocket
 from lakefront.server.hosts import HostCheck
 from lakefront.server.lifespan import Running
+from lakefront.server.metrics import Counted
 from lakefront.server.openapi import OpenAPIDocument
 from lakefront.server.pages.bundle import ASSETS_PATH, Assets, Page
 from lakefront.server.pages.graphiql import GraphiQLOrGraphQL
@@ -34,6 +35,7 @@ def build_app(running: Running) -> Starlette:
     operations = Operations(build_schema(), doors.services, Context.for_operation, permission)
     authenticate = doors.authenticator.authenticate
     http = GraphQLHTTP(operations, authenticate, settings, doors.budget)
+    counted = Counted(http, doors.metrics, "/graphql")
     socket = GraphQLSocket(operations, authenticate, settings)
     doors.authenticator.on_revocation(socket.look_again)
     doors.authenticator.on_revocation(http.look_again)
@@ -51,7 +53,7 @@ def build_app(running: Running) -> Starlette:
         rest("/docs", "GET", Page("docs")),
         rest("/redoc", "GET", Page("redoc")),
         rest(ASSETS_PATH, "GET", Assets()),
-        Route("/graphql", GraphiQLOrGraphQL(RestDoor(doors, "/graphql", Page("graphiql")), http)),
+        Route("/graphql", GraphiQLOrGraphQL(RestDoor(doors, "/graphql", Page("graphiql")), counted)),
         WebSocketRoute("/graphql", socket),
     ]
     routes.append(rest("/openapi.json", "GET", OpenAPIDocument(routes)))

@@ -76,7 +76,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         listener.on(TOKENS_CHANNEL, authenticator.forget)
         listener.watch(authenticator.watch)
         await _workers(settings, services, listener, sealer, stack)
-        doors = Doors(services, authenticator, ByteBudget(settings.body_budget), Metrics())
+        doors = Doors(services, authenticator, ByteBudget(settings.body_budget), Metrics(services))
         yield Running(settings, doors, redis, key)
 
 

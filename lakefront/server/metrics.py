@@ -1,43 +1,200 @@
-"""What ``/metrics`` shows, in Prometheus' text form; one registry a server."""
+"""What ``/metrics`` shows, in Prometheus' text form; one registry a server.
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+Counters of the doors are this process's own and cost nothing to read. What all servers share (the numbers of
+``pipelineMetrics``) is read from PostgreSQL when it is scraped, but not more often than Prometheus scrapes.
+"""
 
-from lakefront.domain.permits import IngestReport
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
-BUCKETS = (0.01, 0.05, 0.1, 0.5)
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lakefront.actor import system_actor
+from lakefront.domain import pipelines
+from lakefront.domain.services import Services
+from lakefront.domain.tally import Counts, Tally
+from lakefront.errors import LakefrontError
+
+SERVICE: Final = "lakefront"
+"""The label ``service`` (L12)."""
+
+BUCKETS: Final = (0.01, 0.05, 0.1, 0.5)
 """Seconds (L12)."""
+
+REFRESH: Final = 9.5
+"""Seconds between two reads of PostgreSQL: one for each scrape at L12's ten, which are never exactly ten."""
+
+PATIENCE: Final = 3.0
+"""Seconds that a scrape waits for PostgreSQL; without it the pipelines' numbers are left out."""
 
 
 class Metrics:
-    """The server's counters."""
+    """The server's counters and gauges. Labels are paths, streams and outcomes, never what a client made up."""
 
-    def __init__(self) -> None:
+    def __init__(self, services: Services) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = Counter(
             "lakefront_http_requests", "Answered requests.", ["route", "status"], registry=self._registry
         )
+        self._rate = Counter("request_rate", "Answered requests.", ["service", "endpoint"], registry=self._registry)
         self._latency = Histogram(
-            "lakefront_http_seconds", "Seconds to an answer.", ["route"], buckets=BUCKETS, registry=self._registry
+            "latency", "Seconds to an answer.", ["service", "endpoint"], buckets=BUCKETS, registry=self._registry
         )
-        self._events = Counter(
-            "lakefront_ingested_events",
-            "Events by what became of them.",
-            ["stream", "outcome"],
-            registry=self._registry,
-        )
+        self._registry.register(_Intake(services.meters.tally))
+        self._pipelines = _Pipelines(services)
+        self._registry.register(self._pipelines)
+        database = services.database
+        self.gauge("lakefront_pool_in_use", "Connections to PostgreSQL in use.", lambda: database.connections[0])
+        self.gauge("lakefront_pool_open", "Connections to PostgreSQL that are open.", lambda: database.connections[1])
+
+    def gauge(self, name: str, meaning: str, value: Callable[[], float]) -> None:
+        """Show what ``value`` gives when it is scraped."""
+        Gauge(name, meaning, registry=self._registry).set_function(value)
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        """Count an answered request."""
+        """Count an answered request (L12); ``route`` is the path as it is declared, not as it was sent."""
         self._requests.labels(route, str(status)).inc()
-        self._latency.labels(route).observe(seconds)
+        self._rate.labels(SERVICE, route).inc()
+        self._latency.labels(SERVICE, route).observe(seconds)
 
-    def ingested(self, stream: str, report: IngestReport) -> None:
-        """Count what became of a request's events."""
-        self._events.labels(stream, "accepted").inc(report.accepted)
-        self._events.labels(stream, "duplicate").inc(report.duplicates)
-        self._events.labels(stream, "rejected").inc(report.rejected)
-
-    def text(self) -> bytes:
+    async def text(self) -> bytes:
         """All of it, as a scraper wants it."""
+        await self._pipelines.refresh()
         return generate_latest(self._registry)
+
+
+class Counted:
+    """An ASGI application whose requests are counted, each when its answer begins: a stream may go on for hours."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, route: str) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._route = route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything through."""
+        started = time.perf_counter()
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._metrics.request(self._route, message["status"], time.perf_counter() - started)
+            await send(message)
+
+        await self._app(scope, receive, told)
+
+
+class _Intake(Collector):
+    """What came in through this process's doors, by stream: what ``Tally`` counted since the start."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def collect(self) -> Iterator[Metric]:
+        """The counters."""
+        events = CounterMetricFamily(
+            "lakefront_ingested_events", "Events by what became of them.", labels=["stream", "outcome"]
+        )
+        requests = CounterMetricFamily(
+            "lakefront_ingest_requests", "Requests that brought events.", labels=["stream", "outcome"]
+        )
+        seconds = CounterMetricFamily(
+            "lakefront_ingest_seconds", "Seconds to the acknowledgement, of requests that did not fail.", ["stream"]
+        )
+        for stream, counts in self._by_stream().items():
+            events.add_metric([stream, "accepted"], counts.accepted)
+            events.add_metric([stream, "duplicate"], counts.duplicates)
+            events.add_metric([stream, "rejected"], counts.rejected)
+            requests.add_metric([stream, "ok"], counts.requests - counts.failed)
+            requests.add_metric([stream, "failed"], counts.failed)
+            seconds.add_metric([stream], counts.seconds)
+        yield from (events, requests, seconds)
+
+    def _by_stream(self) -> dict[str, Counts]:
+        totals = {stream: Counts() for stream in pipelines.CONSUMERS}
+        for (_, stream), counts in self._tally.totals.items():
+            totals.setdefault(stream, Counts()).add(counts)
+        return totals
+
+
+_GAUGES: Final[dict[str, tuple[str, Callable[[pipelines.PipelineMetrics], float | None]]]] = {
+    "lakefront_events_per_batch": ("Events of an average batch, last hour.", lambda it: it.sealed.events_per_batch),
+    "lakefront_batches": ("Batches sealed, last hour.", lambda it: it.sealed.batches),
+    "lakefront_processing_seconds": (
+        "Seconds to the acknowledgement on average, last hour.",
+        lambda it: it.intake.average_seconds,
+    ),
+    "lakefront_seal_seconds": (
+        "Seconds from a batch's opening to the lake on average, last hour.",
+        lambda it: it.sealed.average_seconds,
+    ),
+    "lakefront_seal_seconds_max": (
+        "Seconds from a batch's opening to the lake at most, last hour.",
+        lambda it: it.sealed.max_seconds,
+    ),
+    "lakefront_error_rate": ("Failed requests of all, last hour.", lambda it: it.intake.error_rate),
+    "lakefront_rejection_rate": ("Rejected events of all, last hour.", lambda it: it.intake.rejection_rate),
+    "lakefront_lake_objects": ("Objects in the lake.", lambda it: it.objects),
+    "lakefront_stored_bytes": ("Bytes in the lake, as stored.", lambda it: it.stored_bytes),
+    "lakefront_raw_bytes": ("Bytes in the lake, before compression.", lambda it: it.raw_bytes),
+}
+"""The gauges of a stream, over all servers; one without a value is left out."""
+
+
+class _Pipelines(Collector):
+    """The numbers of ``pipelineMetrics``, as they were when PostgreSQL was last asked."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._found: list[pipelines.PipelineMetrics] = []
+        self._answered = False
+        self._asked_at = float("-inf")
+        self._asking = asyncio.Lock()
+
+    async def refresh(self) -> None:
+        """Ask PostgreSQL, unless it was asked just now; while it is away there are no numbers rather than old ones."""
+        async with self._asking:
+            now = time.monotonic()
+            if now - self._asked_at < REFRESH:
+                return
+            self._asked_at = now
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    self._found = [await self._measure(stream) for stream in pipelines.CONSUMERS]
+                self._answered = True
+            except (LakefrontError, TimeoutError):
+                self._found, self._answered = [], False
+
+    async def _measure(self, stream: str) -> pipelines.PipelineMetrics:
+        return await pipelines.measure_shared(self._services, system_actor(), stream)
+
+    def collect(self) -> Iterable[Metric]:
+        """The gauges."""
+        yield GaugeMetricFamily(
+            "lakefront_pipelines_measured",
+            "Whether PostgreSQL told the pipelines' numbers; without it they are missing here.",
+            value=float(self._answered),
+        )
+        for name, (meaning, value) in _GAUGES.items():
+            family = GaugeMetricFamily(name, meaning, labels=["stream"])
+            for found in self._found:
+                if (number := value(found)) is not None:
+                    family.add_metric([found.stream], number)
+            yield family
+        yield from self._lag()
+
+    def _lag(self) -> Iterator[Metric]:
+        labels = ["stream", "consumer"]
+        events = GaugeMetricFamily("lakefront_lag_events", "Events that a consumer has not taken in.", labels=labels)
+        seconds = GaugeMetricFamily("lakefront_lag_seconds", "Age of the oldest such event.", labels=labels)
+        for found in self._found:
+            for lag in found.lag:
+                events.add_metric([found.stream, lag.consumer], lag.events)
+                seconds.add_metric([found.stream, lag.consumer], lag.seconds)
+        yield from (events, seconds)

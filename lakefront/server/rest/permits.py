@@ -84,7 +84,6 @@ async def post_permit_events(request: RestRequest) -> Response:
             headers, request.receive, limit=settings.max_body, timeout=settings.body_timeout, share=share
         )
         report = await permits.ingest(doors.services, actor, _split(body), atomic=atomic, trace_id=request.trace_id)
-    doors.metrics.ingested(permits.STREAM, report)
     return json_response(msgspec.json.encode(answer(report)))
 
 

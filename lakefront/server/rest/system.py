@@ -116,7 +116,7 @@ class Ready:
 async def get_metrics(request: RestRequest) -> Response:
     """Counters for Prometheus."""
     (await request.actor()).require(METRICS_READ)
-    return json_response(request.doors.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return json_response(await request.doors.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @describe(
