@@ -105,7 +105,7 @@ class _Intake(Collector):
             "lakefront_ingest_requests", "Requests that brought events.", labels=["stream", "outcome"]
         )
         seconds = CounterMetricFamily(
-            "lakefront_ingest_seconds", "Seconds to the acknowledgement, of requests that did not fail.", ["stream"]
+            "lakefront_ingest_seconds", "Seconds to the acknowledgement of what did not fail.", labels=["stream"]
         )
         for stream, counts in self._by_stream().items():
             events.add_metric([stream, "accepted"], counts.accepted)
