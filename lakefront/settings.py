@@ -113,7 +113,13 @@ class Settings(BaseSettings):
     socket_init_timeout: float = Field(
         10.0, gt=0, description="Seconds within which a WebSocket must send connection_init."
     )
-    socket_send_timeout: float = Field(30.0, gt=0, description="Seconds a WebSocket may refuse to take a message.")
+    socket_send_timeout: float = Field(
+        30.0, gt=0, description="Seconds a WebSocket or an event stream may refuse to take a message."
+    )
+    sse_heartbeat: float = Field(
+        15.0, gt=0, le=3600, description="Seconds of silence after which an event stream tells its cursor in a comment."
+    )
+    sse_streams: int = Field(100, ge=1, description="Event streams (SSE) of one user at once.")
     allowed_origins: tuple[str, ...] = Field(
         (),
         description="JSON list of origins (https://app.example) besides the server's own that may use GraphQL.",

@@ -41,8 +41,8 @@ FAIR_SHARE: Final = 16
 
 
 _WHERE_SUBSCRIPTIONS_RUN: Final = (
-    "Subscriptions run at this path over WebSocket, with the subprotocol graphql-transport-ws, or as a stream of events: "
-    "send this request with Accept: text/event-stream."
+    "Subscriptions run at this path over WebSocket, with the subprotocol graphql-transport-ws, or as server-sent "
+    "events: send this request with Accept: text/event-stream."
 )
 
 
@@ -192,8 +192,6 @@ class Operations:
             document = read_document(self._schema, request.document, self._settings)
             node = select_operation(document, request.operation_name)
             authorise(self._schema, document, node, actor, self._permission)
-            if node.operation is OperationType.MUTATION and not allow_mutations:
-                raise MethodNotAllowed("Mutations are not allowed by GET. Send this one by POST.")
         except InvalidDocument as invalid:
             return Answer(errors=format_request_errors(invalid.errors, trace_id), executed=False)
         except LakefrontError as error:
@@ -201,6 +199,8 @@ class Operations:
         except Exception as error:  # noqa: BLE001 - see below
             # A document that breaks the library must not break the door.
             return Answer(errors=format_exception(error, trace_id), executed=False, refusal=InternalError())
+        if node.operation is OperationType.MUTATION and not allow_mutations:
+            return refused(MethodNotAllowed("Mutations are not allowed by GET. Send this one by POST."), trace_id)
         return Operation(document, node, request, actor, trace_id, following or Following())
 
     async def _execute(self, operation: Operation) -> Answer:

@@ -1,29 +1,31 @@
-"""GraphQL over HTTP, after the working draft of that name: POST for everything, GET for queries.
+"""GraphQL over HTTP, after the working draft of that name: POST for everything, GET for what changes nothing.
 
 Where JSON is ``application/graphql-response+json``, a request that was not executed is a 400 without ``data``; with the
-older ``application/json`` it is a 200, as clients of that type expect. Errors of HTTP itself have GraphQL's shape, too.
+older ``application/json`` it is a 200, as clients of that type expect, and so it is with ``text/event-stream``. Errors
+of HTTP itself have GraphQL's shape, too. A subscription goes to whoever names ``text/event-stream`` in ``Accept``; all
+else goes in events only to those who prefer them: many clients just list the type.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from graphql import OperationType
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lakefront.actor import Actor
 from lakefront.errors import BadRequest, InternalError, LakefrontError, MethodNotAllowed, NotAcceptable
 from lakefront.graphql.operations import Answer, OperationRequest, Operations, encode
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
-from lakefront.server.bodies import ByteBudget, ClientGone, header, parse_json, read_body, require_json
-from lakefront.server.negotiation import negotiate
+from lakefront.server.bodies import ByteBudget, ClientGone, Share, header, parse_json, read_body, require_json
+from lakefront.server.graphql_sse import COMPLETE, EVENT_STREAM, STREAM_HEADERS, EventStreams, next_event
+from lakefront.server.negotiation import names, negotiate
 from lakefront.server.origins import check_origin
 from lakefront.server.responses import error_headers, json_response, new_trace_id
+from lakefront.server.token_watch import Authenticate
 from lakefront.settings import Settings
-
-Authenticate = Callable[[str | None], Awaitable[Actor]]
-"""The Authorization header's value, or ``None`` -> who asks; raises ``Unauthenticated`` or ``Unavailable``."""
 
 GRAPHQL_JSON: Final = "application/graphql-response+json"
 PLAIN_JSON: Final = "application/json"
@@ -33,6 +35,14 @@ ENVELOPE_DEPTH: Final = 1
 
 _ALLOW: Final = "GET, POST, OPTIONS"
 _log = logging.getLogger("lakefront.server.graphql")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the client reads: ``media`` for single answers, and whether it takes subscriptions in events."""
+
+    media: str = PLAIN_JSON
+    events: bool = False
 
 
 class GraphQLHTTP:
@@ -46,57 +56,65 @@ class GraphQLHTTP:
         self._authenticate = authenticate
         self._settings = settings
         self._budget = budget or ByteBudget(settings.body_budget)
+        self._streams = EventStreams(operations, authenticate, settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; never raises for what a client does."""
         trace_id = new_trace_id()
         headers: dict[str, str] = {"vary": "Origin, Accept"}
-        media = PLAIN_JSON
+        wanted = _Wanted()
+        response: ASGIApp
         try:
             headers |= self._cross_origin(scope)
             if scope["method"] == "OPTIONS":
                 response = _options(headers)
             else:
-                media = self._media(scope)
-                answer = await self._answer(scope, receive, trace_id)
-                response = _respond(answer, media, trace_id, headers)
+                wanted = _wanted(scope)
+                response = await self._answer(scope, receive, wanted, trace_id, headers)
         except ClientGone:
             return
         except LakefrontError as error:
             _log.info("request refused trace_id=%s code=%s status=%d", trace_id, error.code, error.status)
-            response = _refuse(error, media, trace_id, headers)
+            response = _refuse(error, wanted.media, trace_id, headers)
         except Exception as error:  # noqa: BLE001 - the last line: whatever it is, the client gets an answer
             log_unforeseen(error, trace_id)
-            response = _refuse(InternalError(), media, trace_id, headers)
+            response = _refuse(InternalError(), wanted.media, trace_id, headers)
         await response(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, trace_id: str) -> Answer:
-        method = scope["method"]
-        if method not in ("GET", "POST"):
-            raise MethodNotAllowed
-        authorization = header(scope["headers"], b"authorization")
-        actor = await self._authenticate(authorization.decode("latin-1") if authorization is not None else None)
-        if method == "GET":
-            request = _from_query(scope["query_string"], self._settings)
-            return await self._operations.execute(request, actor, trace_id, allow_mutations=False)
-        require_json(scope["headers"])
-        settings = self._settings
-        with self._budget.share() as share:
-            raw = await read_body(
-                scope["headers"], receive, limit=settings.graphql_max_body, timeout=settings.body_timeout, share=share
-            )
-            request = operation_request(
-                parse_json(raw, max_depth=settings.graphql_max_variables_depth + ENVELOPE_DEPTH)
-            )
-            del raw
-            return await self._operations.execute(request, actor, trace_id)
+    def look_again(self) -> None:
+        """End the streams whose tokens do not hold any more."""
+        self._streams.look_again()
 
-    def _media(self, scope: Scope) -> str:
-        values = [value for name, value in scope["headers"] if name == b"accept"]
-        media = negotiate(b",".join(values).decode("latin-1") if values else None, (PLAIN_JSON, GRAPHQL_JSON))
-        if media is None:
-            raise NotAcceptable(f"Accept {GRAPHQL_JSON} or {PLAIN_JSON}; other types cannot be served.")
-        return media
+    async def _answer(
+        self, scope: Scope, receive: Receive, wanted: _Wanted, trace_id: str, headers: Mapping[str, str]
+    ) -> ASGIApp:
+        if scope["method"] not in ("GET", "POST"):
+            raise MethodNotAllowed
+        raw = header(scope["headers"], b"authorization")
+        authorization = raw.decode("latin-1") if raw is not None else None
+        actor = await self._authenticate(authorization)
+        following = self._streams.following(scope["headers"])
+        with self._budget.share() as share:
+            request = await self._request(scope, receive, share)
+            operation = self._operations.prepare(
+                request, actor, trace_id, allow_mutations=scope["method"] == "POST", following=following
+            )
+            del request
+            if isinstance(operation, Answer):
+                return _respond(operation, wanted.media, trace_id, headers)
+            if not wanted.events or operation.kind is not OperationType.SUBSCRIPTION:
+                return _respond(await self._operations.run(operation), wanted.media, trace_id, headers)
+        return self._streams.response(operation, authorization, headers)
+
+    async def _request(self, scope: Scope, receive: Receive, share: Share) -> OperationRequest:
+        settings = self._settings
+        if scope["method"] == "GET":
+            return _from_query(scope["query_string"], settings)
+        require_json(scope["headers"])
+        raw = await read_body(
+            scope["headers"], receive, limit=settings.graphql_max_body, timeout=settings.body_timeout, share=share
+        )
+        return operation_request(parse_json(raw, max_depth=settings.graphql_max_variables_depth + ENVELOPE_DEPTH))
 
     def _cross_origin(self, scope: Scope) -> dict[str, str]:
         origin = check_origin(scope["headers"], self._settings.allowed_origins)
@@ -105,12 +123,25 @@ class GraphQLHTTP:
         return {"access-control-allow-origin": origin, "access-control-expose-headers": "Retry-After, X-Trace-ID"}
 
 
+def _wanted(scope: Scope) -> _Wanted:
+    """What ``Accept`` asks for; raises ``NotAcceptable`` if nothing of it can be served."""
+    values = [value for name, value in scope["headers"] if name == b"accept"]
+    accept = b",".join(values).decode("latin-1") if values else None
+    events = names(accept, EVENT_STREAM)
+    # The older type is for those who know, or say, no better.
+    offered = [GRAPHQL_JSON, PLAIN_JSON] if names(accept, GRAPHQL_JSON) else [PLAIN_JSON, GRAPHQL_JSON]
+    media = negotiate(accept, [*offered, EVENT_STREAM] if events else offered)
+    if media is None:
+        raise NotAcceptable(f"Accept {GRAPHQL_JSON}, {PLAIN_JSON} or {EVENT_STREAM}; other types cannot be served.")
+    return _Wanted(media, events)
+
+
 def _options(headers: Mapping[str, str]) -> Response:
     if "access-control-allow-origin" in headers:
         headers = {
             **headers,
             "access-control-allow-methods": "GET, POST",
-            "access-control-allow-headers": "Authorization, Content-Type, Accept",
+            "access-control-allow-headers": "Authorization, Content-Type, Accept, Last-Event-ID",
             "access-control-max-age": "600",
         }
     return json_response(b"", status=204, headers={**headers, "allow": _ALLOW})
@@ -168,11 +199,17 @@ def _respond(answer: Answer, media: str, trace_id: str, headers: Mapping[str, st
         headers = {**headers, **error_headers(refusal, trace_id)}
         if isinstance(refusal, MethodNotAllowed):
             headers["allow"] = "POST"
-        status = refusal.status
-    else:
-        status = 400 if not answer.executed and media == GRAPHQL_JSON else 200
-        headers = {**headers, "x-trace-id": trace_id}
-    return json_response(answer.encode(), status=status, media_type=f"{media}; charset=utf-8", headers=headers)
+        return json_response(answer.encode(), status=refusal.status, media_type=_json(media), headers=headers)
+    headers = {**headers, "x-trace-id": trace_id}
+    if media == EVENT_STREAM:
+        return Response(next_event(answer) + COMPLETE, headers={**STREAM_HEADERS, **headers})
+    status = 400 if not answer.executed and media == GRAPHQL_JSON else 200
+    return json_response(answer.encode(), status=status, media_type=_json(media), headers=headers)
+
+
+def _json(media: str) -> str:
+    # The errors of HTTP are for whoever looks at the status first, and that is no reader of events.
+    return f"{PLAIN_JSON if media == EVENT_STREAM else media}; charset=utf-8"
 
 
 def _refuse(error: LakefrontError, media: str, trace_id: str, headers: Mapping[str, str]) -> Response:
@@ -180,4 +217,4 @@ def _refuse(error: LakefrontError, media: str, trace_id: str, headers: Mapping[s
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = _ALLOW
     body = encode({"errors": [format_error(error, trace_id)]})
-    return json_response(body, status=error.status, media_type=f"{media}; charset=utf-8", headers=headers)
+    return json_response(body, status=error.status, media_type=_json(media), headers=headers)

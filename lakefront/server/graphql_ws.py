@@ -6,8 +6,6 @@ a task and a context of its own; what a slow client does not take, it holds up, 
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,11 +13,10 @@ from typing import Any, Final
 from starlette.types import Receive, Scope, Send
 
 from lakefront.actor import Actor
-from lakefront.errors import InternalError, LakefrontError, RateLimited, Unauthenticated
+from lakefront.errors import InternalError, LakefrontError, RateLimited
 from lakefront.graphql.operations import Operations, encode
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
 from lakefront.server.bodies import header
-from lakefront.server.graphql_http import Authenticate
 from lakefront.server.origins import check_origin
 from lakefront.server.responses import COMMON, JSON, error_body, new_trace_id
 from lakefront.server.socket_messages import (
@@ -33,6 +30,7 @@ from lakefront.server.socket_messages import (
     Subscribe,
     read_message,
 )
+from lakefront.server.token_watch import Authenticate, TokenWatch
 from lakefront.settings import MIB, Settings
 
 CLOSE_TIMEOUT: Final = 1.0
@@ -40,9 +38,6 @@ CLOSE_TIMEOUT: Final = 1.0
 
 CANCEL_TIMEOUT: Final = 5.0
 """Seconds that a cancelled operation may take to let go before the next message is read."""
-
-CHECK_INTERVAL: Final = 60.0
-"""Seconds between two looks whether a socket's token still holds; clocks are set, and notices may be lost."""
 
 MAX_HELD: Final = 4 * MIB
 """Bytes of documents and variables that the operations of one socket may hold together."""
@@ -88,7 +83,7 @@ class GraphQLSocket:
 
     def look_again(self) -> None:
         """Close (4403) the sockets whose tokens do not hold any more."""
-        for connection in self._connections:
+        for connection in list(self._connections):
             connection.look_again()
 
 
@@ -113,7 +108,6 @@ class _Connection:
         send: Send,
         trace_id: str,
     ) -> None:
-        self.actor: Actor | None = None
         self._operations = operations
         self._authenticate = authenticate
         self._settings = settings
@@ -122,30 +116,25 @@ class _Connection:
         self._asgi_send = send
         self._trace_id = trace_id
         self._sending = asyncio.Lock()
-        self._authorization: str | None = None
-        self._check: asyncio.Task[None] | None = None
+        self._watch: TokenWatch | None = None
         self._init_seen = False
         self._running: dict[str, _Running] = {}
-        self._timer: asyncio.TimerHandle | None = None
         self._end: asyncio.Future[CloseSocket | None] = asyncio.get_running_loop().create_future()
 
     async def serve(self) -> None:
         """Read and answer until the client leaves or the socket must close; leaves no task behind."""
-        self._later(self._settings.socket_init_timeout, self._init_is_late)
+        late = asyncio.get_running_loop().call_later(self._settings.socket_init_timeout, self._init_is_late)
         reader = asyncio.create_task(self._read())
         try:
             end = await self._end
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
-            tasks = [
-                reader,
-                *([self._check] if self._check else []),
-                *(operation.task for operation in self._running.values()),
-            ]
+            late.cancel()
+            tasks = [reader, *(operation.task for operation in self._running.values())]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._watch is not None:
+                await self._watch.close()
         if end is not None:
             _log.info("socket closed trace_id=%s code=%d", self._trace_id, end.code)
             await self._close(end)
@@ -203,13 +192,11 @@ class _Connection:
             if error.status >= 500:
                 raise CloseSocket(Close.TRY_AGAIN_LATER, error.message) from None
             raise CloseSocket(Close.FORBIDDEN, f"Forbidden: {error.message}") from None
-        self._authorization = authorization
-        self._later(self._watch(actor), self.look_again)
-        self.actor = actor
+        self._watch = TokenWatch(self._authenticate, authorization, actor, self._forbid, self._trace_id)
         await self._send({"type": "connection_ack"})
 
     async def _subscribe(self, message: Subscribe) -> None:
-        if self.actor is None:
+        if self._watch is None:
             raise CloseSocket(Close.UNAUTHORIZED, "Unauthorized: send connection_init and wait for connection_ack")
         if message.id in self._running:
             raise CloseSocket(Close.DUPLICATE_ID, f"Subscriber for {message.id} already exists")
@@ -219,7 +206,7 @@ class _Connection:
             error = RateLimited(f"At most {limit} operations of {MAX_HELD} bytes run at once. Complete one first.")
             await self._send(_error(message.id, error, new_trace_id()))
             return
-        task = asyncio.create_task(self._run(message, self.actor))
+        task = asyncio.create_task(self._run(message, self._watch.actor))
         self._running[message.id] = _Running(task, message.size)
 
     async def _cancel(self, name: str) -> None:
@@ -269,38 +256,17 @@ class _Connection:
                 # The client has left; the reader learns it, too.
                 self._finish(None)
 
-    def _later(self, seconds: float, call: Callable[[], None]) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, call)
-
     def _init_is_late(self) -> None:
-        self.stop(Close.INIT_TIMEOUT, "Connection initialisation timeout")
+        if self._watch is None:
+            self.stop(Close.INIT_TIMEOUT, "Connection initialisation timeout")
 
-    def _watch(self, actor: Actor) -> float:
-        """Seconds until the actor's token must be looked at again."""
-        left = CHECK_INTERVAL if actor.expires_at is None else actor.expires_at - time.time()
-        return min(CHECK_INTERVAL, max(0.0, left))
+    def _forbid(self, error: LakefrontError) -> None:
+        self.stop(Close.FORBIDDEN, f"Forbidden: {error.message}")
 
     def look_again(self) -> None:
         """Close the socket if its token has expired or was revoked."""
-        actor = self.actor
-        if actor is None:
-            return
-        if actor.expires_at is not None and actor.expires_at <= time.time():
-            self.stop(Close.FORBIDDEN, "Forbidden: the token has expired")
-        elif self._check is None or self._check.done():
-            self._check = asyncio.create_task(self._authenticate_again(actor))
-
-    async def _authenticate_again(self, actor: Actor) -> None:
-        try:
-            actor = self.actor = await self._authenticate(self._authorization)
-        except Unauthenticated as error:
-            self.stop(Close.FORBIDDEN, f"Forbidden: {error.message}")
-        except LakefrontError as away:
-            # An outage decides nothing about a token.
-            _log.info("socket not checked trace_id=%s code=%s", self._trace_id, away.code)
-        self._later(self._watch(actor), self.look_again)
+        if self._watch is not None:
+            self._watch.look_again()
 
 
 def _error(name: str, error: LakefrontError, trace_id: str) -> dict[str, Any]:

@@ -26,6 +26,12 @@ def negotiate(accept: str | None, offered: Sequence[str]) -> str | None:
     return best
 
 
+def names(accept: str | None, media: str) -> bool:
+    """Whether ``accept`` takes ``media`` by its full name: wildcards are no sign that a client can read a type."""
+    ranges = [_parse(part) for part in (accept or "").split(",")[:MAX_RANGES]]
+    return any(name == media and quality > 0 for name, quality in ranges)
+
+
 def _parse(part: str) -> tuple[str, float]:
     name, *parameters = part.strip().lower().split(";")
     for parameter in parameters:

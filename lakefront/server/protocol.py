@@ -8,6 +8,7 @@ import asyncio
 import logging
 from asyncio import TimerHandle
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -49,7 +50,23 @@ MAX_FRAMES: Final = 1024
 SHUTDOWN_TIMEOUT: Final = 10
 """Seconds that requests in flight get to end when the server stops."""
 
+CONNECTION: Final = "lakefront.connection"
+"""The ASGI extension under which an HTTP request's scope has its ``Connection``."""
+
 _log = logging.getLogger("lakefront.server.protocol")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What an answer that lasts wants of the connection below it.
+
+    ``stopping`` is set when the server stops: the answer should end. ``closing`` tells before ``http.disconnect`` does
+    that nothing can be sent any more. ``cut`` closes at once: what the client has not taken is lost.
+    """
+
+    stopping: asyncio.Event
+    closing: Callable[[], bool]
+    cut: Callable[[], None]
 
 
 class UriTooLong(BadRequest):
@@ -77,6 +94,7 @@ class HTTPProtocol(HttpToolsProtocol):
         self._linger_timer: TimerHandle | None = None
         self._unsent_timer: TimerHandle | None = None
         self._refusal: LakefrontError | None = None
+        self._stopping = asyncio.Event()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock for the first request's head."""
@@ -118,6 +136,8 @@ class HTTPProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINE:
             self._fail(BadRequest("Too many requests were sent at once on this connection. Wait for answers."))
         super().on_message_begin()
+        ours: dict[str, Any] = {CONNECTION: Connection(self._stopping, self.transport.is_closing, self.transport.abort)}
+        self.scope["extensions"] = ours
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers after a chunked body are dropped, since nobody reads them."""
@@ -156,6 +176,11 @@ class HTTPProtocol(HttpToolsProtocol):
         self._watch_closing()
         if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
             self._linger_timer = self.loop.call_later(LINGER, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """The server stops: a request in flight may end its answer, whoever is idle is closed."""
+        super().shutdown()
+        self._stopping.set()
 
     def pause_writing(self) -> None:
         """The client reads slowly; if it reads nothing, what it asked for is not kept for ever."""

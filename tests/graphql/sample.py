@@ -30,6 +30,7 @@ SCOPES = {
     ("Subscription", "count"): PERMITS_READ,
     ("Subscription", "failing"): PERMITS_READ,
     ("Subscription", "contexts"): PERMITS_READ,
+    ("Subscription", "numbers"): PERMITS_READ,
 }
 
 
@@ -138,7 +139,28 @@ class Mutation:
 
 
 @strawberry.type
+class Delivery:
+    cursor: str
+    event: int | None
+
+
+@strawberry.type
 class Subscription:
+    @strawberry.subscription
+    async def numbers(
+        self, info: SeenInfo, after: str | None = None, heartbeat: float | None = None, to: int = 3
+    ) -> AsyncIterator[Delivery]:
+        """Resumable: its cursors are numbers; at the end it is silent until the heartbeat."""
+        start = info.context.following.start(after, heartbeat)
+        first = int(start.after or 0) + 1
+        if start.greet:
+            yield Delivery(cursor=str(first - 1), event=None)
+        for number in range(first, to + 1):
+            yield Delivery(cursor=str(number), event=number)
+        while start.heartbeat:
+            await asyncio.sleep(start.heartbeat)
+            yield Delivery(cursor=str(to), event=None)
+
     @strawberry.subscription
     async def count(self, info: SeenInfo, to: int = 3, pause: float = 0, size: int = 0) -> AsyncIterator[str]:
         info.context.world.following += 1

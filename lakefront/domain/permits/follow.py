@@ -85,9 +85,9 @@ async def follow(
     """The events from ``after`` on (a cursor, "earliest" or "latest"; None is "latest"), for ever.
 
     With ``heartbeat`` (seconds) a notice without an event tells the cursor after such a silence, also when events
-    passed that the filter does not want. With ``greet`` the first notice tells at once the cursor where it begins, so
-    that whoever is cut off before the first event loses nothing. With ``with_permit`` a notice comes once the permit's row has its event
-    in it, and carries the row.
+    passed that the filter does not want. With ``greet`` the first notice tells at once where it begins, so
+    that whoever is cut off before the first event loses nothing. With ``with_permit`` a notice comes once the permit's
+    row has its event in it, and carries the row.
     Raises ``Lagged``, ``CursorExpired``, ``ValidationError``, ``Forbidden``.
     """
     actor.require(PERMITS_READ)
