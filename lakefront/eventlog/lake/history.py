@@ -1,17 +1,20 @@
 """Events that were sealed, read from the lake's objects through the manifest (X1: replay past the hot log)."""
 
 import asyncio
-import io
+import logging
 from collections import OrderedDict
+from typing import NoReturn
 from weakref import WeakValueDictionary
 
 import msgspec
 
 from lakefront.adapters.objects.store import ObjectStore
 from lakefront.db.database import Database
+from lakefront.errors import InternalError
 from lakefront.eventlog.events import Event
-from lakefront.eventlog.lake.envelope import decode
-from lakefront.eventlog.lake.unpack import UNREADABLE, Sealed, damaged, fetch, lines
+from lakefront.eventlog.lake.unpack import COLUMNS, Damaged, Sealed, Unpacking, fetch
+
+_log = logging.getLogger(__name__)
 
 TURNS = 4
 """Readers that fetch and unpack at once; further ones wait. It bounds threads and memory."""
@@ -25,14 +28,13 @@ PLACES_BYTES = 32 * 1024 * 1024
 PART_BYTES = 4 * 1024 * 1024
 """Bytes of NDJSON after which a page ends, however few events it has."""
 
-_FIND = """
+_FIND = f"""
 SELECT CASE WHEN set_config('lakefront.tenant', $1, true) = $1 THEN (
   SELECT coalesce(json_agg(row_to_json(o)), '[]') FROM (
-    SELECT shard, from_offset, until_offset, key, compression, sha256, stored_bytes, raw_bytes, event_count
-    FROM lakefront.lake_objects
+    SELECT {COLUMNS} FROM lakefront.lake_objects
     WHERE tenant_id = $1 AND stream = $2 AND shard = $3 AND from_offset <= $4
     ORDER BY from_offset DESC LIMIT 1) o) END
-"""
+"""  # noqa: S608 - our own columns
 
 _rows = msgspec.json.Decoder(list[Sealed])
 
@@ -59,13 +61,12 @@ class _Place:
     def __init__(self, packed: _Packed) -> None:
         self.packed = packed
         self._ahead: list[Event] = []
-        self._next = packed.sealed.from_offset
-        self._lines: io.BufferedReader = lines(packed.data, packed.sealed.compression)
+        self._rest = Unpacking(packed.data, packed.sealed)
 
     @property
     def start(self) -> int:
         """The first offset that can be read without beginning anew."""
-        return self._ahead[0].offset if self._ahead else self._next
+        return self._ahead[0].offset if self._ahead else self._rest.next_offset
 
     @property
     def end(self) -> int:
@@ -74,29 +75,13 @@ class _Place:
 
     def read(self, offset: int, limit: int) -> list[Event]:
         """The events from ``offset`` on, at least one and at most ``limit`` of them. To be called in a thread."""
-        try:
-            self._ahead = [event for event in self._ahead if event.offset >= offset]
-            while self._next < offset:
-                self._lines.readline()
-                self._next += 1
-            size = 0
-            while len(self._ahead) < limit and self._next < self.end and size < PART_BYTES:
-                line = self._lines.readline()
-                self._ahead.append(self._event(line))
-                self._next += 1
-                size += len(line)
-        except UNREADABLE as error:
-            damaged(self.packed.sealed.key, f"it cannot be unpacked: {error}")
+        rest = self._rest
+        self._ahead = [event for event in self._ahead if event.offset >= offset]
+        rest.skip(offset)
+        enough = rest.size + PART_BYTES
+        while len(self._ahead) < limit and rest.next_offset < self.end and rest.size < enough:
+            self._ahead.append(rest.event())
         return self._ahead[:limit]
-
-    def _event(self, line: bytes) -> Event:
-        try:
-            event = decode(line)
-        except (msgspec.DecodeError, ValueError) as error:
-            damaged(self.packed.sealed.key, f"the line of offset {self._next} is no event: {error}")
-        if (event.shard, event.offset) != (self.packed.sealed.shard, self._next):
-            damaged(self.packed.sealed.key, f"the line of offset {self._next} has another's event")
-        return event
 
 
 class History:
@@ -119,7 +104,10 @@ class History:
         async with self._turns:
             place = self._take(key, offset) or _Place(await self._open(key, offset))
             # Whoever is cancelled here leaves the place to the thread: it is not kept for anybody else.
-            found = await asyncio.to_thread(place.read, offset, limit)
+            try:
+                found = await asyncio.to_thread(place.read, offset, limit)
+            except Damaged as damaged:
+                _fail(f"the object {place.packed.sealed.key}", damaged)
         self._keep(key, place)
         return found
 
@@ -143,9 +131,17 @@ class History:
     async def _open(self, key: Shard, offset: int) -> _Packed:
         found = _rows.decode(await self._database.text(_FIND, *key, offset))
         if not found or found[0].until_offset <= offset:
-            damaged(f"of {key[1]} with offset {offset} of shard {key[2]}", "the manifest has none")
+            _fail(f"offset {offset} of shard {key[2]} of {key[1]}", "no object of the manifest has it")
         name = f"{key[0]}/{found[0].key}"
         packed = self._packed.get(name)
         if packed is None:
-            packed = self._packed[name] = _Packed(found[0], await fetch(self._store, found[0]))
+            try:
+                packed = self._packed[name] = _Packed(found[0], await fetch(self._store, found[0]))
+            except Damaged as damaged:
+                _fail(f"the object {found[0].key}", damaged)
         return packed
+
+
+def _fail(what: str, why: object) -> NoReturn:
+    _log.error("the lake: %s cannot be read: %s; run `lakefront verify lake`", what, why)
+    raise InternalError("A part of the lake cannot be read. Its operator finds it with `lakefront verify lake`.")

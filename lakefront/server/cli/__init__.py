@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lakefront import __version__
-from lakefront.server.cli import database, doctor, ingest_token, load, rebuild, reference, serve, token
+from lakefront.server.cli import database, doctor, ingest_token, load, rebuild, reference, serve, token, verify
 
 app = typer.Typer(
     name="lakefront",
@@ -39,6 +39,7 @@ app.command()(token.token)
 app.add_typer(ingest_token.app)
 app.add_typer(load.app)
 app.add_typer(rebuild.app)
+app.add_typer(verify.app)
 app.command()(reference.schema)
 app.command()(reference.settings)
 app.command()(doctor.doctor)

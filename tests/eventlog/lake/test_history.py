@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -175,7 +175,7 @@ class CountingStore(LocalStore):
         super().__init__(folder)
         self.reads: Counter[str] = Counter()
 
-    def read(self, key: str) -> AsyncIterator[bytes]:
+    def read(self, key: str) -> AsyncGenerator[bytes, None]:
         self.reads[key] += 1
         return super().read(key)
 
