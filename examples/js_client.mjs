@@ -4,7 +4,8 @@
 //   node js_client.mjs          # the tour: run it twice and see the duplicates
 //   node js_client.mjs follow   # follow until Ctrl-C, over restarts of the server and of this program
 //
-// It needs node 22 or newer and `npm ci` in this folder; LAKEFRONT_URL names a server other than http://localhost:8000.
+// It needs node 22 or newer and `npm ci` in this folder. LAKEFRONT_URL names a server other than http://localhost:8000.
+// What was followed is kept beside this file in js_client.jsonl: remove that when the server begins with new data.
 
 import { appendFileSync, existsSync, readFileSync, truncateSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,9 +15,9 @@ import { createClient } from "graphql-ws";
 
 const SERVER = process.env.LAKEFRONT_URL ?? "http://localhost:8000";
 const AUTHORIZATION = { Authorization: `Bearer ${process.env.LAKEFRONT_TOKEN ?? ""}` };
-const JOURNAL = process.env.LAKEFRONT_JOURNAL ?? fileURLToPath(import.meta.url).replace(/\.mjs$/, ".jsonl");
+const JOURNAL = fileURLToPath(import.meta.url).replace(/\.mjs$/, ".jsonl");
 const PERMIT = "EXAMPLE-JAVASCRIPT";
-const FORBIDDEN = 4403;
+const FORBIDDEN = 4403; // how the server closes a socket whose token does not hold
 
 const QUERY = `
   query ($permit: ID!) { permit(permitId: $permit) { status events { totalCount } } }`;
@@ -50,19 +51,18 @@ const makeStatus = (newStatus) => makeEvent("status_change", new Date().toISOStr
 async function post(path, body) {
   const headers = { ...AUTHORIZATION, "Content-Type": "application/json" };
   for (;;) {
-    let answer;
     let wait = 1;
     try {
-      answer = await fetch(SERVER + path, { method: "POST", headers, body: JSON.stringify(body) });
-      if (answer.ok) return await answer.json();
+      const request = { method: "POST", headers, body: JSON.stringify(body), signal: AbortSignal.timeout(30_000) };
+      const answer = await fetch(SERVER + path, request);
+      const text = await answer.text();
+      if (answer.ok) return JSON.parse(text);
+      if (![429, 503].includes(answer.status)) exit(`${path} answered ${answer.status}: ${text}`);
+      wait = Number(answer.headers.get("Retry-After") ?? 1);
+      console.log(`the server is busy (${answer.status}), again in ${wait} s`);
     } catch (error) {
       // Away, or gone before it answered: the events may be in, or not.
       console.log(`no answer (${error.cause?.code ?? error.message}), again in ${wait} s`);
-    }
-    if (answer) {
-      if (![429, 503].includes(answer.status)) exit(`${path} refused this with ${answer.status}: ${await answer.text()}`);
-      wait = Number(answer.headers.get("Retry-After") ?? 1);
-      console.log(`the server is busy (${answer.status}), again in ${wait} s`);
     }
     await sleep(wait * 1000);
   }

@@ -4,7 +4,8 @@ export LAKEFRONT_TOKEN=$(lakefront token | tail -1)
 python python_client.py          # the tour: run it twice and see the duplicates
 python python_client.py follow   # follow until Ctrl-C, over restarts of the server and of this program
 
-It needs `pip install httpx 'gql[websockets]'`; LAKEFRONT_URL names a server other than http://localhost:8000.
+It needs `pip install httpx 'gql[websockets]'`. LAKEFRONT_URL names a server other than http://localhost:8000. What was
+followed is kept beside this file in python_client.jsonl: remove that when the server begins with new data.
 """
 
 import asyncio
@@ -25,9 +26,10 @@ from websockets.exceptions import ConnectionClosed
 
 URL = os.environ.get("LAKEFRONT_URL", "http://localhost:8000")
 AUTHORIZATION = {"Authorization": f"Bearer {os.environ.get('LAKEFRONT_TOKEN', '')}"}
-JOURNAL = Path(os.environ.get("LAKEFRONT_JOURNAL", Path(__file__).with_suffix(".jsonl")))
+JOURNAL = Path(__file__).with_suffix(".jsonl")
 PERMIT = "EXAMPLE-PYTHON"
 FORBIDDEN = 4403
+"""How the server closes a socket whose token does not hold."""
 
 QUERY = """
 query ($permit: ID!) { permit(permitId: $permit) { status events { totalCount } } }
@@ -41,6 +43,10 @@ subscription ($permit: ID!, $after: String) {
   }
 }
 """
+
+
+class Refused(Exception):
+    """The server said no; trying again would not help."""
 
 
 def make_event(kind: str, timestamp: str, **data: str) -> dict[str, Any]:
@@ -75,7 +81,7 @@ async def post(path: str, body: Any) -> Any:
                 print(f"the server is busy ({answer.status_code}), again in {wait:.0f} s", flush=True)
             await asyncio.sleep(wait)
     if answer.is_error:
-        sys.exit(f"{path} refused this with {answer.status_code}: {answer.text}")
+        raise Refused(f"{path} answered {answer.status_code}: {answer.text}")
     return answer.json()
 
 
@@ -84,14 +90,14 @@ async def ingest(*events: dict[str, Any]) -> None:
     report = await post("/sf-permit-events", events)
     print(f"sent {len(events)}: {report['accepted']} accepted, {report['duplicates']} duplicates", flush=True)
     if report["rejected"]:
-        sys.exit(f"rejected: {report['verdicts']}")
+        raise Refused(f"rejected: {report['verdicts']}")
 
 
 async def query_permit() -> Any:
     """The permit's current state, and how many events it has."""
     answer = await post("/graphql", {"query": QUERY, "variables": {"permit": PERMIT}})
     if "errors" in answer:  # GraphQL tells most errors with status 200
-        sys.exit(answer["errors"][0]["message"])
+        raise Refused(answer["errors"][0]["message"])
     return answer["data"]["permit"]
 
 
@@ -137,14 +143,14 @@ async def subscribe(after: str) -> AsyncGenerator[dict[str, Any], None]:
                     if data["permitEvents"]["event"]:  # else a heartbeat: nothing for us, but the cursor has moved
                         yield data["permitEvents"]
         except TransportQueryError as refused:
-            error = (refused.errors or [{"message": str(refused)}])[0]
-            if error.get("extensions", {}).get("code") != "LAGGED":
-                sys.exit(error["message"])
+            error = (refused.errors or [])[0]
+            if error["extensions"]["code"] != "LAGGED":
+                raise Refused(error["message"]) from None
             after = error["extensions"]["cursor"]  # we were too slow; the server tells where we were
         except (TransportConnectionFailed, TimeoutError) as lost:
             closed = lost.__cause__.rcvd if isinstance(lost.__cause__, ConnectionClosed) else None
             if closed and closed.code == FORBIDDEN:
-                sys.exit(closed.reason)  # another try with this token would end in the same way
+                raise Refused(closed.reason) from None  # another try with this token would end in the same way
             print("not connected, trying again", flush=True)
         await asyncio.sleep(1)
 
@@ -184,7 +190,7 @@ async def tour(journal: Journal) -> None:
     ids = {line["event"]["eventId"] for line in journal.lines}
     total = (await query_permit())["events"]["totalCount"]
     if not len(journal.lines) == len(ids) == total:
-        sys.exit(f"the journal has {len(journal.lines)} lines of {len(ids)} events, the server {total}")
+        raise Refused(f"the journal has {len(journal.lines)} lines of {len(ids)} events, the server {total}")
     print(f"the journal has all {total} events of the server, each once")
 
 
@@ -192,5 +198,7 @@ if __name__ == "__main__":
     run = follow if sys.argv[1:] == ["follow"] else tour
     try:
         asyncio.run(run(Journal(JOURNAL)))
+    except Refused as refusal:
+        sys.exit(str(refusal))
     except KeyboardInterrupt:
         print("the journal knows where to go on")

@@ -36,6 +36,14 @@ def node_path() -> str:
 
 
 @cache
+def node_program() -> str:
+    """Where node itself is: the wheel's command of that name only starts it, and would be killed in its stead."""
+    command = ["node", "--print", "process.execPath"]
+    environment = {**os.environ, "PATH": node_path()}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@cache
 def install(folder: Path = FOLDER) -> None:
     """Install what the folder's package-lock.json names, unless it is there; skips the test where that fails."""
     path = node_path()
@@ -91,9 +99,8 @@ async def running(script: str, **options: object) -> AsyncIterator[Script]:
     """Run `script` of this folder with `options` as one JSON argument, until the block ends."""
     await asyncio.to_thread(install)
     process = await asyncio.create_subprocess_exec(
-        *("node", str(FOLDER / script), orjson.dumps(options).decode()),
+        *(node_program(), str(FOLDER / script), orjson.dumps(options).decode()),
         cwd=FOLDER,
-        env={**os.environ, "PATH": node_path()},
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=sys.stderr.fileno() if hasattr(sys.stderr, "fileno") and not sys.stderr.closed else DEVNULL,
