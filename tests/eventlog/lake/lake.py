@@ -1,8 +1,11 @@
 """What the lake holds, looked at without the code that wrote it."""
 
+import asyncio
 import gzip
 import hashlib
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import zstandard
@@ -11,6 +14,9 @@ from lakefront.actor import CITY
 from lakefront.adapters.objects import LocalStore
 from lakefront.db.database import Database
 from lakefront.db.tables.lake import lake_objects, seal_intents
+from lakefront.eventlog.lake.sealer import Sealer
+from lakefront.eventlog.postgres import PostgresLog
+from tests.eventlog.samples import everything
 
 Row = dict[str, Any]
 
@@ -53,3 +59,33 @@ async def sealed(database: Database, store: LocalStore, tenant: str = CITY) -> l
     files = {str(path.relative_to(store.folder)) for path in store.folder.rglob("batch-*")}
     assert {row["key"] for row in rows} <= files
     return found
+
+
+NEVER = 3600.0
+
+
+@asynccontextmanager
+async def running(*sealers: Sealer) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(sealer.run()) for sealer in sealers]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - it asks another process
+            await asyncio.sleep(0.02)
+
+
+async def reach(rows: Callable[[], Awaitable[list[Any]]], count: int) -> bool:
+    return len(await rows()) >= count
+
+
+async def assert_all_is_sealed(log: PostgresLog, database: Database, store: LocalStore) -> None:
+    found = await sealed(database, store)
+    places = [(line["shard"], line["offset"], line["eventId"]) for line in found]
+    assert sorted(places) == sorted((each.shard, each.offset, each.event_id) for each in await everything(log))
