@@ -13,6 +13,7 @@ from random import Random
 
 from lakefront.db.embedded import EmbeddedPostgres
 from tests.chaos.journal import Door, Journal
+from tests.chaos.store import Folder, Store, stormy_s3
 from tests.chaos.subscriber import Subscriber, Wish
 from tests.chaos.verify import settle, verify
 from tests.chaos.writer import PERMITS, Writer
@@ -31,8 +32,12 @@ WISHES = {
     "live with permit": Wish(permit_ids=OF_ONE_WRITER, with_permit=True),
 }
 
-ENVIRONMENT = {"LAKEFRONT_RATE_LIMITS": "off", "LAKEFRONT_FOLLOWER_BUFFER": "100"}
-"""No quotas; and a follower that is slow is LAGGED soon, so that this, too, is gone through."""
+ENVIRONMENT = {
+    "LAKEFRONT_RATE_LIMITS": "off",
+    "LAKEFRONT_FOLLOWER_BUFFER": "100",
+    "LAKEFRONT_SEAL_INTERVAL": "1",
+}
+"""No quotas; a follower that is slow is LAGGED soon, and batches are sealed all the time: all is to be gone through."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +67,11 @@ class Plan:
 
 
 async def one_server(plan: Plan) -> Journal:
-    """A server with its own PostgreSQL; either is killed, or both at once."""
+    """A server with its own PostgreSQL; either is killed, or both at once. Its objects are in an S3 in bad weather."""
     journal, random = Journal(), plan.random("killer")
-    async with ServerProcess(environment=ENVIRONMENT) as server:
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(stormy_s3(plan.random("weather"), journal))
+        server = await stack.enter_async_context(ServerProcess(environment={**ENVIRONMENT, **store.environment}))
 
         async def torment() -> None:
             for victim in plan.victims(random):
@@ -76,7 +83,7 @@ async def one_server(plan: Plan) -> Journal:
             if not server.pid:
                 await server.start()
 
-        await _run(plan, journal, [Door.of(server, server.token(ttl=86_400))], server.dsn, torment)
+        await _run(plan, journal, [Door.of(server, server.token(ttl=86_400))], server.dsn, store, torment)
         _check_log([server], journal)
     return journal
 
@@ -89,7 +96,8 @@ async def two_servers(plan: Plan) -> Journal:
         postgres = EmbeddedPostgres(folder)
         await postgres.start()
         stack.push_async_callback(postgres.stop)
-        environment = {**ENVIRONMENT, "DATABASE_URL": postgres.dsn()}
+        store = Folder(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lf-"))))
+        environment = {**ENVIRONMENT, **store.environment, "DATABASE_URL": postgres.dsn()}
         servers = [
             await stack.enter_async_context(ServerProcess(environment=environment)),
             await stack.enter_async_context(ServerProcess(environment=environment)),
@@ -106,7 +114,7 @@ async def two_servers(plan: Plan) -> Journal:
 
         token = servers[0].token(ttl=86_400)  # the other server knows its key through the database
         doors = [Door.of(server, token) for server in servers]
-        await _run(plan, journal, doors, postgres.dsn(), torment)
+        await _run(plan, journal, doors, postgres.dsn(), store, torment)
         _check_log(servers, journal)
     return journal
 
@@ -143,7 +151,12 @@ async def _kill_postgres(postgres: EmbeddedPostgres, random: Random, journal: Jo
 
 
 async def _run(
-    plan: Plan, journal: Journal, doors: Sequence[Door], dsn: str, torment: Callable[[], Awaitable[None]]
+    plan: Plan,
+    journal: Journal,
+    doors: Sequence[Door],
+    dsn: str,
+    store: Store,
+    torment: Callable[[], Awaitable[None]],
 ) -> None:
     """Load and torment together; then everybody comes to rest and the promises are checked."""
     started, ending = time.monotonic(), asyncio.Event()
@@ -160,10 +173,11 @@ async def _run(
         ending.set()
         await asyncio.wait(writing)
         journal.counts["seconds of load"] = round(time.monotonic() - started)
+        store.calm()
         await settle(dsn, journal, subscribers)
         for task in following:
             task.cancel()
-    await verify(dsn, journal, subscribers)
+    await verify(dsn, journal, subscribers, store)
 
 
 def _check_log(servers: Sequence[ServerProcess], journal: Journal) -> None:

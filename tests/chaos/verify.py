@@ -14,6 +14,8 @@ from lakefront.domain.permits import rebuild
 from lakefront.eventlog.cursors import decode
 from lakefront.eventlog.projections.permits import PERMITS, STREAM
 from tests.chaos.journal import Journal
+from tests.chaos.lake import settle_lake, verify_lake
+from tests.chaos.store import Store
 from tests.chaos.subscriber import Subscriber
 
 PATIENCE = 90.0
@@ -70,7 +72,7 @@ def _position(subscriber: Subscriber) -> dict[int, int] | None:
     return decode(STREAM, subscriber.cursor).offsets if subscriber.cursor else None
 
 
-async def verify(dsn: str, journal: Journal, subscribers: Sequence[Subscriber]) -> None:
+async def verify(dsn: str, journal: Journal, subscribers: Sequence[Subscriber], store: Store | None = None) -> None:
     """Check all promises against the database; whatever is broken goes into the journal."""
     connection = await asyncpg.connect(dsn)
     try:
@@ -85,6 +87,9 @@ async def verify(dsn: str, journal: Journal, subscribers: Sequence[Subscriber]) 
         _verify_log(log, await _heads(connection), journal)
         for subscriber in subscribers:
             _verify_subscriber(log, subscriber, journal)
+        if store is not None:
+            await settle_lake(connection, await _heads(connection), journal)
+            await verify_lake(store, connection, journal)
         await _verify_permits(dsn, connection, log, journal)
     finally:
         await connection.close()
