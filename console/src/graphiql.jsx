@@ -26,8 +26,10 @@ function Page() {
         <GraphiQL
           key={current}
           fetcher={fetcher}
+          schema={current ? undefined : null /* without a token it would only be refused */}
           plugins={PLUGINS}
           defaultTabs={TABS}
+          defaultEditorToolsVisibility="variables"
           inputValueDeprecation
           shouldPersistHeaders={false}
           showPersistHeadersSettings={false}

@@ -1,0 +1,100 @@
+"""GraphiQL as a visitor uses it: by the link that ``serve`` prints, offline, asking and following."""
+
+import asyncio
+import re
+
+import pytest
+from playwright.async_api import Page, Request, expect
+
+from tests.clients.producer import Producer, numbered
+from tests.console.conftest import Visit
+from tests.domain.permits.events import filed
+from tests.process import ServerProcess
+
+RESULT = ".result-window .view-lines"
+
+
+async def opened(visit: Visit, *, role: str = "admin") -> Page:
+    """GraphiQL by the link with a token, once it knows the schema."""
+    async with visit.page.expect_request_finished(_asks_for_the_schema):
+        await visit.page.goto(f"{visit.server.url}/graphql#token={visit.server.token(role)}")
+    await visit.page.get_by_role("tab", name="DearestPermits").wait_for()
+    return visit.page
+
+
+def _asks_for_the_schema(request: Request) -> bool:
+    return request.method == "POST" and "IntrospectionQuery" in (request.post_data or "")
+
+
+async def run(page: Page, tab: str) -> None:
+    await page.get_by_role("tab", name=tab).click()
+    await page.get_by_role("button", name=re.compile("^Execute query")).click()
+
+
+async def test_a_query_is_asked_with_the_token_of_the_link(visit: Visit, producer: Producer) -> None:
+    await producer.send([filed("PAGE-1", "2024-01-15T10:30:00Z", neighborhood="Mission", estimatedCost=77_000)])
+    page = await opened(visit)
+    assert page.url == f"{visit.server.url}/graphql", "the token is out of the address bar"
+    assert "eyJ" not in await page.evaluate("JSON.stringify([history.state, {...localStorage}])")
+    await expect(page.get_by_text("Signed in as test:admin")).to_be_visible()
+    async with asyncio.timeout(30):
+        while True:  # the projection may be a moment behind the acknowledgement
+            await run(page, "DearestPermits")
+            await expect(page.locator(RESULT)).to_contain_text("totalCount")
+            if "PAGE-1" in await page.locator(RESULT).inner_text():
+                break
+            await page.wait_for_timeout(200)
+    await expect(page.locator(RESULT)).to_contain_text("77000")
+
+
+async def test_a_subscription_shows_an_event_as_it_arrives(visit: Visit, producer: Producer) -> None:
+    page = await opened(visit)
+    await run(page, "FollowPermits")
+    async with asyncio.timeout(30):
+        for number in range(1000):
+            await producer.send(numbered("PAGE-LIVE", range(number, number + 1)))
+            if "PAGE-LIVE" in await page.locator(RESULT).inner_text():
+                break
+            await page.wait_for_timeout(200)
+    await expect(page.locator(RESULT)).to_contain_text("STATUS_CHANGE")
+    assert visit.sockets == [visit.server.ws_url]
+    await page.get_by_role("button", name=re.compile("^Stop query")).click()
+
+
+async def test_the_schema_is_there_to_read_and_examples_open_in_tabs(visit: Visit) -> None:
+    page = await opened(visit)
+    await page.get_by_role("button", name="Show Documentation Explorer").click()
+    await expect(page.get_by_text("Root Types")).to_be_visible()
+    await page.get_by_role("button", name="Show Examples").click()
+    tabs = page.get_by_role("tab")
+    before = await tabs.count()
+    await page.get_by_role("button", name="Grouped statistics").click()
+    await expect(tabs).to_have_count(before + 1)
+    await expect(page.locator(".graphiql-query-editor .view-lines")).to_contain_text("CostByNeighborhood")
+    await page.get_by_role("button", name=re.compile("^Execute query")).click()
+    await expect(page.locator(RESULT)).to_contain_text("totalGroups")
+
+
+async def test_a_token_is_typed_in_and_forgotten(visit: Visit, server: ServerProcess) -> None:
+    page = visit.page
+    await page.goto(f"{server.url}/graphql")
+    await page.get_by_label("Token").fill(f"Bearer {server.token('reader')}")
+    async with page.expect_request_finished(_asks_for_the_schema):
+        await page.get_by_role("button", name="Use", exact=True).click()
+    await expect(page.get_by_text("Signed in as test:reader")).to_be_visible()
+    await run(page, "IngestEvents")
+    await expect(page.locator(RESULT)).to_contain_text("FORBIDDEN")
+    await page.get_by_role("button", name="Forget token").click()
+    await expect(page.get_by_label("Token")).to_be_visible()
+    assert await page.evaluate("sessionStorage.length") == 0
+    # The browser itself notes each refused request: that much was asked for.
+    assert all("403" in complaint for complaint in visit.complaints), visit.complaints
+    visit.complaints.clear()
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/"])
+async def test_no_other_page_lets_a_token_stay_in_the_address(visit: Visit, path: str) -> None:
+    await visit.page.goto(f"{visit.server.url}{path}#token=abc")
+    await visit.page.wait_for_load_state("networkidle")
+    if path != "/":
+        assert visit.page.url == f"{visit.server.url}{path}"
