@@ -29,6 +29,9 @@ PART = 8 * 1024 * 1024
 READ = 256 * 1024
 """Bytes that are handed on at once."""
 
+PAGE = 1000
+"""Objects that are listed at once: S3's own limit."""
+
 MAX_LINK = 7 * 24 * 3600
 """Seconds that a signed URL can hold at most."""
 
@@ -113,12 +116,14 @@ class S3Store:
         return None
 
     async def list(self, prefix: str = "") -> AsyncGenerator[StoredObject, None]:
-        """As ``ObjectStore.list`` promises, a thousand in memory at a time; others' odd names are passed over."""
+        """As ``ObjectStore.list`` promises, a page in memory at a time; others' odd names are passed over."""
         check_prefix(prefix)
         token: dict[str, Any] = {}
         while True:
             try:
-                answer = await self._client.call("list_objects_v2", Prefix=self.location.prefix + prefix, **token)
+                answer = await self._client.call(
+                    "list_objects_v2", Prefix=self.location.prefix + prefix, MaxKeys=PAGE, **token
+                )
             except ClientError as error:
                 raise unavailable(error) from None
             for entry in answer.get("Contents", ()):

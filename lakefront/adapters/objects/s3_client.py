@@ -9,12 +9,8 @@ from typing import Any
 import aiohttp
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]
 from aiobotocore.session import get_session  # type: ignore[import-untyped]
-from botocore.exceptions import (  # type: ignore[import-untyped]
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    IncompleteReadError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError  # type: ignore[import-untyped]
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from lakefront.adapters.objects.s3_url import S3Location
 from lakefront.errors import Unavailable
@@ -30,7 +26,7 @@ SLOWEST = 256 * 1024
 
 CONNECTIONS = 16
 
-TRANSPORT_ERRORS = (HTTPClientError, IncompleteReadError, aiohttp.ClientError, TimeoutError)
+TRANSPORT_ERRORS = (NoConnectionError, HTTPClientError, IncompleteReadError, aiohttp.ClientError, TimeoutError)
 """What a request, or the body of an answer, ends in when the connection fails."""
 
 _AGAIN_STATUS = {408, 429, 500, 502, 503, 504}
