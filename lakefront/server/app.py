@@ -19,9 +19,10 @@ from lakefront.server.metrics import Counted
 from lakefront.server.openapi import OpenAPIDocument
 from lakefront.server.pages.bundle import ASSETS_PATH, Assets, Page
 from lakefront.server.pages.graphiql import GraphiQLOrGraphQL
-from lakefront.server.responses import error_response, new_trace_id
+from lakefront.server.responses import error_response
 from lakefront.server.rest import permits, system
 from lakefront.server.rest.door import Handler, RestDoor
+from lakefront.tracing import new_trace_id
 
 PUBLIC = frozenset(
     {"/", "/health", "/ready", "/.well-known/jwks.json", "/openapi.json", "/docs", "/redoc", ASSETS_PATH}

@@ -16,6 +16,7 @@ from graphql import OperationType
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lakefront import tracing
 from lakefront.errors import BadRequest, InternalError, LakefrontError, MethodNotAllowed, NotAcceptable
 from lakefront.graphql.operations import Answer, OperationRequest, Operations, encode
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
@@ -23,7 +24,7 @@ from lakefront.server.bodies import ByteBudget, ClientGone, Share, header, parse
 from lakefront.server.graphql_sse import COMPLETE, EVENT_STREAM, STREAM_HEADERS, EventStreams, next_event
 from lakefront.server.negotiation import names, negotiate
 from lakefront.server.origins import check_origin
-from lakefront.server.responses import error_headers, json_response, new_trace_id
+from lakefront.server.responses import error_headers, json_response
 from lakefront.server.token_watch import Authenticate
 from lakefront.settings import Settings
 
@@ -60,7 +61,7 @@ class GraphQLHTTP:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; never raises for what a client does."""
-        trace_id = new_trace_id()
+        trace_id = tracing.received(scope["headers"])
         headers: dict[str, str] = {"vary": "Origin, Accept"}
         wanted = _Wanted()
         response: ASGIApp

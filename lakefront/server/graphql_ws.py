@@ -18,7 +18,7 @@ from lakefront.graphql.operations import Operations, encode
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
 from lakefront.server.bodies import header
 from lakefront.server.origins import check_origin
-from lakefront.server.responses import COMMON, JSON, error_body, new_trace_id
+from lakefront.server.responses import COMMON, JSON, error_body
 from lakefront.server.socket_messages import (
     SUBPROTOCOL,
     Close,
@@ -32,6 +32,7 @@ from lakefront.server.socket_messages import (
 )
 from lakefront.server.token_watch import Authenticate, TokenWatch
 from lakefront.settings import MIB, Settings
+from lakefront.tracing import new_trace_id
 
 CLOSE_TIMEOUT: Final = 1.0
 """Seconds that a close frame may wait for a client that takes nothing."""

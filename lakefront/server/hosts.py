@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lakefront.errors import BadRequest, LakefrontError
 from lakefront.server.bodies import Headers, header
-from lakefront.server.responses import error_response, new_trace_id
+from lakefront.server.responses import error_response
+from lakefront.tracing import new_trace_id
 
 ANY: Final = "*"
 """As an allowed host: whatever name it is, for servers behind a proxy that checks names itself."""

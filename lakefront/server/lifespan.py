@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from lakefront import tracing
 from lakefront.actor import CITY
 from lakefront.adapters.objects import ObjectStore, open_store
 from lakefront.db.database import CONNECTION_LOST, READING_THE_LOG, Database
@@ -62,6 +63,9 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     Raises ``EmbeddedError`` when an embedded part cannot start, ``Unavailable`` when an outside database is away.
     """
     async with AsyncExitStack() as stack:
+        if settings.otlp_endpoint is not None:
+            tracing.start(settings.otlp_endpoint)
+            stack.push_async_callback(asyncio.to_thread, tracing.stop)
         dsn, redis_url = await _parts(settings, stack)
         try:
             await migrate(dsn)

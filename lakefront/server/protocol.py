@@ -18,8 +18,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from lakefront.errors import BadRequest, LakefrontError, RequestTimeout
-from lakefront.server.responses import COMMON, JSON, error_body, new_trace_id
+from lakefront.server.responses import COMMON, JSON, error_body
 from lakefront.settings import MIB, Settings
+from lakefront.tracing import new_trace_id
 
 MAX_HEAD: Final = 64 * 1024
 """Bytes of a request's line and headers."""

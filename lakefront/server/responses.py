@@ -1,6 +1,5 @@
 """Answers of the doors: bytes with the headers that every answer needs, and errors in the REST shape (L11)."""
 
-import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import ceil
@@ -15,11 +14,6 @@ JSON: Final = "application/json; charset=utf-8"
 
 COMMON: Final[Mapping[str, str]] = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 """No guessing of types, nothing kept by caches: every answer is for one caller at one time."""
-
-
-def new_trace_id() -> str:
-    """32 hexadecimal digits: names one request in answers and logs."""
-    return secrets.token_hex(16)
 
 
 def json_response(

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import ARRAY, Text, any_, bindparam, select
 
+from lakefront import tracing
 from lakefront.actor import PERMITS_READ, Actor
 from lakefront.db.database import Row
 from lakefront.db.statement import TENANT, template_as_tenant
@@ -107,12 +108,14 @@ async def follow(
                 if heartbeat is not None:
                     yield PermitEventNotice(_cursor(position))
             kept = await _once_back(partial(following.matching, page.events))
-            for event in page.events:
-                position[event.shard] = event.offset + 1
-                if (event.shard, event.offset) in kept:
-                    row = following.rows.get(event.partition_key)
-                    yield PermitEventNotice(_cursor(position), event_row(actor.tenant, event), row)
-                    told_at = time.monotonic()
+            told = ((it.trace_id, it.ingested_at) for it in page.events if (it.shard, it.offset) in kept)
+            with tracing.spans("lakefront.deliver", tracing.of_recent(told), stream=STREAM, events=len(kept)):
+                for event in page.events:
+                    position[event.shard] = event.offset + 1
+                    if (event.shard, event.offset) in kept:
+                        row = following.rows.get(event.partition_key)
+                        yield PermitEventNotice(_cursor(position), event_row(actor.tenant, event), row)
+                        told_at = time.monotonic()
             position = dict(page.position)
             if heartbeat is not None and time.monotonic() - told_at >= heartbeat:
                 yield PermitEventNotice(_cursor(position))

@@ -7,11 +7,11 @@ from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
-from secrets import token_hex
 from typing import Final
 
 import msgspec
 
+from lakefront import tracing
 from lakefront.actor import PERMITS_WRITE, Actor
 from lakefront.domain.idempotency import once
 from lakefront.domain.permits.payloads import Rejected, latest_timestamp, parse
@@ -109,15 +109,19 @@ async def ingest(
     """
     actor.require(PERMITS_WRITE)
     counted = nullcontext(Counts()) if dry_run else services.meters.tally.request(actor.tenant, STREAM)
-    with counted as counts:
+    trace_id = trace_id or tracing.new_trace_id()
+    with tracing.span("lakefront.ingest", trace_id, stream=STREAM, events=len(events)) as span, counted as counts:
         _check_number(events)
 
         async def run() -> IngestReport:
             return await _ingest(services, actor, events, counts, atomic=atomic, dry_run=dry_run, trace_id=trace_id)
 
         if idempotency_key is None or dry_run:
-            return await run()
-        return await _once(services, actor, events, idempotency_key, run)
+            report = await run()
+        else:
+            report = await _once(services, actor, events, idempotency_key, run)
+        span.note(accepted=report.accepted, duplicates=report.duplicates, rejected=report.rejected)
+        return report
 
 
 def _check_number(events: Sequence[bytes | msgspec.Raw]) -> None:
@@ -150,13 +154,13 @@ async def _ingest(
     *,
     atomic: bool,
     dry_run: bool,
-    trace_id: str | None,
+    trace_id: str,
 ) -> IngestReport:
     settings = services.settings
     if not dry_run:
         rate = settings.events_per_second * settings.shards
         await services.quotas.take(f"{actor.tenant}:{STREAM}", len(events), rate=rate)
-    batch = _Batch(services, actor, trace_id or token_hex(16), latest_timestamp(settings.max_future), dry_run=dry_run)
+    batch = _Batch(services, actor, trace_id, latest_timestamp(settings.max_future), dry_run=dry_run)
     report = batch.report
     try:
         if atomic:

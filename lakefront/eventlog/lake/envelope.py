@@ -113,6 +113,26 @@ def pack(lines: bytes | bytearray, compression: Compression) -> Packed:
     return Packed(data, sha256(data).hexdigest())
 
 
+class _Trace(msgspec.Struct, gc=False, rename="camel"):
+    trace_id: str
+
+
+_traces = msgspec.json.Decoder(_Trace)
+
+
+def traces(lines: bytes | bytearray, *, most: int = 1000) -> list[str]:
+    """The trace ids of the first ``most`` of ``lines``, each once, in their order."""
+    found: dict[str, None] = {}
+    start = 0
+    for _ in range(most):
+        end = lines.find(b"\n", start)
+        if end < 0:
+            break
+        found[_traces.decode(memoryview(lines)[start:end]).trace_id] = None
+        start = end + 1
+    return list(found)
+
+
 def _text(moment: datetime) -> str:
     text = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
     return (text.rstrip("0") if "." in text else text) + "+00:00"

@@ -8,16 +8,17 @@ must still be where the batch begins. What a killed process left is finished by 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from lakefront import tracing
 from lakefront.adapters.objects.store import ObjectConflict, ObjectStore
 from lakefront.db.database import Database
 from lakefront.errors import LakefrontError, Unavailable
 from lakefront.eventlog.lake import manifest
-from lakefront.eventlog.lake.envelope import Compression, Packed, pack
+from lakefront.eventlog.lake.envelope import Compression, Packed, pack, traces
 from lakefront.eventlog.lake.intents import Sizes, Unsealed, close_batch, read, unsealed
 from lakefront.eventlog.lake.locks import Locks
 from lakefront.eventlog.lake.manifest import Intent, Place
@@ -47,6 +48,7 @@ class _Batch(NamedTuple):
     intent: Intent
     packed: Packed
     raw_bytes: int
+    traces: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -178,7 +180,8 @@ class Sealer:
                     return
                 started = time.monotonic()
                 if batch := await self._prepare(shard):
-                    await self._store_and_enter(batch)
+                    with tracing.spans("lakefront.seal", batch.traces, stream=place.stream, shard=place.shard):
+                        await self._store_and_enter(batch)
                 if due:
                     await self._let_appends_pass(COURTESY * (time.monotonic() - started))
 
@@ -198,7 +201,8 @@ class Sealer:
                 intent = await close_batch(self._database, shard, until, one.seal_compression)
             if intent is None:
                 return None
-            return _Batch(intent, await asyncio.to_thread(pack, raw, intent.compression), len(raw))
+            packed = await asyncio.to_thread(pack, raw, intent.compression)
+            return _Batch(intent, packed, len(raw), traces(raw) if tracing.recording() else ())
 
     async def _store_and_enter(self, batch: _Batch) -> None:
         """Put the object, then enter it; no transaction is open while it is on its way."""
@@ -220,7 +224,7 @@ class Sealer:
 
     async def _put(self, batch: _Batch) -> Packed:
         """What is stored for ``batch`` now; raises ``ObjectConflict`` if that is not its lines."""
-        intent, packed, raw_bytes = batch
+        intent, packed, raw_bytes, _ = batch
         try:
             await self._store.put(intent.key, packed.data)
         except ObjectConflict:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
+from lakefront import tracing
 from lakefront.errors import InternalError, LakefrontError, Unavailable, ValidationError
 from lakefront.eventlog.events import Appended, NewEvent
 from lakefront.eventlog.postgres.append import Appender, Batch
@@ -150,7 +151,9 @@ class GroupCommit:
 
     async def _commit(self, key: _Lane, group: list[_Request]) -> None:
         try:
-            verdicts = await self._appender.append(key.tenant, key.stream, [request.batch for request in group])
+            traces = (request.batch.events[0].event.trace_id for request in group)
+            with tracing.spans("lakefront.append", traces, stream=key.stream, requests=len(group)):
+                verdicts = await self._appender.append(key.tenant, key.stream, [request.batch for request in group])
         except ValidationError as error:
             await self._halve(key, group, error)
         except LakefrontError as error:

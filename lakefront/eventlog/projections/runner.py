@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lakefront import tracing
 from lakefront.db.database import Database, Transaction
 from lakefront.errors import LakefrontError
 
@@ -146,12 +147,14 @@ async def claim(transaction: Transaction, tenant: str, projection: Projection, s
 async def take_batch(transaction: Transaction, tenant: str, projection: Projection, shard: int, start: int) -> int:
     """Fold the events of ``shard`` from ``start`` on, at most BATCH, and move the offset; how many there were."""
     events = await transaction.fetch(
-        'SELECT "offset", event_type, partition_key, occurred_at, ingested_at, payload FROM lakefront.events '
+        'SELECT "offset", event_type, partition_key, occurred_at, ingested_at, payload, trace_id FROM lakefront.events '
         'WHERE tenant_id = $1 AND stream = $2 AND shard = $3 AND "offset" >= $4 ORDER BY "offset" LIMIT $5',
         *(tenant, projection.stream, shard, start, BATCH),
     )
     if events:
-        await projection.project(transaction, tenant, events)
+        traces = tracing.of_recent((event["trace_id"], event["ingested_at"]) for event in events)
+        with tracing.spans("lakefront.project", traces, projection=projection.name, shard=shard, events=len(events)):
+            await projection.project(transaction, tenant, events)
         await transaction.execute(
             "WITH moved AS (UPDATE lakefront.consumer_offsets SET next = $5 "
             "WHERE tenant_id = $1 AND consumer = $2 AND stream = $3 AND shard = $4 RETURNING 1) "

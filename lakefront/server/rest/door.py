@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from lakefront import tracing
 from lakefront.actor import Actor
 from lakefront.domain.services import Services
 from lakefront.errors import BadRequest, InternalError, LakefrontError
@@ -16,7 +17,7 @@ from lakefront.graphql.plan.errors import log_unforeseen
 from lakefront.server.auth import Authenticator
 from lakefront.server.bodies import ByteBudget, ClientGone, header
 from lakefront.server.metrics import Metrics
-from lakefront.server.responses import error_response, new_trace_id
+from lakefront.server.responses import error_response
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class RestDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; never raises for what a client does."""
-        trace_id = new_trace_id()
+        trace_id = tracing.received(scope["headers"])
         started = time.perf_counter()
         try:
             response = await self.handler(RestRequest(self._doors, scope, receive, trace_id))
