@@ -2,7 +2,8 @@
 
 import uvloop
 
-from bench import append, server
+from bench import append, lake, server
 
 uvloop.run(append.main())
+uvloop.run(lake.main())
 uvloop.run(server.main())
