@@ -135,6 +135,8 @@ class Operations:
         self._permission = partial(permission, schema)
         self._slots = asyncio.Semaphore(services.settings.graphql_concurrency)
         self._waiting = 0
+        self.subscriptions = 0
+        """How many run now."""
 
     async def execute(
         self, request: OperationRequest, actor: Actor, trace_id: str, *, allow_mutations: bool = True
@@ -205,11 +207,12 @@ class Operations:
 
     async def _execute(self, operation: Operation) -> Answer:
         try:
-            async with self._slot(), self._guarded(operation.trace_id):
-                executor = self._executor(operation)
-                if isinstance(executor, Answer):
-                    return executor
-                return await _run(executor, executor.execute_operation, operation.trace_id)
+            with _traced(operation):
+                async with self._slot(), self._guarded(operation.trace_id):
+                    executor = self._executor(operation)
+                    if isinstance(executor, Answer):
+                        return executor
+                    return await _run(executor, executor.execute_operation, operation.trace_id)
         except LakefrontError as error:
             return refused(error, operation.trace_id)
 
@@ -221,8 +224,22 @@ class Operations:
             yield executor
             return
         try:
-            async with self._guarded(trace_id):
-                source: Any = create_source_event_stream(executor)
+            with _traced(operation):
+                source = await self._source(executor, trace_id)
+        except LakefrontError as error:
+            yield refused(error, trace_id)
+            return
+        if isinstance(source, ExecutionResult):
+            yield Answer(errors=format_execution_errors(source.errors or [], trace_id), executed=False)
+            return
+        self.subscriptions += 1
+        try:
+            async with _closing(source) as events, aclosing(self._deliveries(executor, events, operation)) as answers:
+                async for answer in answers:
+                    yield answer
+        finally:
+            self.subscriptions -= 1
+@@CUT@@ = create_source_event_stream(executor)
                 if executor.is_awaitable(source):
                     source = await source
         except LakefrontError as error:

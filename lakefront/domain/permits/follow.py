@@ -108,8 +108,8 @@ async def follow(
                 if heartbeat is not None:
                     yield PermitEventNotice(_cursor(position))
             kept = await _once_back(partial(following.matching, page.events))
-            told = ((it.trace_id, it.ingested_at) for it in page.events if (it.shard, it.offset) in kept)
-            with tracing.spans("lakefront.deliver", tracing.of_recent(told), stream=STREAM, events=len(kept)):
+            arrived = ((it.trace_id, it.ingested_at) for it in page.events if (it.shard, it.offset) in kept)
+            with tracing.spans("lakefront.deliver", tracing.of_recent(arrived), stream=STREAM, events=len(kept)):
                 for event in page.events:
                     position[event.shard] = event.offset + 1
                     if (event.shard, event.offset) in kept:
