@@ -7,7 +7,7 @@ graphql-core is called directly; ADR 0008 says why neither Strawberry's doors no
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, cast
@@ -18,6 +18,7 @@ from graphql import DocumentNode, ExecutionResult, Executor, OperationDefinition
 from graphql.execution import create_source_event_stream
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from lakefront import tracing
 from lakefront.actor import Actor
 from lakefront.domain.services import Services
 from lakefront.errors import BadRequest, InternalError, LakefrontError, MethodNotAllowed, OperationTimeout, Unavailable
@@ -35,6 +36,9 @@ from lakefront.graphql.plan.errors import (
 
 QUEUE_TIMEOUT: Final = 5.0
 """Seconds an operation waits for its turn before it is told to come again."""
+
+MAX_NAME: Final = 100
+"""Characters of an operation's name that a trace keeps."""
 
 FAIR_SHARE: Final = 16
 """Events of one subscription that are told in a row before everybody else gets a turn on the event loop."""
@@ -225,30 +229,17 @@ class Operations:
             return
         try:
             with _traced(operation):
-                source = await self._source(executor, trace_id)
+                async with self._guarded(trace_id):
+                    source: Any = create_source_event_stream(executor)
+                    if executor.is_awaitable(source):
+                        source = await source
         except LakefrontError as error:
             yield refused(error, trace_id)
             return
         if isinstance(source, ExecutionResult):
             yield Answer(errors=format_execution_errors(source.errors or [], trace_id), executed=False)
             return
-        self.subscriptions += 1
-        try:
-            async with _closing(source) as events, aclosing(self._deliveries(executor, events, operation)) as answers:
-                async for answer in answers:
-                    yield answer
-        finally:
-            self.subscriptions -= 1
-@@CUT@@ = create_source_event_stream(executor)
-                if executor.is_awaitable(source):
-                    source = await source
-        except LakefrontError as error:
-            yield refused(error, trace_id)
-            return
-        if isinstance(source, ExecutionResult):
-            yield Answer(errors=format_execution_errors(source.errors or [], trace_id), executed=False)
-            return
-        async with _closing(source) as events:
+        async with self._counted(), _closing(source) as events:
             told = 0
             while True:
                 try:
@@ -299,6 +290,14 @@ class Operations:
         return self._context(self._services, operation.actor, operation.trace_id, operation.following)
 
     @asynccontextmanager
+    async def _counted(self) -> AsyncIterator[None]:
+        self.subscriptions += 1
+        try:
+            yield
+        finally:
+            self.subscriptions -= 1
+
+    @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
         """One of the places to run; raises ``Unavailable`` when the queue is long or slow."""
         if self._slots.locked() and self._waiting >= 10 * self._settings.graphql_concurrency:
@@ -325,6 +324,12 @@ class Operations:
                 yield
         except TimeoutError:
             raise OperationTimeout from None
+
+
+def _traced(operation: Operation) -> AbstractContextManager[tracing.Span]:
+    """The operation as a span: its type and name, and nothing of what it asks."""
+    name = operation.node.name.value[:MAX_NAME] if operation.node.name else ""
+    return tracing.span("lakefront.graphql", operation.trace_id, type=operation.kind.value, operation=name)
 
 
 async def _run(executor: Executor[Any], start: Callable[[], Any], trace_id: str) -> Answer:

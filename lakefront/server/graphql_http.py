@@ -82,6 +82,11 @@ class GraphQLHTTP:
             response = _refuse(InternalError(), wanted.media, trace_id, headers)
         await response(scope, receive, send)
 
+    @property
+    def streams(self) -> int:
+        """How many streams of events are open."""
+        return len(self._streams.running)
+
     def look_again(self) -> None:
         """End the streams whose tokens do not hold any more."""
         self._streams.look_again()

@@ -82,6 +82,11 @@ class GraphQLSocket:
         finally:
             self._connections.discard(connection)
 
+    @property
+    def open(self) -> int:
+        """How many sockets are open."""
+        return len(self._connections)
+
     def look_again(self) -> None:
         """Close (4403) the sockets whose tokens do not hold any more."""
         for connection in list(self._connections):
