@@ -40,6 +40,9 @@ def build_app(running: Running) -> Starlette:
     socket = GraphQLSocket(operations, authenticate, settings)
     doors.authenticator.on_revocation(socket.look_again)
     doors.authenticator.on_revocation(http.look_again)
+    doors.metrics.gauge("lakefront_websockets", "WebSockets that are open.", lambda: socket.open)
+    doors.metrics.gauge("lakefront_event_streams", "Streams of server-sent events that are open.", lambda: http.streams)
+    doors.metrics.gauge("lakefront_subscriptions", "Subscriptions that run.", lambda: operations.subscriptions)
 
     def rest(path: str, method: str, handler: Handler) -> BaseRoute:
         return Route(path, RestDoor(doors, path, handler), methods=[method])
