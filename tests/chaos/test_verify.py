@@ -1,18 +1,25 @@
 """The crash test's own check: it is silent when all is well, and names each loss, double and disorder."""
 
+import gzip
+import json
+from pathlib import Path
 from random import Random
 
 import asyncpg
 import orjson
 
 from lakefront.actor import Actor
+from lakefront.adapters.objects import LocalStore
+from lakefront.db.database import Database
 from lakefront.domain import permits
 from lakefront.domain.services import Services
 from lakefront.eventlog.projections.permits import PERMITS
 from tests.chaos.journal import Journal
+from tests.chaos.store import Folder
 from tests.chaos.subscriber import Delivered, Subscriber, Wish
 from tests.chaos.verify import verify
 from tests.chaos.writer import Writer
+from tests.eventlog.lake.sealing import seal_all
 
 
 async def _written(services: Services, actor: Actor, dsn: str) -> tuple[Journal, Subscriber]:
@@ -66,3 +73,27 @@ async def test_it_names_what_the_log_lost(services: Services, actor: Actor, dsn:
     assert f"subscriber s got what it was not owed: {lost.event_id}" in told
     assert f"shard {lost.shard} has" in told
     assert "a rebuild gives other permits" in told
+
+
+async def test_it_names_what_the_lake_lost_or_holds_twice(
+    services: Services, actor: Actor, dsn: str, database: Database, tmp_path: Path
+) -> None:
+    journal, subscriber = await _written(services, actor, dsn)
+    folder = tmp_path / "objects"
+    store = LocalStore(folder)
+    await store.open()
+    await seal_all(database, store, count=1)
+    await verify(dsn, journal, [subscriber], Folder(folder))
+    assert journal.violations == []
+    assert journal.counts["objects in the lake"] == 3
+    one, other, _ = sorted(path for path in folder.rglob("*") if path.is_file())
+    one_id, other_id = (json.loads(gzip.decompress(path.read_bytes()))["eventId"] for path in (one, other))
+    other.unlink()
+    (folder / "copy.json.gz").write_bytes(one.read_bytes())
+    await verify(dsn, journal, [subscriber], Folder(folder))
+    told = "\n".join(journal.violations)
+    assert f"acknowledged, but not in the lake: {other_id}" in told
+    assert f"more than once in the lake: {one_id}" in told
+    assert "objects that the manifest does not know: copy.json.gz" in told
+    assert f"objects that are gone: {other.relative_to(folder)}" in told
+    await store.close()
