@@ -23,6 +23,7 @@ from lakefront.domain.meters import CHANNEL as LAKE_CHANNEL
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.services import Services
 from lakefront.errors import Unavailable
+from lakefront.eventlog.lake.history import History
 from lakefront.eventlog.lake.sealer import Sealer
 from lakefront.eventlog.postgres import PostgresLog
 from lakefront.eventlog.postgres.append import CHANNEL as EVENTS_CHANNEL
@@ -116,6 +117,7 @@ async def _services(
     await database.open()
     stack.push_async_callback(database.close)
     listener = Listener(dsn)
+    objects = await _objects(settings, stack)
     log = PostgresLog(
         dsn,
         shards=settings.shards,
@@ -123,8 +125,8 @@ async def _services(
         follower_buffer=settings.follower_buffer,
         poll_interval=settings.poll_interval,
         listener=listener,
+        history=History(database, objects),
     )
-    objects = await _objects(settings, stack)
     # Before the log is opened, and so closed after it: then it seals what the log took in to its very end.
     sealer = await _sealer(settings, dsn, objects, log, stack)
     await log.open()
@@ -181,6 +183,7 @@ async def _workers(
     )
     listener.on(EVENTS_CHANNEL, lambda _: projection.wake())
     listener.watch(lambda _: projection.wake())
+    listener.watch(lambda _: sealer.wake())
     listener.on(LAKE_CHANNEL, services.meters.sealed)
     await listener.open()
     stack.push_async_callback(listener.close)

@@ -91,17 +91,22 @@ class Sealer:
         self._alone = asyncio.Lock()
 
     def wake(self) -> None:
-        """Look at the log now."""
+        """Look at the log now, also at shards that rest after a failure: PostgreSQL is back, say."""
+        for shard in self._shards.values():
+            shard.rests_until = 0.0
         self._woken.set()
 
     async def run(self) -> None:
         """Seal what is due, for ever; a shard that fails rests and is tried again, while the others go on."""
+        pause = self._poll
         async with self._alone, asyncio.TaskGroup() as group:
             while True:
                 self._woken.clear()
-                for shard in await self._look():
+                found = await self._look()
+                for shard in found or ():
                     self._start(group, shard.place)
-                await self._sleep()
+                pause = self._poll if found is not None else min(pause * 2, LONGEST_PAUSE)
+                await self._sleep(pause)
 
     async def seal_now(self, patience: float = STOPPING) -> None:
         """Seal all that is in the log now, due or not, once ``run`` has ended; give up after ``patience`` seconds.
@@ -110,7 +115,7 @@ class Sealer:
         """
         try:
             async with asyncio.timeout(patience), self._alone, asyncio.TaskGroup() as group:
-                for shard in await self._look():
+                for shard in await self._look() or ():
                     group.create_task(self._try(shard.place, due=False))
         except TimeoutError:
             _log.warning("not everything could be sealed within %.0f s; the next start goes on with it", patience)
@@ -119,23 +124,22 @@ class Sealer:
         """Give up the locks."""
         await self._locks.close()
 
-    async def _sleep(self) -> None:
+    async def _sleep(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(self._poll):
+            async with asyncio.timeout(seconds):
                 await self._woken.wait()
         except TimeoutError:
             return
 
-    async def _look(self) -> list[Unsealed]:
-        found: list[Unsealed] = []
-        for tenant in self._tenants():
-            try:
-                found += await unsealed(self._database, tenant)
-            except LakefrontError as away:
-                _log.warning("the sealer waits: %s", away.message)
-            except Exception:  # noqa: BLE001 - the worker must outlive it
-                _log.exception("the sealer cannot look at the log of %s and will try again", tenant)
-        return found
+    async def _look(self) -> list[Unsealed] | None:
+        """What is to be sealed; None when that cannot be told, which is logged."""
+        try:
+            return [shard for tenant in self._tenants() for shard in await unsealed(self._database, tenant)]
+        except LakefrontError as away:
+            _log.warning("the sealer waits: %s", away.message)
+        except Exception:  # noqa: BLE001 - the worker must outlive it
+            _log.exception("the sealer cannot look at the log and will try again")
+        return None
 
     def _start(self, group: asyncio.TaskGroup, place: Place) -> None:
         shard = self._shards.setdefault(place, _Shard())
