@@ -22,6 +22,7 @@ SELECT shard, max(until_offset) FROM lakefront.lake_objects WHERE tenant_id = $1
 async def settle_lake(connection: Any, heads: dict[int, int], journal: Journal) -> None:
     """Wait until every shard is sealed up to its head; what is not in time is a violation."""
     sealed: dict[int, int] = {}
+    heads = {shard: head for shard, head in heads.items() if head}
     try:
         async with asyncio.timeout(PATIENCE):
             while sealed != heads:
