@@ -1,5 +1,5 @@
 import 'swagger-ui-dist/swagger-ui.css'
-import './docs.css'
+import './bar.css'
 
 import SwaggerUIBundle from 'swagger-ui-dist/swagger-ui-bundle.js'
 

@@ -1,19 +1,19 @@
 import { createGraphiQLFetcher } from '@graphiql/toolkit'
+import { Kind, parse } from 'graphql'
 import { createClient } from 'graphql-ws'
 
 import { token } from './token.js'
 
-const authorization = () => (token() ? { Authorization: `Bearer ${token()}` } : {})
-
 /** How GraphiQL asks: queries and mutations by POST, subscriptions over graphql-transport-ws, both with the token. */
 export function makeFetcher() {
+  const authorization = { Authorization: `Bearer ${token()}` }
   const url = new URL('/graphql', location.href)
   const socket = new URL(url)
   socket.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
-  return createGraphiQLFetcher({
+  const fetcher = createGraphiQLFetcher({
     url: url.href,
+    headers: authorization,
     enableIncrementalDelivery: false,
-    fetch: (to, init) => fetch(to, { ...init, headers: { ...authorization(), ...init.headers } }),
     wsClient: createClient({
       url: socket.href,
       connectionParams: authorization,
@@ -21,4 +21,20 @@ export function makeFetcher() {
       retryAttempts: 0,
     }),
   })
+  return (request, options) => fetcher(...upToDate(request, options))
+}
+
+/** GraphiQL's name and document lag a moment behind its editor: who runs a tab at once would run the one before. */
+function upToDate(request, options) {
+  try {
+    const documentAST = parse(request.query)
+    const operations = documentAST.definitions.filter(({ kind }) => kind === Kind.OPERATION_DEFINITION)
+    const operationName = operations.length === 1 ? operations[0].name?.value : request.operationName
+    return [
+      { ...request, operationName },
+      { ...options, documentAST },
+    ]
+  } catch {
+    return [request, options] // not well-formed: the server says where
+  }
 }

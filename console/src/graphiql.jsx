@@ -1,15 +1,18 @@
 import 'graphiql/setup-workers/vite'
 import 'graphiql/style.css'
+import './bar.css'
 import './graphiql.css'
 
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql'
-import { useMemo, useState, useSyncExternalStore } from 'react'
+import { useMemo, useSyncExternalStore } from 'react'
+import { createPortal } from 'react-dom'
 import { createRoot } from 'react-dom/client'
 
 import { Examples, ExamplesIcon } from './examples-panel.jsx'
 import { examples } from './examples.js'
 import { makeFetcher } from './fetcher.js'
-import { claims, onToken, setToken, token } from './token.js'
+import { SignedIn, SignIn } from './sign-in.jsx'
+import { onToken, token } from './token.js'
 
 const EXAMPLES_PLUGIN = { title: 'Examples', icon: ExamplesIcon, content: Examples }
 const PLUGINS = [EXAMPLES_PLUGIN, HISTORY_PLUGIN]
@@ -17,82 +20,42 @@ const TABS = examples.map(({ query, variables }) => ({ query, variables }))
 
 function Page() {
   const current = useSyncExternalStore(onToken, token)
-  // Another token is another visitor: the schema is asked for anew, and no socket of the old one stays.
-  const fetcher = useMemo(makeFetcher, [current])
+  if (!current) return <SignIn />
   return (
     <>
-      <Bar current={current} />
-      <main>
-        <GraphiQL
-          key={current}
-          fetcher={fetcher}
-          schema={current ? undefined : null /* without a token it would only be refused */}
-          plugins={PLUGINS}
-          defaultTabs={TABS}
-          defaultEditorToolsVisibility="variables"
-          inputValueDeprecation
-          shouldPersistHeaders={false}
-          showPersistHeadersSettings={false}
-        >
-          <GraphiQL.Logo>
-            <span />
-          </GraphiQL.Logo>
-        </GraphiQL>
-      </main>
+      {createPortal(<SignedIn token={current} />, document.getElementById('token'))}
+      {/* Another token is another visitor: nothing of the one before goes on. */}
+      <Console key={current} />
     </>
   )
 }
 
-function Bar({ current }) {
-  const [typed, setTyped] = useState('')
-  const submit = (event) => {
-    event.preventDefault()
-    setToken(typed.trim().replace(/^Bearer\s+/i, ''))
-    setTyped('')
-  }
+function Console() {
+  const fetcher = useMemo(makeFetcher, [])
+  const { query, variables } = useMemo(activeTab, [])
   return (
-    <header>
-      <a className="home" href="/">
-        Lakefront
-      </a>
-      <nav>
-        <a href="/docs">REST</a>
-        <a href="/redoc">Reference</a>
-      </nav>
-      {current ? (
-        <div className="token">
-          <span>{described(current)}</span>
-          <button type="button" onClick={() => setToken('')}>
-            Forget token
-          </button>
-        </div>
-      ) : (
-        <form className="token" onSubmit={submit}>
-          <label htmlFor="token">
-            Token, as printed by <code>lakefront token</code>
-          </label>
-          <input
-            id="token"
-            type="password"
-            autoComplete="off"
-            spellCheck="false"
-            required
-            value={typed}
-            onChange={(event) => setTyped(event.target.value)}
-          />
-          <button type="submit">Use</button>
-        </form>
-      )}
-    </header>
+    <GraphiQL
+      fetcher={fetcher}
+      plugins={PLUGINS}
+      defaultTabs={TABS}
+      initialQuery={query ?? undefined}
+      initialVariables={variables ?? undefined}
+      defaultEditorToolsVisibility="variables"
+      inputValueDeprecation
+      shouldPersistHeaders={false}
+      showPersistHeadersSettings={false}
+    />
   )
 }
 
-/** Whose token it is and until when, in the visitor's own time. */
-function described(value) {
-  const told = claims(value)
-  if (!told) return 'Signed in with a token'
-  const until = told.exp ? `, until ${new Date(told.exp * 1000).toLocaleString()}` : ''
-  return `Signed in as ${told.sub ?? 'somebody'}${until}`
+/** The tab that is shown first: GraphiQL itself (5.4) brings back its query, but not its variables. */
+function activeTab() {
+  try {
+    const { tabs, activeTabIndex } = JSON.parse(localStorage.getItem('graphiql:tabState'))
+    return tabs[activeTabIndex] ?? TABS[0]
+  } catch {
+    return TABS[0]
+  }
 }
 
 createRoot(document.getElementById('root')).render(<Page />)

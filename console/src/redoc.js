@@ -1,5 +1,6 @@
 import { init } from 'redoc/bundles/redoc.standalone.js'
 
+import './bar.css'
 import './token.js' // takes a token out of the address bar; nothing here needs one
 
 const theme = { colors: { primary: { main: '#0b6e8f' } }, sidebar: { backgroundColor: '#f3f7f9' } }

@@ -75,12 +75,26 @@ async def test_the_schema_is_there_to_read_and_examples_open_in_tabs(visit: Visi
     await expect(page.locator(RESULT)).to_contain_text("totalGroups")
 
 
+async def test_tabs_come_back_with_their_variables(visit: Visit) -> None:
+    page = await opened(visit)
+    variables = page.locator(".graphiql-editor-tool .graphiql-editor:not(.hidden) .view-lines")
+    await expect(variables).to_contain_text("Mission")
+    await page.reload()
+    await expect(variables).to_contain_text("Mission")
+    await page.get_by_role("tab", name="IngestEvents").click()
+    await expect(variables).to_contain_text("console-1")
+    await page.wait_for_timeout(1000)  # GraphiQL keeps its tabs half a second after the last change
+    await page.reload()
+    await expect(variables).to_contain_text("console-1")
+    await expect(page.get_by_role("tab")).to_have_count(4)
+
+
 async def test_a_token_is_typed_in_and_forgotten(visit: Visit, server: ServerProcess) -> None:
     page = visit.page
     await page.goto(f"{server.url}/graphql")
     await page.get_by_label("Token").fill(f"Bearer {server.token('reader')}")
     async with page.expect_request_finished(_asks_for_the_schema):
-        await page.get_by_role("button", name="Use", exact=True).click()
+        await page.get_by_role("button", name="Use token").click()
     await expect(page.get_by_text("Signed in as test:reader")).to_be_visible()
     await run(page, "IngestEvents")
     await expect(page.locator(RESULT)).to_contain_text("FORBIDDEN")

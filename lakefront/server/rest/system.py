@@ -26,7 +26,7 @@ a {{ color: #0b6e8f; }}
 </style></head><body>
 <h1>Lakefront</h1><p class="lead">A GraphQL-first data lake server for a city and its businesses. Version {version}.</p>
 <table>
-<tr><td><a href="/graphql">/graphql</a></td><td>GraphiQL: ask, follow and read the schema in the browser</td></tr>
+<tr><td><a href="/graphql">/graphql</a></td><td>GraphiQL: ask, follow, read the schema</td></tr>
 <tr><td><a href="/docs">/docs</a>, <a href="/redoc">/redoc</a></td><td>the REST doors in Swagger UI and ReDoc</td></tr>
 <tr><td><a href="/openapi.json">/openapi.json</a></td><td>the same for programs (OpenAPI 3.1)</td></tr>
 <tr><td><code>POST /graphql</code></td><td>queries and mutations (bearer token)</td></tr>
