@@ -20,7 +20,7 @@ from lakefront.server.openapi import OpenAPIDocument
 from lakefront.server.pages.bundle import ASSETS_PATH, Assets, Page
 from lakefront.server.pages.graphiql import GraphiQLOrGraphQL
 from lakefront.server.responses import error_response
-from lakefront.server.rest import permits, system
+from lakefront.server.rest import lake, permits, system
 from lakefront.server.rest.door import Handler, RestDoor
 from lakefront.tracing import new_trace_id
 
@@ -54,6 +54,7 @@ def build_app(running: Running) -> Starlette:
         rest("/metrics", "GET", system.get_metrics),
         rest("/.well-known/jwks.json", "GET", system.get_jwks),
         rest("/sf-permit-events", "POST", permits.post_permit_events),
+        rest("/lake/{key:path}", "GET", lake.get_object),
         rest("/docs", "GET", Page("docs")),
         rest("/redoc", "GET", Page("redoc")),
         rest(ASSETS_PATH, "GET", Assets()),

@@ -107,7 +107,7 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
     for route in routes:
         for method, operation in (described(route) or {}).items():
             assert isinstance(route, Route)
-            paths.setdefault(route.path, {})[method] = _operation(operation)
+            paths.setdefault(route.path_format, {})[method] = _operation(operation)
             operations.append(operation)
     return {
         "openapi": "3.1.0",

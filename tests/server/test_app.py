@@ -47,7 +47,7 @@ def routes(served: Wired) -> list[tuple[str, str]]:
     for route in served.app.routes:
         assert isinstance(route, Route | WebSocketRoute), f"{route} is of a kind that this test does not walk"
         if isinstance(route, Route):
-            found += [(method, route.path) for method in sorted(route.methods or {"GET", "POST"})]
+            found += [(method, route.path_format) for method in sorted(route.methods or {"GET", "POST"})]
     return found
 
 

@@ -9,7 +9,7 @@ from strawberry.types.base import StrawberryOptional
 from strawberry.types.field import StrawberryField
 
 from lakefront.db.database import Row
-from lakefront.db.query import Join, Key
+from lakefront.db.query import Join, Key, PageRequest
 from lakefront.db.query.values import from_json
 from lakefront.domain.reads import Page
 from lakefront.graphql.connections import Connection, Reading
@@ -114,12 +114,28 @@ def _connected(declaration: Connected, ask: Ask) -> Connection[Any]:
         key = _parent_key(join, ask.row)
         page = _no_page if key is None else partial(ask.loaders.page_of, join, request, key)
         count = _no_count if key is None else partial(ask.loaders.count_of, join, request.where, key)
+    return Connection(reading=_reading(ask.loaders, record, request, page, count))
 
+
+def connect(loaders: Loaders, record: type[Record], request: PageRequest) -> Connection[Any]:
+    """The connection that a hand-written root field gives: pages of the whole source of ``record``."""
+    source = record.record_source
+    page, count = partial(loaders.page, source, request), partial(loaders.count, source, request.where)
+    return Connection(reading=_reading(loaders, record, request, page, count))
+
+
+def _reading(
+    loaders: Loaders,
+    record: type[Record],
+    request: PageRequest,
+    page: Callable[[], Awaitable[Page]],
+    count: Callable[[], Awaitable[int]],
+) -> Reading:
     def node(row: Row) -> Record:
-        ask.loaders.hand_out(1)
+        loaders.hand_out(1)
         return record(row=row)
 
-    return Connection(reading=Reading(request, page, count, partial(cursor, source, request.order), node))
+    return Reading(request, page, count, partial(cursor, record.record_source, request.order), node)
 
 
 async def _no_page() -> Page:

@@ -32,6 +32,7 @@ a {{ color: #0b6e8f; }}
 <tr><td><code>POST /graphql</code></td><td>queries and mutations (bearer token)</td></tr>
 <tr><td><code>WS /graphql</code></td><td>queries and subscriptions, <code>graphql-transport-ws</code></td></tr>
 <tr><td><code>POST /sf-permit-events</code></td><td>permit events in, a JSON array (bearer token)</td></tr>
+<tr><td><code>GET /lake/{{key}}</code></td><td>a file of the lake (bearer token)</td></tr>
 <tr><td><a href="/health">/health</a></td><td>the process lives</td></tr>
 <tr><td><a href="/ready">/ready</a></td><td>its parts answer</td></tr>
 <tr><td><code>GET /metrics</code></td><td>for Prometheus (bearer token)</td></tr>
