@@ -74,13 +74,20 @@ class Late:
 
 
 @dataclass(frozen=True, slots=True)
+class Slow:
+    """Pass the request on only after ``seconds``: when its sender has given up and come again, say."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Truncate:
     """Pass on so many bytes of the answer's body, then cut the connection."""
 
     body: int
 
 
-Fault = Refuse | Cut | Late | Truncate
+Fault = Refuse | Cut | Late | Slow | Truncate
 Rule = Callable[[Request], Fault | None]
 
 
@@ -189,6 +196,9 @@ class FaultyProxy:
                 answer = await self._forward(request)
                 await asyncio.sleep(seconds)
                 writer.write(answer)
+            case Slow(seconds):
+                await asyncio.sleep(seconds)
+                writer.write(await self._forward(request))
             case Truncate(body):
                 answer = await self._forward(request)
                 writer.write(answer[: answer.index(b"\r\n\r\n") + 4 + body])

@@ -61,13 +61,17 @@ class S3Store:
         name = self._name(key)
         async for _ in self._client.attempts():
             try:
-                await (self._create(name, data) if len(data) <= PART else self._create_in_parts(name, data))
+                if len(data) <= PART:
+                    await self._create(name, data)
+                    return True
+                # Looking first spares sending all of it; what decides is the condition in the end.
+                if await self.head(key) is None:
+                    await self._create_in_parts(name, data)
+                    return True
             except ClientError as error:
                 # 412: something is there. 404: the upload is gone, maybe by our own success whose answer was lost.
                 if status(error) == 409:  # another request for this key is under way
                     continue
-            else:
-                return True
             match await self._holds(key, data):
                 case True:
                     return False

@@ -34,11 +34,16 @@ _AGAIN_CODES = {"InternalError", "RequestTimeout", "SlowDown", "Throttling", "Th
 _ANSWERS = {404, 409, 412}
 """What the caller can make sense of."""
 
+_NO_BUCKET = "the bucket does not exist; create it, or correct OBJECT_STORE_URL"
+_DENIED = "the credentials may not do this; allow them to list the bucket, and to get and put objects"
+
 _ADVICE = {
-    "NoSuchBucket": "the bucket does not exist; create it, or correct OBJECT_STORE_URL",
+    "NoSuchBucket": _NO_BUCKET,
+    "404": _NO_BUCKET,  # answers to HEAD have no body, and so no name
+    "AccessDenied": _DENIED,
+    "403": _DENIED,
     "NoCredentialsError": "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "PartialCredentialsError": "the credentials are incomplete; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "AccessDenied": "the credentials may not do this; allow them to list the bucket, and to get and put objects",
     "InvalidAccessKeyId": "it does not know the access key; correct AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "the secret key is wrong; correct AWS_SECRET_ACCESS_KEY",
     "RequestTimeTooSkewed": "this machine's clock is wrong; set it",

@@ -14,7 +14,7 @@ import pytest
 from lakefront.adapters.objects import ObjectConflict
 from lakefront.adapters.objects.s3 import S3Store
 from lakefront.errors import NotFound, Unavailable
-from tests.adapters.faults import Cut, Fault, FaultyProxy, Late, Refuse, Truncate, first
+from tests.adapters.faults import Cut, Fault, FaultyProxy, Late, Refuse, Slow, Truncate, first
 from tests.adapters.s3_server import BUCKET, admin
 
 MIB = 1024 * 1024
@@ -43,7 +43,7 @@ async def content(store: S3Store, key: str = KEY) -> bytes:
 FAULTS = [Refuse(500, "InternalError"), Refuse(503), Refuse(429), Cut(answered=False), Cut(answered=True)]
 
 
-@pytest.mark.parametrize("fault", [*FAULTS, Late(2 * PATIENCE)], ids=repr)
+@pytest.mark.parametrize("fault", [*FAULTS, Late(2 * PATIENCE), Slow(2 * PATIENCE)], ids=repr)
 @pytest.mark.parametrize(
     ("data", "at"),
     [(SMALL, "put"), (LARGE, "begin"), (LARGE, "part"), (LARGE, "complete")],
@@ -56,6 +56,8 @@ async def test_a_put_survives_what_passes(
     await store.put(KEY, data)
     assert [request.kind for request in proxy.requests].count(at) >= 2
     proxy.rule = lambda _: None
+    if isinstance(fault, Slow):
+        await asyncio.sleep(2 * fault.seconds)  # until the first requests have come after all
     assert await content(store) == data
     assert await store.put(KEY, data) is False
     with pytest.raises(ObjectConflict):
@@ -63,11 +65,21 @@ async def test_a_put_survives_what_passes(
 
 
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["put", "parts"])
-async def test_a_lost_answer_to_other_bytes_is_a_conflict(store: S3Store, proxy: FaultyProxy, data: bytes) -> None:
-    await store.put(KEY, b"first")
-    proxy.rule = first(1, Cut(answered=True), "put" if data is SMALL else "complete")
+async def test_other_bytes_that_came_in_between_are_a_conflict(
+    store: S3Store, proxy: FaultyProxy, data: bytes, s3: str
+) -> None:
+    async def put_before_it_ends() -> None:
+        await proxy.asked("put" if data is SMALL else "complete")
+        await other.put(KEY, b"first")
+
+    other = S3Store(f"s3://{BUCKET}?endpoint={quote(s3)}&prefix={store.location.prefix}")
+    await other.open()
+    proxy.rule = first(1, Slow(0.3), "put" if data is SMALL else "complete")
+    racing = asyncio.create_task(put_before_it_ends())
     with pytest.raises(ObjectConflict):
         await store.put(KEY, data)
+    await racing
+    await other.close()
     assert await content(store) == b"first"
 
 
@@ -180,7 +192,7 @@ async def test_what_will_not_pass_is_told_at_once(
 async def test_a_missing_bucket_is_not_a_missing_object(proxy: FaultyProxy) -> None:
     store = S3Store(f"s3://nowhere?endpoint={quote(proxy.url)}")
     await store.open()
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="create it"):
         await store.head(KEY)
     with pytest.raises(Unavailable, match="NoSuchBucket"):
         await content(store)
