@@ -14,9 +14,6 @@ FRESH: Final = 0.5
 RESUM: Final = 3600.0
 """Seconds after which the manifest is summed anew from its beginning, whatever was done to it meanwhile."""
 
-CHANNEL: Final = "lakefront_lake"
-"""NOTIFY channel: a batch was sealed; the payload is ``tenant|stream``."""
-
 
 @dataclass(slots=True)
 class Stored:
@@ -62,7 +59,7 @@ class Meters:
         return await asyncio.shield(task)
 
     def sealed(self, payload: str) -> None:
-        """A batch of ``tenant|stream`` was sealed: those who wait for news of it look."""
+        """A notice of the manifest's channel, ``tenant|stream``: those who wait for news of it look."""
         tenant, _, stream = payload.rpartition("|")
         key = (tenant, stream)
         for answer in [answer for answer in self._answers if answer[0] == key]:

@@ -15,9 +15,10 @@ from lakefront.domain.meters import Stored
 from lakefront.domain.services import Services
 from lakefront.domain.tally import RETENTION_DAYS
 from lakefront.errors import NotFound, Unavailable, ValidationError
+from lakefront.eventlog.lake.manifest import CONSUMER as SEALER
 from lakefront.eventlog.projections.permits import PERMITS, STREAM
 
-CONSUMERS: Final = {STREAM: (PERMITS.name, "lake")}
+CONSUMERS: Final = {STREAM: (PERMITS.name, SEALER)}
 """stream -> who reads its log to its end, whether they have begun or not: the projection, the sealer."""
 
 DEFAULT_MINUTES: Final = 60

@@ -19,11 +19,11 @@ from lakefront.db.embedded import EmbeddedError, EmbeddedParts
 from lakefront.db.listener import Listener
 from lakefront.db.migrate import migrate
 from lakefront.domain.ingest_tokens import CHANNEL as TOKENS_CHANNEL
-from lakefront.domain.meters import CHANNEL as LAKE_CHANNEL
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.services import Services
 from lakefront.errors import Unavailable
 from lakefront.eventlog.lake.history import History
+from lakefront.eventlog.lake.manifest import CHANNEL as LAKE_CHANNEL
 from lakefront.eventlog.lake.sealer import Sealer
 from lakefront.eventlog.postgres import PostgresLog
 from lakefront.eventlog.postgres.append import CHANNEL as EVENTS_CHANNEL
