@@ -27,7 +27,10 @@ def _asks_for_the_schema(request: Request) -> bool:
 
 
 async def run(page: Page, tab: str) -> None:
+    editor = page.locator(".graphiql-query-editor .view-lines")
+    await expect(editor).to_contain_text("DearestPermits")  # before that, choosing a tab shows nothing
     await page.get_by_role("tab", name=tab).click()
+    await expect(editor).to_contain_text(tab)
     await page.get_by_role("button", name=re.compile("^Execute query")).click()
 
 
