@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -74,7 +75,7 @@ class Script:
     def __init__(self, process: Process) -> None:
         self._process = process
 
-    async def line(self, seconds: float = 60) -> dict[str, object]:
+    async def line(self, seconds: float = 60) -> dict[str, Any]:
         """The next line that it prints; raises AssertionError when it ended or stays silent."""
         assert self._process.stdout is not None
         try:
@@ -83,10 +84,10 @@ class Script:
         except TimeoutError:
             raise AssertionError(f"the script printed nothing for {seconds:.0f} s") from None
         assert line, f"the script ended with {await self._process.wait()}"
-        found: dict[str, object] = orjson.loads(line)
+        found: dict[str, Any] = orjson.loads(line)
         return found
 
-    async def until(self, kind: str) -> object:
+    async def until(self, kind: str) -> Any:
         """The value of the next line that is of `kind`; what comes before it is skipped."""
         while True:
             line = await self.line()
@@ -111,6 +112,12 @@ async def running(script: str, **options: object) -> AsyncIterator[Script]:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+async def outcome(script: str, **options: object) -> dict[str, Any]:
+    """What `script` of this folder prints when it is done; AssertionError when it fails, its reasons are on stderr."""
+    async with running(script, **options) as process:
+        return await process.line()
 
 
 def _major(path: str) -> int:
