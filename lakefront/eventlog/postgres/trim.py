@@ -1,7 +1,7 @@
 """Trim the hot log: what every consumer has taken in and the lake has sealed need not lie in PostgreSQL, too.
 
-Nothing calls it by itself: for now the hot log keeps everything (DESIGN.md). After it, ``permitEvents`` shows what is
-left, a projection can no longer be rebuilt from the hot log alone, and followers read the rest from the lake.
+Nothing calls it by itself: for now the hot log keeps everything (DESIGN.md). After it, the query ``permitEvents`` and a
+permit's ``events`` show what is left; followers, readers and a projection's rebuild take the rest from the lake.
 """
 
 from collections.abc import Mapping

@@ -11,9 +11,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import asdict
+
 from lakefront import tracing
 from lakefront.db.database import Database, Transaction
-from lakefront.errors import LakefrontError
+from lakefront.errors import InternalError, LakefrontError, Unavailable
+from lakefront.eventlog.lake.history import History
 
 BATCH = 500
 """Events of one transaction: at their largest they take some 100 MB."""
@@ -145,12 +148,17 @@ async def claim(transaction: Transaction, tenant: str, projection: Projection, s
 
 
 async def take_batch(transaction: Transaction, tenant: str, projection: Projection, shard: int, start: int) -> int:
-    """Fold the events of ``shard`` from ``start`` on, at most BATCH, and move the offset; how many there were."""
+    """Fold the hot log's events of ``shard`` from ``start`` on, at most BATCH, and move the offset; how many it took.
+
+    Raises ``InternalError`` when the log was trimmed past ``start``: a projection has every event, or stands still.
+    """
     events = await transaction.fetch(
         'SELECT "offset", event_type, partition_key, occurred_at, ingested_at, payload, trace_id FROM lakefront.events '
         'WHERE tenant_id = $1 AND stream = $2 AND shard = $3 AND "offset" >= $4 ORDER BY "offset" LIMIT $5',
         *(tenant, projection.stream, shard, start, BATCH),
     )
+    if events and events[0]["offset"] != start:
+        raise InternalError(f"Offset {start} of shard {shard} is in the lake alone. Run `lakefront rebuild`.")
     if events:
         traces = tracing.of_recent((event["trace_id"], event["ingested_at"]) for event in events)
         with tracing.spans("lakefront.project", traces, projection=projection.name, shard=shard, events=len(events)):
@@ -165,10 +173,12 @@ async def take_batch(transaction: Transaction, tenant: str, projection: Projecti
     return len(events)
 
 
-async def rebuild(database: Database, tenant: str, projection: Projection) -> int:
+async def rebuild(database: Database, tenant: str, projection: Projection, history: History | None = None) -> int:
     """Fold the whole log anew, in one transaction: readers see the old rows until it commits. How many events it took.
 
-    The projection's own progress waits meanwhile, and goes on from where the rebuild ended.
+    What was trimmed from the hot log comes from the lake; without a ``history`` of it a trimmed log raises
+    ``Unavailable``, and nothing is changed. The projection's own progress waits meanwhile, and goes on from where the
+    rebuild ended.
     """
     total = 0
     async with database.transaction(tenant) as transaction:
@@ -181,8 +191,26 @@ async def rebuild(database: Database, tenant: str, projection: Projection) -> in
         )
         await projection.clear(transaction, tenant)
         for (shard,) in locked:
-            start = 0
+            start = await _from_lake(transaction, tenant, projection, shard, history)
             while taken := await take_batch(transaction, tenant, projection, shard, start):
                 start += taken
-                total += taken
+            total += start
     return total
+
+
+async def _from_lake(
+    transaction: Transaction, tenant: str, projection: Projection, shard: int, history: History | None
+) -> int:
+    """Fold what the hot log no longer has of ``shard``; where the hot log begins."""
+    first = await transaction.fetch(
+        "SELECT first FROM lakefront.heads WHERE tenant_id = $1 AND stream = $2 AND shard = $3",
+        *(tenant, projection.stream, shard),
+    )
+    start, end = 0, first[0][0] if first else 0
+    while start < end:
+        if history is None:
+            raise Unavailable("The log was trimmed, and its beginning is in the lake alone: read the lake, too.")
+        events = await history.events(tenant, projection.stream, shard, start, min(BATCH, end - start))
+        await projection.project(transaction, tenant, [asdict(event) for event in events])
+        start += len(events)
+    return start

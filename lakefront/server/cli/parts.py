@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from lakefront.adapters.objects import ObjectStore, open_store
 from lakefront.db.database import Database
 from lakefront.db.embedded import EmbeddedError, EmbeddedParts, EmbeddedPostgres
 from lakefront.db.migrate import migrate, pending
@@ -43,6 +44,20 @@ async def running(settings: Settings) -> str | None:
         return None
     await connection.close()
     return dsn
+
+
+@asynccontextmanager
+async def open_objects(settings: Settings) -> AsyncIterator[ObjectStore]:
+    """Yield the store of the lake's objects; raises ``EmbeddedError`` if OBJECT_STORE_URL names none."""
+    try:
+        store = open_store(settings.object_store_url, settings.data)
+    except ValueError as wrong:
+        raise EmbeddedError(str(wrong)) from wrong
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 @asynccontextmanager

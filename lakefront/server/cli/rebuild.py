@@ -18,10 +18,11 @@ def permits(tenant: Tenant = "city", data: Data = None) -> None:
     settings = settings_with(data=data)
     from lakefront.actor import system_actor
     from lakefront.domain import permits as domain
-    from lakefront.server.cli.parts import open_database
+    from lakefront.eventlog.lake.history import History
+    from lakefront.server.cli.parts import open_database, open_objects
 
     async def work() -> int:
-        async with open_database(settings) as database:
-            return await domain.rebuild(database, system_actor(tenant))
+        async with open_database(settings) as database, open_objects(settings) as objects:
+            return await domain.rebuild(database, system_actor(tenant), History(database, objects))
 
     typer.echo(f"The permits are rebuilt, from {run(work()):,} events.")

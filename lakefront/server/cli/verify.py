@@ -46,23 +46,17 @@ async def _verify(settings: "Settings", stream: str | None, tenant: str) -> tupl
     from rich.console import Console
     from rich.progress import Progress
 
-    from lakefront.adapters.objects import open_store
     from lakefront.eventlog.lake.verify import Verification
-    from lakefront.server.cli.parts import open_database
+    from lakefront.server.cli.parts import open_database, open_objects
 
-    store = open_store(settings.object_store_url, settings.data)
     differences: list[tuple[str, str]] = []
-    async with open_database(settings) as database:
-        await store.open()
-        try:
-            verification = Verification(database, store, tenant)
-            streams = await verification.streams(stream)
-            with Progress(console=Console(stderr=True), transient=True) as progress:
-                for name, objects in streams.items():
-                    task = progress.add_task(name, total=objects)
-                    async for checked in verification.check(name):
-                        differences += [(checked.name, wrong) for wrong in checked.wrong]
-                        progress.advance(task, int(checked.of_manifest))
-        finally:
-            await store.close()
+    async with open_database(settings) as database, open_objects(settings) as store:
+        verification = Verification(database, store, tenant)
+        streams = await verification.streams(stream)
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            for name, objects in streams.items():
+                task = progress.add_task(name, total=objects)
+                async for checked in verification.check(name):
+                    differences += [(checked.name, wrong) for wrong in checked.wrong]
+                    progress.advance(task, int(checked.of_manifest))
     return sum(streams.values()), differences

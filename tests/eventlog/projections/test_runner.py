@@ -1,7 +1,10 @@
 """The runner: every event once, whoever dies, and the whole anew while others read."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from lakefront.actor import CITY, Actor
 from lakefront.db.database import Database
@@ -9,10 +12,13 @@ from lakefront.db.tables.log import consumer_offsets
 from lakefront.db.tables.permits import permit_addresses, permits
 from lakefront.domain import permits as domain
 from lakefront.domain.services import Services
+from lakefront.errors import InternalError, Unavailable
+from lakefront.eventlog.lake.history import History
 from lakefront.eventlog.postgres import PostgresLog
 from lakefront.eventlog.projections.permits import PERMITS, STREAM
 from lakefront.eventlog.projections.runner import ProjectionRunner, rebuild
 from tests.domain.permits.events import filed, text
+from tests.eventlog.lake.sealing import seal_all
 
 
 async def ingest(services: Services, actor: Actor, start: int, count: int) -> None:
@@ -82,3 +88,35 @@ async def test_a_rebuild_before_any_event(dsn: str, database: Database) -> None:
     await log.open()
     assert await rebuild(database, CITY, PERMITS) == 0
     await log.close()
+
+
+async def test_a_rebuild_of_a_trimmed_log_reads_the_lake(services: Services, actor: Actor) -> None:
+    database, log = services.database, services.log
+    assert isinstance(log, PostgresLog)
+    await ingest(services, actor, 0, 700)
+    await services.progress.reach(CITY, PERMITS, await log.head(actor, STREAM))
+    before = await everything(database)
+    await seal_all(database, services.objects, count=90)
+    head = await log.head(actor, STREAM)
+    await log.trim(actor, STREAM, {0: head[0] // 2, 1: head[1]})
+    await ingest(services, actor, 700, 5)
+    await services.progress.reach(CITY, PERMITS, await log.head(actor, STREAM))
+    with pytest.raises(Unavailable, match="read the lake"):
+        await domain.rebuild(database, actor)
+    assert len((await everything(database))[0]) == 705
+    assert await domain.rebuild(database, actor, History(database, services.objects)) == 705
+    assert [row for row in (await everything(database))[0] if int(row["permit_id"][1:]) < 700] == before[0]
+    await ingest(services, actor, 705, 5)
+    assert await services.progress.reach(CITY, PERMITS, await log.head(actor, STREAM))
+
+
+async def test_a_projection_that_begins_after_a_trim_stands_still(services: Services, actor: Actor) -> None:
+    database, log = services.database, services.log
+    assert isinstance(log, PostgresLog)
+    await ingest(services, actor, 0, 20)
+    await services.progress.reach(CITY, PERMITS, await log.head(actor, STREAM))
+    await seal_all(database, services.objects)
+    await log.trim(actor, STREAM, dict.fromkeys(await log.head(actor, STREAM), 1))
+    late = ProjectionRunner(database, replace(PERMITS, name="late"), tenants=lambda: [CITY], poll=1)
+    with pytest.raises(InternalError, match="in the lake alone"):
+        await late.step(CITY)
