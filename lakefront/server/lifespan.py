@@ -120,7 +120,7 @@ async def _services(
     objects = await _objects(settings, stack)
     log = PostgresLog(
         dsn,
-        shards=settings.shards,
+        shards=lambda stream: settings.stream(stream).shards,
         group_rows=settings.group_rows,
         follower_buffer=settings.follower_buffer,
         poll_interval=settings.poll_interval,

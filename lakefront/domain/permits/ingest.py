@@ -158,7 +158,7 @@ async def _ingest(
 ) -> IngestReport:
     settings = services.settings
     if not dry_run:
-        rate = settings.events_per_second * settings.shards
+        rate = settings.events_per_second * settings.stream(STREAM).shards
         await services.quotas.take(f"{actor.tenant}:{STREAM}", len(events), rate=rate)
     batch = _Batch(services, actor, trace_id, latest_timestamp(settings.max_future), dry_run=dry_run)
     report = batch.report

@@ -32,7 +32,7 @@ LONGEST_PAUSE: Final = 30.0
 """Seconds between two attempts while a shard fails; they double up to here."""
 
 COURTESY: Final = 5.0
-"""A shard with more to seal waits for a lull in the appends, at most so many times as long as its last batch took."""
+"""A batch waits for a lull in the appends, at most so many times as long as the one before it took to read and pack."""
 
 STOPPING: Final = 10.0
 """Seconds to seal what is there when the server stops."""
@@ -88,6 +88,7 @@ class Sealer:
         self._shards: dict[Place, _Shard] = {}
         self._woken = asyncio.Event()
         self._one_by_one = asyncio.Semaphore(1)
+        self._took = 0.0
         self._alone = asyncio.Lock()
 
     def wake(self) -> None:
@@ -182,12 +183,9 @@ class Sealer:
                 goal = goal or shard.until
                 if not (shard.intent or (shard.start < goal and not due) or await self._is_due(shard)):
                     return
-                started = time.monotonic()
                 if batch := await self._prepare(shard):
                     with tracing.spans("lakefront.seal", batch.traces, stream=place.stream, shard=place.shard):
                         await self._store_and_enter(batch)
-                if due:
-                    await self._let_appends_pass(COURTESY * (time.monotonic() - started))
 
     async def _is_due(self, shard: Unsealed) -> bool:
         one = self._stream(shard.place.stream)
@@ -196,6 +194,8 @@ class Sealer:
     async def _prepare(self, shard: Unsealed) -> _Batch | None:
         """The batch that ``shard`` begins with, closed and packed; None if another process closed another just now."""
         async with self._one_by_one:  # of all shards together one batch at a time stands in memory unpacked
+            await self._let_appends_pass(COURTESY * self._took)
+            started = time.monotonic()
             intent, one = shard.intent, self._stream(shard.place.stream)
             if intent is not None:
                 raw = await read(self._database, shard.place, intent.start, intent.until)
@@ -203,10 +203,9 @@ class Sealer:
                 raw = await read(self._database, shard.place, shard.start, shard.until, limit=one.seal_bytes)
                 until = shard.start + raw.count(b"\n")
                 intent = await close_batch(self._database, shard, until, one.seal_compression)
-            if intent is None:
-                return None
-            packed = await asyncio.to_thread(pack, raw, intent.compression)
-            return _Batch(intent, packed, len(raw), traces(raw) if tracing.recording() else ())
+            batch = None if intent is None else await asyncio.to_thread(_pack, intent, raw)
+            self._took = time.monotonic() - started
+            return batch
 
     async def _store_and_enter(self, batch: _Batch) -> None:
         """Put the object, then enter it; no transaction is open while it is on its way."""
@@ -253,6 +252,10 @@ class Sealer:
         until = time.monotonic() + patience
         while self._busy() and time.monotonic() < until:  # noqa: ASYNC110 - many threads of work, no one event
             await asyncio.sleep(0.005)
+
+
+def _pack(intent: Intent, raw: bytearray) -> _Batch:
+    return _Batch(intent, pack(raw, intent.compression), len(raw), traces(raw) if tracing.recording() else ())
 
 
 def _same_lines(one: bytes, other: bytes, compression: Compression) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
@@ -140,7 +140,10 @@ class _LaterDay(Exception):
 class Appender:
     """Appends to any stream. Safe to call at once for several streams, and for one stream from several processes."""
 
-    def __init__(self, connections: Connections, *, shards: int, today: keys.Today = keys.today) -> None:
+    def __init__(
+        self, connections: Connections, *, shards: Callable[[str], int], today: keys.Today = keys.today
+    ) -> None:
+        """``shards`` tells how many a stream gets on first use."""
         self._connections = connections
         self._new_shards = shards
         self._today = today
@@ -165,7 +168,7 @@ class Appender:
     async def preview(self, tenant: str, stream: str, batch: Batch) -> list[Appended]:
         """The verdicts that ``append`` would give now; what it would accept has the offset -1."""
         async with self._connections.acquire() as connection:
-            shards = await self._known_layout(connection, tenant, stream) or self._new_shards
+            shards = await self._known_layout(connection, tenant, stream) or self._new_shards(stream)
             stored = await _look_up(connection, [batch])
         draft = Draft(shards, dict.fromkeys(range(shards), 0), stored, [batch])
         return [
@@ -213,7 +216,7 @@ class Appender:
                 async with connection.transaction():
                     await connection.execute(_FIRST_USE_LOCK, tenant, stream)
                     if not await self._known_layout(connection, tenant, stream):
-                        await connection.execute(_FIRST_USE, tenant, stream, self._new_shards, LAYOUT)
+                        await connection.execute(_FIRST_USE, tenant, stream, self._new_shards(stream), LAYOUT)
             return await self._known_layout(connection, tenant, stream)
 
     async def _known_layout(self, connection: AppenderConnection, tenant: str, stream: str) -> int:

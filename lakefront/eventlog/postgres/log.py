@@ -1,6 +1,6 @@
 """The log on PostgreSQL: appends under one role, reads under another, followers fed from one tail."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lakefront.actor import Actor
 from lakefront.db.database import APPENDER_ROLE, CONNECTION_LOST, READING_THE_LOG, Database, connect
@@ -22,14 +22,14 @@ class PostgresLog:
 
     ``listener`` tells of other servers' appends and belongs to the caller; without one they are seen every
     ``poll_interval`` seconds. ``history`` reads what was trimmed; without one, such a position is ``CursorExpired``.
-    ``today`` is the clock by which generations of keys are cut.
+    ``shards`` tells how many a new stream gets, ``today`` is the clock by which generations of keys are cut.
     """
 
     def __init__(
         self,
         dsn: str,
         *,
-        shards: int = 2,
+        shards: Callable[[str], int] = lambda _: 2,
         group_rows: int = 5000,
         follower_buffer: int = 10_000,
         poll_interval: float = 1.0,

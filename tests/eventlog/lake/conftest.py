@@ -29,12 +29,19 @@ async def open_sealer(dsn: str, store: LocalStore) -> AsyncIterator[OpenSealer]:
     """Makes a sealer with connections of its own; further options are settings."""
     async with AsyncExitStack() as stack:
 
-        async def make(*, at: ObjectStore = store, poll: float = 0.02, tenant: str = CITY, **chosen: Any) -> Sealer:
+        async def make(
+            *,
+            at: ObjectStore = store,
+            poll: float = 0.02,
+            tenant: str = CITY,
+            busy: Callable[[], bool] = lambda: False,
+            **chosen: Any,
+        ) -> Sealer:
             database = Database(dsn, pool_size=2, planner=READING_THE_LOG)
             await database.open()
             stack.push_async_callback(database.close)
             settings = Settings(**chosen)
-            sealer = Sealer(database, at, tenants=lambda: [tenant], stream=settings.stream, poll=poll)
+            sealer = Sealer(database, at, tenants=lambda: [tenant], stream=settings.stream, poll=poll, busy=busy)
             stack.push_async_callback(sealer.close)
             return sealer
 

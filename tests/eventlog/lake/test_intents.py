@@ -112,7 +112,7 @@ def test_a_name_that_is_no_path_is_refused_before_anything_is_promised(name: str
 
 
 async def test_shards_that_open_at_once_never_share_a_number(open_log: OpenLog, dsn: str, database: Database) -> None:
-    log = await open_log(shards=16)
+    log = await open_log(shards=lambda _: 16)
     await log.append(ACTOR, STREAM, events("e", 200), atomic=True)
     shards = await unsealed(database, "city")
     assert len(shards) == 16

@@ -14,7 +14,17 @@ from lakefront.eventlog.lake.sealer import Sealer
 from lakefront.eventlog.postgres import PostgresLog
 from tests.eventlog.lake.conftest import OpenSealer
 from tests.eventlog.lake.faulty import FaultyStore
-from tests.eventlog.lake.lake import NEVER, assert_all_is_sealed, intents, manifest, reach, running, unpacked, until
+from tests.eventlog.lake.lake import (
+    NEVER,
+    assert_all_is_sealed,
+    intents,
+    manifest,
+    reach,
+    running,
+    sealed,
+    unpacked,
+    until,
+)
 from tests.eventlog.samples import ACTOR, STREAM, event, events, everything
 
 
@@ -172,6 +182,15 @@ async def test_a_change_of_compression_leaves_an_intent_as_it_is(
     [row] = await manifest(database)
     assert row["compression"] == "gzip"
     await assert_all_is_sealed(log, database, store)
+
+
+async def test_appends_go_first_but_never_starve_it(
+    log: PostgresLog, open_sealer: OpenSealer, database: Database, store: LocalStore
+) -> None:
+    await log.append(ACTOR, STREAM, events("e", 1000))
+    async with running(await open_sealer(seal_interval=0.01, seal_bytes=30_000, busy=lambda: True)):
+        await until(lambda: reach(lambda: manifest(database), 10))
+    assert await sealed(database, store)
 
 
 async def test_a_store_that_is_away_is_waited_for(

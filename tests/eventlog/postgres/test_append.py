@@ -181,7 +181,7 @@ async def test_a_log_that_is_away_says_so_and_comes_back() -> None:
 
 
 async def test_a_stream_keeps_its_number_of_shards(open_log: OpenLog, appender: Any) -> None:
-    opened = [await open_log(shards=shards) for shards in (3, 5, 2)]
+    opened = [await open_log(shards=lambda _, shards=shards: shards) for shards in (3, 5, 2)]
     await asyncio.gather(*(log.append(ACTOR, STREAM, events(f"l{n}", 30)) for n, log in enumerate(opened)))
     counts = await appender.fetch("SELECT shard, next FROM lakefront.heads ORDER BY shard")
     assert [row["shard"] for row in counts] in ([0, 1], [0, 1, 2], [0, 1, 2, 3, 4])
