@@ -26,6 +26,7 @@ from lakefront.eventlog.projections.progress import Progress
 from lakefront.eventlog.projections.runner import CHANNEL as PROJECTIONS_CHANNEL
 from lakefront.eventlog.projections.runner import ProjectionRunner
 from lakefront.settings import Settings
+from tests.skips import pytest_runtest_makereport  # noqa: F401 - a hook of every test
 
 TEMPLATE = "lakefront_template"
 
