@@ -8,6 +8,7 @@ from lakefront.errors import CursorExpired, Lagged, Unavailable
 from lakefront.eventlog.cursors import LAYOUT, encode
 from lakefront.eventlog.events import Offsets, Page
 from lakefront.eventlog.postgres.hub import PAGE, Hubs, Live, Stream, closing
+from lakefront.eventlog.postgres.read import Pages
 
 _PAUSE = 0.25
 """Seconds between two attempts to read while PostgreSQL or the object store is away."""
@@ -28,6 +29,7 @@ class Following:
         self._heartbeat = heartbeat
         self._position: dict[int, int] = {}
         self._live: Live | None = None
+        self._pages = Pages(hubs.reader, tenant, stream)
 
     async def __aenter__(self) -> Self:
         head = await self._hubs.reader.head(*self._key)
@@ -92,7 +94,7 @@ class Following:
         if self._hubs.closed:
             raise closing()
         try:
-            page = await self._hubs.reader.page(*self._key, self._position, limit=PAGE, until=until)
+            page = await self._pages.next(self._position, limit=PAGE, until=until)
         except Unavailable:
             async with asyncio.timeout_at(deadline):
                 await asyncio.sleep(_PAUSE)

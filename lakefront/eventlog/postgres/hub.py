@@ -6,7 +6,7 @@ from collections import deque
 
 from lakefront.errors import InternalError, LakefrontError, Unavailable
 from lakefront.eventlog.events import Offsets, Page
-from lakefront.eventlog.postgres.read import Reader
+from lakefront.eventlog.postgres.read import Pages, Reader
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +71,7 @@ class Hub:
         self.position = dict(position)
         self._hubs = hubs
         self._key = key
+        self._pages = Pages(hubs.reader, *key)
         self._followers: set[Live] = set()
         self._woken = asyncio.Event()
         self._task = asyncio.create_task(self._tail(), name=f"tail of {key[1]}")
@@ -114,7 +115,7 @@ class Hub:
         """Read a page and hand it to everybody; whether there was one."""
         limit = max(1, min(PAGE, self._hubs.buffer // 4))
         try:
-            page = await self._hubs.reader.page(*self._key, self.position, limit=limit)
+            page = await self._pages.next(self.position, limit=limit)
         except Unavailable:
             return False
         self.position = page.position

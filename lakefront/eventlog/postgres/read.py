@@ -3,6 +3,8 @@
 What was trimmed from the hot log is read from the lake; the order over shards is the same wherever an event lies.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from lakefront.db.database import Database
@@ -23,7 +25,8 @@ FROM lakefront.heads WHERE tenant_id = $1 AND stream = $2"""
 _PAGE = _AS_TENANT.format(
     """
 WITH part AS (
-  SELECT h.shard, h.first, coalesce(p.after, 0) AS after, least(p.until, h.next) AS until, count(*) OVER () AS shards
+  SELECT h.shard, h.first, coalesce(p.after, 0) AS after, least(p.until, h.next) AS until,
+    count(*) FILTER (WHERE coalesce(p.after, 0) < coalesce(p.until, h.next)) OVER () AS shards
   FROM lakefront.heads h
   LEFT JOIN unnest($3::smallint[], $4::bigint[], $5::bigint[]) AS p(shard, after, until) ON p.shard = h.shard
   WHERE h.tenant_id = $1 AND h.stream = $2
@@ -36,7 +39,7 @@ SELECT json_build_array(
     FROM lakefront.events
     WHERE tenant_id = $1 AND stream = $2 AND shard = part.shard AND "offset" >= part.after AND "offset" < part.until
       AND part.after >= part.first
-    ORDER BY "offset" LIMIT greatest(1, $6::bigint / part.shards)) e))"""
+    ORDER BY "offset" LIMIT greatest(1, $6::bigint / nullif(part.shards, 0))) e))"""
 )
 
 _head = msgspec.json.Decoder(list[tuple[int, int]])
@@ -54,16 +57,24 @@ class Reader:
         """Shard -> next offset; empty for a stream that was never appended to. Raises ``Unavailable``."""
         return dict(_head.decode(await self._database.text(_HEAD, tenant, stream)))
 
-    async def page(self, tenant: str, stream: str, after: Offsets, *, limit: int, until: Offsets | None = None) -> Page:
-        """At most ``limit`` events from ``after`` on, and before ``until`` (the end if None).
+    async def page(self, tenant: str, stream: str, after: Offsets, *, limit: int) -> Page:
+        """At most ``limit`` events from ``after`` on; only an empty page means that there is no more.
 
-        Each shard gives an equal part, so that little is read for nothing; only an empty page means that there is no
-        more. Raises ``Unavailable``, also for the object store; ``InternalError`` for an object that is damaged.
+        Raises ``Unavailable``, also for the object store; ``InternalError`` for an object that is damaged.
         """
-        shards = sorted({*after, *(until or ())})
+        return await Pages(self, tenant, stream).next(after, limit=limit)
+
+    async def shards(
+        self, tenant: str, stream: str, after: Offsets, until: Mapping[int, int | None], limit: int
+    ) -> tuple[dict[int, list[Event]], set[int]]:
+        """The events of each shard from ``after`` on and before ``until`` (None: the end), at most ``limit`` of all.
+
+        Shards give equal parts. And which shards have more before their bound.
+        """
+        shards = sorted({*after, *until})
         starts = [after.get(shard, 0) for shard in shards]
-        ends = None if until is None else [until.get(shard, 0) for shard in shards]
-        text = await self._database.text(_PAGE, tenant, stream, shards, starts, ends or [None] * len(shards), limit)
+        ends = [until.get(shard) for shard in shards]
+        text = await self._database.text(_PAGE, tenant, stream, shards, starts, ends, limit)
         bounds, events = _page.decode(text)
         found: dict[int, list[Event]] = {shard: [] for shard, _, _ in bounds}
         for event in events:
@@ -77,8 +88,40 @@ class Reader:
                 if self._history is None:
                     raise _expired(stream, after, bounds)
                 found[shard] = await self._history.events(tenant, stream, shard, start, min(each, trimmed - start))
-        more = {shard for shard, _, end in bounds if found[shard] and found[shard][-1].offset + 1 < end}
-        return merge(after, found, more, limit)
+        return found, {shard for shard, _, end in bounds if found[shard] and found[shard][-1].offset + 1 < end}
+
+
+class Pages:
+    """Pages of one stream, one after the other. What a page has read and its order leaves out is kept for the next.
+
+    A group commit gives thousands of events of one shard the same time: half of what is read would be read twice.
+    """
+
+    def __init__(self, reader: Reader, tenant: str, stream: str) -> None:
+        self._reader = reader
+        self._key = (tenant, stream)
+        self._ahead: dict[int, list[Event]] = {}
+
+    async def next(self, after: Offsets, *, limit: int, until: Offsets | None = None) -> Page:
+        """At most ``limit`` events from ``after`` on, and before ``until`` (the end if None); else as ``Reader.page``.
+
+        Safe to cancel, and ``after`` may be any position: what does not fit to it is read anew.
+        """
+        ahead = {
+            shard: events
+            for shard, events in self._ahead.items()
+            if events[0].offset == after.get(shard, 0) and (until is None or events[-1].offset < until.get(shard, 0))
+        }
+        bounds: dict[int, int | None] = {} if until is None else {**dict.fromkeys(after, 0), **until}
+        bounds |= {shard: after.get(shard, 0) for shard in ahead}  # nothing of these
+        read, more = await self._reader.shards(*self._key, after, bounds, limit)
+        found = read | ahead
+        page = merge(after, found, more | ahead.keys(), limit)
+        left = {
+            shard: events[page.position.get(shard, 0) - events[0].offset :] for shard, events in found.items() if events
+        }
+        self._ahead = {shard: events for shard, events in left.items() if events}
+        return page
 
 
 def _expired(stream: str, after: Offsets, bounds: list[tuple[int, int, int]]) -> CursorExpired:
