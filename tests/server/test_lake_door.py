@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import httpx
@@ -23,6 +24,7 @@ from lakefront.server.socket_messages import SUBPROTOCOL
 from lakefront.settings import Settings
 from tests.domain.permits.events import event
 from tests.server.sockets import Client
+from tests.server.test_cli import fails_plainly, lakefront
 from tests.server.wired import Wired, wired
 
 OBJECTS = """
@@ -194,6 +196,27 @@ async def test_a_subscriber_reads_on_from_the_lake_while_writers_write(served: W
         offsets = [offset for its, offset in places if its == shard]
         assert offsets == list(range(len(offsets)))
     assert [item["event"] for item in rest[:80]] == [item["event"] for item in whole[40:120]]
+
+
+async def test_the_command_that_verifies(served: Wired, objects: list[Any]) -> None:
+    settings = served.parts.settings
+
+    async def verify(*more: str) -> CompletedProcess[str]:
+        command = ("verify", "lake", "--data", str(settings.data), *more)
+        return await asyncio.to_thread(lakefront, *command, DATABASE_URL=str(settings.database_url))
+
+    done = await verify()
+    assert (done.returncode, done.stdout) == (0, f"The lake is whole: {len(objects)} objects.\n"), done.stderr
+    store = served.parts.doors.services.objects
+    assert isinstance(store, LocalStore)
+    path = store.folder / objects[0]["key"]
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+    await store.put(f"{STREAM}/stray.json.gz", b"x")
+    done = await verify("--stream", STREAM)
+    assert f"{objects[0]['key']}: its SHA-256 is not the one that was sealed\n" in done.stdout
+    assert f"{STREAM}/stray.json.gz: it is in the store, and no intent knows it\n" in done.stdout
+    fails_plainly(done, "2 differences in")
+    fails_plainly(await verify("--stream", "permits"), "There is no stream 'permits'")
 
 
 @asynccontextmanager
