@@ -174,6 +174,20 @@ async def test_batches_and_bytes(services: Services, actor: Actor) -> None:
     assert (earlier.sealed.batches, earlier.sealed.events_per_batch, earlier.objects) == (0, None, 3)
 
 
+async def test_neither_the_manifest_nor_the_log_is_read_whole(services: Services, actor: Actor) -> None:
+    await permits.ingest(services, actor, [text(eventId=str(n), permitId=str(n)) for n in range(10)])
+    span = pipelines.time_range()
+    async with services.database.transaction(CITY) as transaction:
+        await transaction.execute("SET LOCAL enable_seqscan = off")
+        await transaction.execute("SET LOCAL enable_bitmapscan = off")
+        values = (CITY, STREAM, span.since, span.until, span.step, [0, 1], [5, 5], ["permits", "lake"])
+        plan = [row[0] for row in await transaction.fetch(f"EXPLAIN {pipelines._MEASURE}", *values)]
+    bounds = [line for line in plan if "Index Cond" in line]
+    assert any("from_offset >=" in line for line in bounds), plan
+    assert any('"offset" =' in line for line in bounds), plan
+    assert any("sealed_at >=" in line for line in bounds), plan
+
+
 async def test_lag_is_what_was_not_taken_in(services: Services, actor: Actor) -> None:
     await permits.ingest(services, actor, [text(eventId=str(n), permitId=str(n)) for n in range(10)])
     head = await services.log.head(actor, STREAM)
