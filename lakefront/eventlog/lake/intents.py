@@ -17,7 +17,7 @@ from lakefront.eventlog.lake.manifest import CONSUMER, Intent, Place
 PAGE: Final = 500
 """Events that are read at a time: half a megabyte as a rule, 30 at their largest."""
 
-_MEASURED: Final = 10_000
+_MEASURED: Final = 5_000
 """Events that one statement measures."""
 
 _SHARDS: Final = """

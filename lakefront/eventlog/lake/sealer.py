@@ -52,7 +52,7 @@ class _Batch(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Shard:
+class _State:
     """What this process remembers of a shard: who is at it, and until when it rests after a failure."""
 
     task: asyncio.Task[None] | None = None
@@ -85,7 +85,7 @@ class Sealer:
         self._busy = busy
         self._locks = Locks(database.dsn)
         self._sizes = Sizes(database)
-        self._shards: dict[Place, _Shard] = {}
+        self._states: dict[Place, _State] = {}
         self._woken = asyncio.Event()
         self._one_by_one = asyncio.Semaphore(1)
         self._took = 0.0
@@ -93,8 +93,8 @@ class Sealer:
 
     def wake(self) -> None:
         """Look at the log now, also at shards that rest after a failure: PostgreSQL is back, say."""
-        for shard in self._shards.values():
-            shard.rests_until = 0.0
+        for state in self._states.values():
+            state.rests_until = 0.0
         self._woken.set()
 
     async def run(self) -> None:
@@ -105,7 +105,7 @@ class Sealer:
                 self._woken.clear()
                 found = await self._look()
                 for shard in found or ():
-                    self._start(group, shard.place)
+                    self._start(group, shard)
                 pause = self._poll if found is not None else min(pause * 2, LONGEST_PAUSE)
                 await self._sleep(pause)
 
@@ -117,7 +117,7 @@ class Sealer:
         try:
             async with asyncio.timeout(patience), self._alone, asyncio.TaskGroup() as group:
                 for shard in await self._look() or ():
-                    group.create_task(self._try(shard.place, due=False))
+                    group.create_task(self._try(shard, due=False))
         except TimeoutError:
             _log.warning("not everything could be sealed within %.0f s; the next start goes on with it", patience)
 
@@ -142,31 +142,32 @@ class Sealer:
             _log.exception("the sealer cannot look at the log and will try again")
         return None
 
-    def _start(self, group: asyncio.TaskGroup, place: Place) -> None:
-        shard = self._shards.setdefault(place, _Shard())
-        if (shard.task is None or shard.task.done()) and time.monotonic() >= shard.rests_until:
-            shard.task = group.create_task(self._turn(place, shard), name=f"sealing {place}")
+    def _start(self, group: asyncio.TaskGroup, shard: Unsealed) -> None:
+        state = self._states.setdefault(shard.place, _State())
+        if (state.task is None or state.task.done()) and time.monotonic() >= state.rests_until:
+            state.task = group.create_task(self._turn(shard, state), name=f"sealing {shard.place}")
 
-    async def _turn(self, place: Place, shard: _Shard) -> None:
-        failure = await self._try(place, due=True)
+    async def _turn(self, shard: Unsealed, state: _State) -> None:
+        failure = await self._try(shard, due=True)
         if failure is None:
-            shard.failures = 0
+            state.failures = 0
             return
         # A conflict heals only when somebody looks into the store; anything else may be over in a moment.
-        shard.failures += 1
-        pause = LONGEST_PAUSE if isinstance(failure, ObjectConflict) else self._poll * 2.0 ** min(shard.failures, 16)
-        shard.rests_until = time.monotonic() + min(pause, LONGEST_PAUSE)
+        state.failures += 1
+        pause = LONGEST_PAUSE if isinstance(failure, ObjectConflict) else self._poll * 2.0 ** min(state.failures, 16)
+        state.rests_until = time.monotonic() + min(pause, LONGEST_PAUSE)
 
-    async def _try(self, place: Place, *, due: bool) -> Exception | None:
-        """Seal ``place``; what went wrong is logged and returned."""
+    async def _try(self, shard: Unsealed, *, due: bool) -> Exception | None:
+        """Seal ``shard``; what went wrong is logged and returned."""
+        place = shard.place
         try:
-            await self._seal_shard(place, due=due)
+            await self._seal_shard(shard, due=due)
         except LakefrontError as away:
             _log.warning("sealing %s waits: %s", place, away.message)
             return away
         except ObjectConflict as conflict:
             _log.error(
-                "sealing %s stands still: %s. Its events wait in the log; move that object away.", place, conflict
+                "sealing %s stands still until that object is away; its events wait in the log: %s", place, conflict
             )
             return conflict
         except Exception as failure:  # noqa: BLE001 - the worker must outlive it
@@ -174,22 +175,24 @@ class Sealer:
             return failure
         return None
 
-    async def _seal_shard(self, place: Place, *, due: bool) -> None:
-        """Seal batch after batch of ``place``: those that are ``due``, or all that is there now."""
+    async def _seal_shard(self, shard: Unsealed, *, due: bool) -> None:
+        """Seal batch after batch of ``shard``: those that are ``due``, or all that was seen of it."""
+        place, goal = shard.place, shard.until
+        if due and not await self._is_due(shard):
+            return
         async with self._locks.hold(f"seal|{'|'.join(map(str, place))}") as held:
-            goal = None
             while held and (found := await unsealed(self._database, place.tenant, place)):
-                [shard] = found
-                goal = goal or shard.until
-                if not (shard.intent or (shard.start < goal and not due) or await self._is_due(shard)):
+                [now] = found
+                if not ((now.start < goal and not due) or await self._is_due(now)):
                     return
-                if batch := await self._prepare(shard):
+                if batch := await self._prepare(now):
                     with tracing.spans("lakefront.seal", batch.traces, stream=place.stream, shard=place.shard):
                         await self._store_and_enter(batch)
 
     async def _is_due(self, shard: Unsealed) -> bool:
         one = self._stream(shard.place.stream)
-        return shard.age >= one.seal_interval or await self._sizes.reach(shard, one.seal_bytes)
+        old = shard.intent is not None or shard.age >= one.seal_interval
+        return old or await self._sizes.reach(shard, one.seal_bytes)
 
     async def _prepare(self, shard: Unsealed) -> _Batch | None:
         """The batch that ``shard`` begins with, closed and packed; None if another process closed another just now."""
