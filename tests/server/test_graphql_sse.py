@@ -238,6 +238,20 @@ async def test_one_user_has_so_many_streams_and_no_more(door: Door) -> None:
     assert (await door.post("subscription { count }")).status_code == 200
 
 
+async def test_streams_hold_no_place_of_other_operations() -> None:
+    operations, world, settings = build(graphql_concurrency=1)
+    async with (
+        serving(GraphQLHTTP(operations, world.authenticate, settings), settings) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
+        following(client, "subscription { count(to: 2, pause: 0.5) }") as one,
+        following(client, "subscription { count(to: 2, pause: 0.5) }") as other,
+    ):
+        await one.block()
+        answer = await client.post("/graphql", json={"query": "{ hello }"}, headers={"Authorization": "Bearer reader"})
+        assert answer.json() == {"data": {"hello": "hello world"}}
+        assert len(await one.rest()) == len(await other.rest()) == 3
+
+
 async def ended(reader: Reader, code: str) -> None:
     """The stream ends with this error and completes."""
     *_, error, last = await reader.rest()

@@ -45,8 +45,8 @@ _ERROR: Final[dict[str, Any]] = {
 _CONTENT: Final = Content(_RESULT, _MEDIA, components={"GraphQLError": _ERROR})
 _DESCRIPTION: Final = (
     "GraphQL over HTTP. The schema tells what there is and which scope each root field wants; ask it in GraphiQL, "
-    "the page that browsers get here. Subscriptions go over WebSocket (`graphql-transport-ws`) at this same path, or as "
-    "server-sent events to whoever accepts `text/event-stream`; `Last-Event-ID` resumes them."
+    "the page that browsers get here. Subscriptions go over WebSocket (`graphql-transport-ws`) at this same path, or "
+    "as server-sent events to whoever accepts `text/event-stream`; `Last-Event-ID` resumes them."
 )
 
 
