@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
-from tests.adapters.faults import Cut, Fault, FaultyProxy, Late, Refuse, Request
+from tests.adapters.faults import Cut, Fault, FaultyProxy, Late, Refuse, Request, sometimes
 from tests.adapters.s3_server import BUCKET, CREDENTIALS, admin, s3_server
 from tests.chaos.journal import Journal
 
@@ -55,7 +55,7 @@ class StormyS3:
     def __init__(self, endpoint: str, proxy: FaultyProxy, random: Random, journal: Journal) -> None:
         self._endpoint = endpoint
         self._proxy = proxy
-        self._random = random
+        self._chances = sometimes(random, {fault: chance for fault, (chance, _) in _WEATHER.items()})
         self._journal = journal
         self.environment: Mapping[str, str] = {
             **CREDENTIALS,
@@ -81,22 +81,19 @@ class StormyS3:
             client.close()
 
     def _weather(self, request: Request) -> Fault | None:
-        del request
-        chance = self._random.random()
-        for upto, what, fault in _WEATHER:
-            if chance < upto:
-                self._journal.counts[f"times the object store {what}"] += 1
-                return fault
-        return None
+        fault = self._chances(request)
+        if fault is not None:
+            self._journal.counts[f"times the object store {_WEATHER[fault][1]}"] += 1
+        return fault
 
 
-_WEATHER: tuple[tuple[float, str, Fault], ...] = (
-    (0.12, "refused", Refuse()),
-    (0.20, "cut a request", Cut(answered=False)),
-    (0.35, "did it and lost the answer", Cut(answered=True)),
-    (0.42, "was slow", Late(1.5)),
-    (0.46, "did it and answered too late", Late(PAST_PATIENCE)),
-)
+_WEATHER: Mapping[Fault, tuple[float, str]] = {
+    Refuse(): (0.12, "refused"),
+    Cut(answered=False): (0.08, "cut a request"),
+    Cut(answered=True): (0.15, "did it and lost the answer"),
+    Late(1.5): (0.07, "was slow"),
+    Late(PAST_PATIENCE): (0.04, "did it and answered too late"),
+}
 
 
 @asynccontextmanager
