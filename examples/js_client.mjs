@@ -136,6 +136,7 @@ async function* subscribe(after) {
         const [{ message, extensions }] = failure;
         if (extensions.code !== "LAGGED") exit(message);
         after = extensions.cursor; // we were too slow; the server tells where we were
+        console.log("fell behind, going on");
       } else if (failure.code === FORBIDDEN) {
         exit(failure.reason); // another try with this token would end in the same way
       } else {

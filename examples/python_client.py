@@ -147,6 +147,7 @@ async def subscribe(after: str) -> AsyncGenerator[dict[str, Any], None]:
             if error["extensions"]["code"] != "LAGGED":
                 raise Refused(error["message"]) from None
             after = error["extensions"]["cursor"]  # we were too slow; the server tells where we were
+            print("fell behind, going on", flush=True)
         except (TransportConnectionFailed, TimeoutError) as lost:
             closed = lost.__cause__.rcvd if isinstance(lost.__cause__, ConnectionClosed) else None
             if closed and closed.code == FORBIDDEN:

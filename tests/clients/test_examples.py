@@ -185,10 +185,10 @@ async def test_they_wait_for_a_server_that_is_busy_and_for_one_that_is_away(home
         assert [line for line in lines if line.startswith(waiting)], lines
         return "".join(line for line in lines if not line.startswith(("the server is busy (", "no answer (")))
 
-    async with ServerProcess(environment={"LAKEFRONT_EVENTS_PER_SECOND": "2", "LAKEFRONT_SHARDS": "1"}) as server:
+    async with ServerProcess(environment={"LAKEFRONT_EVENTS_PER_SECOND": "5", "LAKEFRONT_SHARDS": "1"}) as server:
         token = server.token()
         async with producing(server) as producer:
-            await producer.send(numbered("quota", range(6)))  # more than a second's share: the next must wait
+            await producer.send(numbered("quota", range(20)))  # three seconds too many: the next must wait
         busy = await asyncio.gather(*(told(program, "the server is busy (429), again in ") for program in PROGRAMS))
         assert busy == [FIRST.format(permit=permit) for permit in PROGRAMS.values()]
         await server.stop()
@@ -196,6 +196,25 @@ async def test_they_wait_for_a_server_that_is_busy_and_for_one_that_is_away(home
         await asyncio.sleep(1)
         await server.start()
         assert await asyncio.gather(*tours) == [again(permit, 6) for permit in PROGRAMS.values()]
+
+
+async def test_one_that_falls_behind_goes_on_where_it_was(home: Path) -> None:
+    """The server lets a follower fall behind by ten events: fewer than come while it looks up the first permit."""
+
+    async def fall_behind(program: str, permit: str) -> None:
+        async with started(home, server, *running(program, "follow"), token=server.token("reader")) as client:
+            await producer.send(numbered(permit, range(1)))
+            lines = [await client.line() for _ in range(2)]
+            assert lines[-1] == f"  STATUS_CHANGE: {permit} is status 0"
+            await producer.send(numbered(permit, range(1, 1000)))
+            while len(lines) - lines.count("fell behind, going on") < 1 + 1000:
+                lines.append(await client.line())
+            assert "fell behind, going on" in lines
+        assert followed(home, program) == [f"{permit}-{number}" for number in range(1000)]
+
+    environment = {"LAKEFRONT_RATE_LIMITS": "off", "LAKEFRONT_FOLLOWER_BUFFER": "10"}
+    async with ServerProcess(environment=environment) as server, producing(server) as producer:
+        await asyncio.gather(*(fall_behind(program, permit) for program, permit in PROGRAMS.items()))
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
