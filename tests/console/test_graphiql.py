@@ -56,7 +56,9 @@ async def test_a_subscription_shows_an_event_as_it_arrives(visit: Visit, produce
     async with asyncio.timeout(30):
         for number in range(1000):
             await producer.send(numbered("PAGE-LIVE", range(number, number + 1)))
-            if "PAGE-LIVE" in await page.locator(RESULT).inner_text():
+            shown = await page.locator(RESULT).inner_text()
+            assert "errors" not in shown
+            if "PAGE-LIVE" in shown:
                 break
             await page.wait_for_timeout(200)
     await expect(page.locator(RESULT)).to_contain_text("STATUS_CHANGE")
