@@ -143,7 +143,7 @@ async def subscribe(after: str) -> AsyncGenerator[dict[str, Any], None]:
                     if data["permitEvents"]["event"]:  # else a heartbeat: nothing for us, but the cursor has moved
                         yield data["permitEvents"]
         except TransportQueryError as refused:
-            error = (refused.errors or [])[0]
+            [error, *_] = refused.errors or []
             if error["extensions"]["code"] != "LAGGED":
                 raise Refused(error["message"]) from None
             after = error["extensions"]["cursor"]  # we were too slow; the server tells where we were
