@@ -19,14 +19,17 @@ _log = logging.getLogger(__name__)
 TURNS = 4
 """Readers that fetch and unpack at once; further ones wait. It bounds threads and memory."""
 
-PLACES = 64
+PLACES = 32
 """Places that are kept for readers who come back for the next page."""
 
 PLACES_BYTES = 32 * 1024 * 1024
 """Bytes of packed objects that these places may hold; the longest unused go first."""
 
-PART_BYTES = 4 * 1024 * 1024
-"""Bytes of NDJSON after which a page ends, however few events it has."""
+AHEAD = 1000
+"""Events that are unpacked at once, for this page and the next ones: a thread for each costs more than its work."""
+
+AHEAD_BYTES = 1024 * 1024
+"""Bytes of NDJSON after which it is enough, however few events they are."""
 
 _FIND = f"""
 SELECT CASE WHEN set_config('lakefront.tenant', $1, true) = $1 THEN (
@@ -73,15 +76,18 @@ class _Place:
         """The first offset after the object."""
         return self.packed.sealed.until_offset
 
-    def read(self, offset: int, limit: int) -> list[Event]:
-        """The events from ``offset`` on, at least one and at most ``limit`` of them. To be called in a thread."""
-        rest = self._rest
-        self._ahead = [event for event in self._ahead if event.offset >= offset]
-        rest.skip(offset)
-        enough = rest.size + PART_BYTES
-        while len(self._ahead) < limit and rest.next_offset < self.end and rest.size < enough:
-            self._ahead.append(rest.event())
+    def ready(self, offset: int, limit: int) -> list[Event]:
+        """What was unpacked already of the events from ``offset`` on, at most ``limit``; those before are dropped."""
+        self._ahead = self._ahead[max(0, offset - self.start) :]
         return self._ahead[:limit]
+
+    def unpack(self, offset: int) -> None:
+        """Unpack some events from ``offset`` on, at least one. To be called in a thread."""
+        rest = self._rest
+        rest.skip(offset)
+        enough = rest.size + AHEAD_BYTES
+        while len(self._ahead) < AHEAD and rest.next_offset < self.end and rest.size < enough:
+            self._ahead.append(rest.event())
 
 
 class History:
@@ -101,15 +107,17 @@ class History:
         lake does not hold the offset, or not as it was sealed.
         """
         key = (tenant, stream, shard)
-        async with self._turns:
-            place = self._take(key, offset) or _Place(await self._open(key, offset))
-            # Whoever is cancelled here leaves the place to the thread: it is not kept for anybody else.
-            try:
-                found = await asyncio.to_thread(place.read, offset, limit)
-            except Damaged as damaged:
-                _fail(f"the object {place.packed.sealed.key}", damaged)
+        place = self._take(key, offset)
+        if place is None or not place.ready(offset, limit):
+            async with self._turns:
+                place = place or _Place(await self._open(key, offset))
+                # Whoever is cancelled here leaves the place to the thread: it is not kept for anybody else.
+                try:
+                    await asyncio.to_thread(place.unpack, offset)
+                except Damaged as damaged:
+                    _fail(f"the object {place.packed.sealed.key}", damaged)
         self._keep(key, place)
-        return found
+        return place.ready(offset, limit)
 
     def _take(self, key: Shard, offset: int) -> _Place | None:
         """The kept place from which ``offset`` is nearest; it is no longer kept."""

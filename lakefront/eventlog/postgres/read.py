@@ -4,6 +4,7 @@ What was trimmed from the hot log is read from the lake; the order over shards i
 """
 
 from collections.abc import Mapping
+from sys import maxsize
 
 import msgspec
 
@@ -42,8 +43,11 @@ SELECT json_build_array(
     ORDER BY "offset" LIMIT greatest(1, $6::bigint / nullif(part.shards, 0))) e))"""
 )
 
+Bounds = tuple[int, int, int]
+"""(shard, first offset that the hot log has, offset before which to read)."""
+
 _head = msgspec.json.Decoder(list[tuple[int, int]])
-_page = msgspec.json.Decoder(tuple[list[tuple[int, int, int]], list[Event]])
+_page = msgspec.json.Decoder(tuple[list[Bounds], list[Event]])
 
 
 class Reader:
@@ -52,6 +56,8 @@ class Reader:
     def __init__(self, database: Database, history: History | None = None) -> None:
         self._database = database
         self._history = history
+        self._first: dict[tuple[str, str], dict[int, int]] = {}
+        """Of streams that were trimmed: shard -> an offset before which the lake has everything, for good."""
 
     async def head(self, tenant: str, stream: str) -> dict[int, int]:
         """Shard -> next offset; empty for a stream that was never appended to. Raises ``Unavailable``."""
@@ -71,11 +77,10 @@ class Reader:
 
         Shards give equal parts. And which shards have more before their bound.
         """
-        shards = sorted({*after, *until})
-        starts = [after.get(shard, 0) for shard in shards]
-        ends = [until.get(shard) for shard in shards]
-        text = await self._database.text(_PAGE, tenant, stream, shards, starts, ends, limit)
-        bounds, events = _page.decode(text)
+        events: list[Event] = []
+        bounds = self._within_lake(tenant, stream, after, until)
+        if bounds is None:
+            bounds, events = await self._from_log(tenant, stream, after, until, limit)
         found: dict[int, list[Event]] = {shard: [] for shard, _, _ in bounds}
         for event in events:
             found[event.shard].append(event)
@@ -89,6 +94,30 @@ class Reader:
                     raise _expired(stream, after, bounds)
                 found[shard] = await self._history.events(tenant, stream, shard, start, min(each, trimmed - start))
         return found, {shard for shard, _, end in bounds if found[shard] and found[shard][-1].offset + 1 < end}
+
+    async def _from_log(
+        self, tenant: str, stream: str, after: Offsets, until: Mapping[int, int | None], limit: int
+    ) -> tuple[list[Bounds], list[Event]]:
+        shards = sorted({*after, *until})
+        starts = [after.get(shard, 0) for shard in shards]
+        ends = [until.get(shard) for shard in shards]
+        text = await self._database.text(_PAGE, tenant, stream, shards, starts, ends, limit)
+        bounds, events = _page.decode(text)
+        if any(first for _, first, _ in bounds):
+            self._first[tenant, stream] = {shard: first for shard, first, _ in bounds}
+        return bounds, events
+
+    def _within_lake(
+        self, tenant: str, stream: str, after: Offsets, until: Mapping[int, int | None]
+    ) -> list[Bounds] | None:
+        """The bounds, if all that is asked for is known to lie in the lake; None: PostgreSQL must be asked."""
+        bounds = []
+        for shard, first in self._first.get((tenant, stream), {}).items():
+            start, end = after.get(shard, 0), until.get(shard)
+            if start >= first and (end is None or start < end):
+                return None
+            bounds.append((shard, first, maxsize if end is None else end))
+        return bounds or None
 
 
 class Pages:
@@ -124,7 +153,7 @@ class Pages:
         return page
 
 
-def _expired(stream: str, after: Offsets, bounds: list[tuple[int, int, int]]) -> CursorExpired:
+def _expired(stream: str, after: Offsets, bounds: list[Bounds]) -> CursorExpired:
     kept = {**after, **{shard: max(first, after.get(shard, 0)) for shard, first, _ in bounds}}
     told = "The log holds only what came later, and no lake is read here. Go on from extensions.cursor."
     return CursorExpired(encode(stream, LAYOUT, kept), told)
