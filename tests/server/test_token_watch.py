@@ -1,0 +1,55 @@
+"""A connection's token is looked at when it expires and when it may have been revoked; an outage decides nothing."""
+
+import asyncio
+import time
+from dataclasses import replace
+
+from lakefront.errors import LakefrontError
+from lakefront.server.token_watch import TokenWatch
+from tests.graphql.sample import READER, World
+
+
+async def soon(ended: list[LakefrontError]) -> None:
+    async with asyncio.timeout(5):
+        while not ended:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_it_tells_when_the_token_expires() -> None:
+    ended: list[LakefrontError] = []
+    actor = replace(READER, expires_at=time.time() + 0.1)
+    world = World(tokens={"reader": actor})
+    watch = TokenWatch(world.authenticate, "Bearer reader", actor, ended.append, "t")
+    await soon(ended)
+    assert "expired" in ended[0].message
+    await watch.close()
+
+
+async def test_it_tells_of_a_revocation_and_not_of_an_outage() -> None:
+    ended: list[LakefrontError] = []
+    world = World()
+    away = TokenWatch(world.authenticate, "Bearer down", READER, ended.append, "t")
+    held = TokenWatch(world.authenticate, "Bearer reader", READER, ended.append, "t")
+    tasks = len(asyncio.all_tasks())
+    away.look_again()
+    held.look_again()
+    await asyncio.sleep(0.05)
+    assert ended == []
+    del world.tokens["reader"]
+    held.look_again()
+    await soon(ended)
+    assert len(ended) == 1
+    for watch in (away, held):
+        await watch.close()
+        watch.look_again()
+    assert len(asyncio.all_tasks()) <= tasks
+
+
+async def test_a_renewed_actor_is_the_one_that_counts() -> None:
+    world = World()
+    watch = TokenWatch(world.authenticate, "Bearer reader", READER, lambda _: None, "t")
+    world.tokens["reader"] = replace(READER, expires_at=time.time() + 60)
+    watch.look_again()
+    await asyncio.sleep(0.05)
+    assert watch.actor.expires_at is not None
+    await watch.close()
