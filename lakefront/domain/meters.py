@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from lakefront.domain.tally import Stream, Tally
@@ -52,11 +53,20 @@ class Meters:
     async def shared(self, key: Stream, what: object, make: Callable[[], Awaitable[Any]]) -> Any:
         """What ``make`` gives, computed once for all who ask for ``what`` of ``key`` at about the same time."""
         at, task = self._answers.get((key, what), (0.0, None))
-        failed = task is not None and task.done() and (task.cancelled() or task.exception() is not None)
-        if task is None or failed or (task.done() and time.monotonic() - at > FRESH):
+        if task is None or (task.done() and time.monotonic() - at > FRESH):
             task = asyncio.ensure_future(make())
             self._answers[key, what] = (time.monotonic(), task)
+            task.add_done_callback(partial(self._made, (key, what)))
         return await asyncio.shield(task)
+
+    def _made(self, which: tuple[Stream, object], task: "asyncio.Task[Any]") -> None:
+        """A failure is no answer for whoever asks next."""
+        if (task.cancelled() or task.exception() is not None) and self._answers.get(which, (0.0, None))[1] is task:
+            del self._answers[which]
+
+    def forget(self, key: Stream) -> None:
+        """There is no such stream: keep nothing of what somebody made up."""
+        self._sums.pop(key, None)
 
     def sealed(self, payload: str) -> None:
         """A notice of the manifest's channel, ``tenant|stream``: those who wait for news of it look."""

@@ -255,6 +255,7 @@ async def _read(services: Services, tenant: str, stream: str, span: Range) -> Pi
     found = orjson.loads(text)
     streams = {*found["streams"], *CONSUMERS, *services.settings.streams}
     if stream not in streams:
+        services.meters.forget((tenant, stream))
         raise NotFound(f"There is no such stream. The streams are: {', '.join(sorted(streams))}.")
     for row in found["stored"]:
         # Of two looks at once, the one that ends second finds the sum moved on, and leaves it.

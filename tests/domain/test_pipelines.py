@@ -220,6 +220,11 @@ async def test_lag_is_what_was_not_taken_in(services: Services, actor: Actor) ->
 async def test_who_may_ask_and_for_what(services: Services, actor: Actor) -> None:
     with pytest.raises(NotFound, match="sf-permit-events"):
         await pipelines.measure(services, actor, "sf-permits")
+    with pytest.raises(NotFound, match="sf-permit-events"):
+        await pipelines.measure_shared(services, actor, "sf-permits")
+    await asyncio.sleep(0)
+    assert not services.meters._sums
+    assert not services.meters._answers
     for role in ("reader", "service", "ingest"):
         with pytest.raises(Forbidden):
             await pipelines.measure(services, Actor("eve", CITY, ROLES[role]), STREAM)

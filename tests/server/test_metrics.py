@@ -12,6 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
+from lakefront.actor import CITY
 from lakefront.db.database import Database
 from lakefront.domain.permits import STREAM
 from lakefront.domain.services import Services
@@ -188,3 +189,11 @@ def test_the_scrape_configuration_collects_every_ten_seconds() -> None:
     assert "--storage.tsdb.retention.time=30d" in text
     for used in re.findall(r"lakefront token --role (\w+) --ttl", text):
         assert used == "monitor"
+
+
+async def test_what_was_counted_is_written_at_the_end(dsn: str, tmp_path: Path, database: Database) -> None:
+    async with wired(Settings(port=0, data=tmp_path, database_url=dsn)) as served:
+        await served.ingest([event(eventId=str(number)) for number in range(5)])
+    async with database.transaction(CITY) as transaction:
+        rows = await transaction.fetch("SELECT requests, accepted FROM lakefront.pipeline_minutes")
+    assert [tuple(row) for row in rows] == [(1, 5)]
