@@ -7,13 +7,19 @@ const ORDER = [
   ['permits', 'Query', 'Permits of a neighborhood'],
   ['statistics', 'Query', 'Grouped statistics'],
   ['ingest', 'Mutation', 'Take events in'],
+  ['lake', 'Query', 'Files in the lake'],
   ['follow', 'Subscription', 'Follow events live'],
+  ['pipeline', 'Subscription', 'Watch the pipeline'],
 ]
+
+/** What a first visit finds open; the others are in the panel beside the editor. */
+const FIRST_TABS = ['permits', 'statistics', 'ingest', 'follow']
 
 export const examples = ORDER.map(([name, kind, title]) => ({
   name,
   kind,
   title,
+  tab: FIRST_TABS.includes(name),
   query: documents[`./examples/${name}.graphql`],
   variables: values[`./examples/${name}.json`] ?? null,
 }))

@@ -16,7 +16,7 @@ import { onToken, token } from './token.js'
 
 const EXAMPLES_PLUGIN = { title: 'Examples', icon: ExamplesIcon, content: Examples }
 const PLUGINS = [EXAMPLES_PLUGIN, HISTORY_PLUGIN]
-const TABS = examples.map(({ query, variables }) => ({ query, variables }))
+const TABS = examples.filter(({ tab }) => tab).map(({ query, variables }) => ({ query, variables }))
 
 function Page() {
   const current = useSyncExternalStore(onToken, token)

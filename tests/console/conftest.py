@@ -59,7 +59,7 @@ async def producer(server: ServerProcess) -> AsyncIterator[Producer]:
 @pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("needs a Chromium: install one, as with `apt install chromium`")
+        pytest.skip("needs chromium: install it, as with `apt install chromium`")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=Path(CHROMIUM), args=["--no-sandbox"])
         yield browser

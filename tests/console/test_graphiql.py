@@ -50,6 +50,17 @@ async def test_a_query_is_asked_with_the_token_of_the_link(visit: Visit, produce
     await expect(page.locator(RESULT)).to_contain_text("77000")
 
 
+async def test_the_link_that_serve_prints_opens_it(visit: Visit, server: ServerProcess) -> None:
+    printed = re.search(r"GraphiQL +(http://localhost:\d+/graphql#token=eyJ\S+)\n", server.log_text())
+    assert printed is not None
+    async with visit.page.expect_request_finished(_asks_for_the_schema) as asked:
+        await visit.page.goto(printed[1].replace("localhost", "127.0.0.1"))
+    response = await (await asked.value).response()
+    assert response is not None
+    assert response.status == 200
+    await expect(visit.page.get_by_text("Signed in as serve")).to_be_visible()
+
+
 async def test_a_subscription_shows_an_event_as_it_arrives(visit: Visit, producer: Producer) -> None:
     page = await opened(visit)
     await run(page, "FollowPermits")
