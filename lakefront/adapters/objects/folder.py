@@ -121,11 +121,11 @@ class Folder:
         """A descriptor of the object's file; None if there is none."""
         above, _, name = key.rpartition("/")
         with ExitStack() as stack:
-            try:
+            descriptor = None
+            with suppress(_NoFolder):  # a store whose own folder is missing is away: that is told as it is
                 parent = stack.enter_context(self._entered(above))[-1]
-                descriptor = stack.enter_context(_regular(parent, name))
-            except (_NoFolder, _NotRegular, FileNotFoundError):
-                descriptor = None
+                with suppress(_NotRegular, FileNotFoundError):
+                    descriptor = stack.enter_context(_regular(parent, name))
             yield descriptor
 
     @contextmanager

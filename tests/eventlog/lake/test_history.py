@@ -168,6 +168,19 @@ async def test_a_follower_from_the_lake_to_live_while_writers_write_and_the_log_
         assert {e.event_id for e in found} == {e.event_id for e in everywhere[len(passed) :]}
 
 
+async def test_a_follower_waits_while_the_store_is_away(
+    sealed: tuple[PostgresLog, list[Event]], store: LocalStore
+) -> None:
+    log, whole = sealed
+    await log.trim(ACTOR, STREAM, await log.head(ACTOR, STREAM))
+    away = store.folder.rename(store.folder.with_name("away"))
+    following = asyncio.create_task(collect(log, {}, len(whole)))
+    await asyncio.sleep(0.6)
+    assert not following.done()
+    away.rename(store.folder)
+    assert flat(await following) == whole
+
+
 class CountingStore(LocalStore):
     """Tells how often an object was read."""
 
