@@ -4,12 +4,14 @@ import asyncio
 import gzip
 import hashlib
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from websockets.asyncio.client import connect
@@ -22,6 +24,7 @@ from lakefront.eventlog.postgres import PostgresLog
 from lakefront.eventlog.projections.permits import PERMITS
 from lakefront.server.socket_messages import SUBPROTOCOL
 from lakefront.settings import Settings
+from tests.adapters.s3_server import BUCKET, CREDENTIALS, s3_server
 from tests.domain.permits.events import event
 from tests.server.sockets import Client
 from tests.server.test_cli import fails_plainly, lakefront
@@ -196,6 +199,51 @@ async def test_a_subscriber_reads_on_from_the_lake_while_writers_write(served: W
         offsets = [offset for its, offset in places if its == shard]
         assert offsets == list(range(len(offsets)))
     assert [item["event"] for item in rest[:80]] == [item["event"] for item in whole[40:120]]
+
+
+async def test_a_lake_in_s3(tmp_path: Path, dsn: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with s3_server() as endpoint:
+        url = f"s3://{BUCKET}?endpoint={endpoint}&region=us-east-1"
+        settings = Settings(
+            port=0, data=tmp_path, database_url=dsn, redis_url=redis_url, object_store_url=url, seal_interval=0.1
+        )
+        async with wired(settings) as served:
+            await served.ingest(many("e", 50))
+            [node, *_] = await sealed(served, 50)
+            assert node["downloadUrl"].startswith(f"{endpoint}/{BUCKET}/{STREAM}/year")
+            signed = await served.client.get(node["downloadUrl"])
+            ours = await get(served, f"/lake/{node['key']}")
+            assert signed.content == ours.content
+            assert hashlib.sha256(ours.content).hexdigest() == node["sha256"]
+            log, progress = served.parts.doors.services.log, served.parts.doors.services.progress
+            assert isinstance(log, PostgresLog)
+            head = await log.head(ACTOR, STREAM)
+            assert await progress.reach(ACTOR.tenant, PERMITS, head)
+            assert await log.trim(ACTOR, STREAM, head) == 50
+            async with subscribed(served, "earliest") as client:
+                assert len({item["event"]["eventId"] for item in await take(client, 50)}) == 50
+
+
+async def test_a_reader_who_leaves_is_no_failure(
+    served: Wired, objects: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The object is larger than what a socket takes at once, and the client is gone after its first bytes."""
+    data = os.urandom(30 * 1024 * 1024)
+    store = served.parts.doors.services.objects
+    assert isinstance(store, LocalStore)
+    (store.folder / objects[0]["key"]).write_bytes(data)
+    connection = await asyncpg.connect(served.parts.settings.database_url)
+    await connection.execute("UPDATE lakefront.lake_objects SET stored_bytes = $1", len(data))
+    await connection.close()
+    path = objects[0]["downloadUrl"]
+    for _ in range(3):
+        async with served.client.stream("GET", path, headers=served.bearer("reader")) as response:
+            assert response.status_code == 200
+            assert await anext(response.aiter_raw())
+    assert len((await get(served, path)).content) == len(data)
+    assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR", "CRITICAL"}] == []
 
 
 async def test_the_command_that_verifies(served: Wired, objects: list[Any]) -> None:
