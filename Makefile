@@ -25,11 +25,11 @@ NODE_PATH = $$(node -e 'process.exit(process.versions.node.split(".")[0] < 22)' 
   && command -v npm >/dev/null && echo "$$PATH" || echo "$(CURDIR)/$(BIN):$$PATH")
 
 console/node_modules/.package-lock.json: console/package-lock.json console/.npmrc | .venv/installed
-	cd console && PATH="$(NODE_PATH)" && npm ci --loglevel=error
+	@echo "npm ci in console/" && cd console && PATH="$(NODE_PATH)" && npm ci --loglevel=error
 	@touch $@
 
 $(PAGES)/.built: console/node_modules/.package-lock.json $(wildcard console/*.* console/src/* console/src/*/*)
-	cd console && PATH="$(NODE_PATH)" && npm run --silent build -- --logLevel warn
+	@echo "building the web pages" && cd console && PATH="$(NODE_PATH)" && npm run --silent build -- --logLevel warn
 	@touch $@
 
 lock: ## Write requirements.lock anew: newest versions that pyproject.toml allows, with hashes.
