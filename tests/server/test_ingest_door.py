@@ -294,8 +294,8 @@ async def test_four_large_requests_at_once_lose_nothing(door: Wired) -> None:
 async def test_a_client_that_hangs_up_leaves_nothing_behind(door: Wired) -> None:
     token = door.token("ingest")
     head = (
-        f"POST {INGEST} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {MIB}\r\n\r\n"
+        f"POST {INGEST} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {MIB}\r\n\r\n"
     )
     body = orjson.dumps([event()]) + b" " * (MIB // 2)
     assert await exchange(door.port, head.encode() + body, seconds=0.2) == b""
