@@ -78,7 +78,7 @@ class Unsealed(NamedTuple):
 
     @property
     def age(self) -> float:
-        """Seconds since its first event arrived."""
+        """Seconds since its first event arrived; below 0 when that was by a clock ahead of this one."""
         return (datetime.now(UTC) - self.opened_at).total_seconds()
 
 

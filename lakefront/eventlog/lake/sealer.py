@@ -191,7 +191,9 @@ class Sealer:
 
     async def _is_due(self, shard: Unsealed) -> bool:
         one = self._stream(shard.place.stream)
-        old = shard.intent is not None or shard.age >= one.seal_interval
+        # An event from a clock that was ahead, and is right again, would wait for hours: so its distance counts, too.
+        # Clocks of several servers that are a moment apart are no reason to hurry.
+        old = shard.intent is not None or abs(shard.age) >= one.seal_interval
         return old or await self._sizes.reach(shard, one.seal_bytes)
 
     async def _prepare(self, shard: Unsealed) -> _Batch | None:

@@ -83,6 +83,25 @@ async def test_a_batch_closes_when_its_oldest_event_is_old(
     assert 0.5 <= waited < 5
 
 
+async def test_a_clock_that_was_ahead_delays_nothing_for_long(
+    log: PostgresLog, open_sealer: OpenSealer, database: Database, appender: Any
+) -> None:
+    await log.append(ACTOR, STREAM, [event("e", "one key")])
+    await appender.execute("UPDATE lakefront.events SET ingested_at = now() + interval '1 hour'")
+    async with running(await open_sealer(seal_interval=30)):
+        await until(lambda: reach(lambda: manifest(database), 1), seconds=3)
+
+
+async def test_clocks_a_little_apart_close_no_batch(
+    log: PostgresLog, open_sealer: OpenSealer, database: Database, appender: Any
+) -> None:
+    await log.append(ACTOR, STREAM, [event("e", "one key")])
+    await appender.execute("UPDATE lakefront.events SET ingested_at = now() + interval '5 seconds'")
+    async with running(await open_sealer(seal_interval=30)):
+        await asyncio.sleep(0.3)
+    assert not await manifest(database)
+
+
 async def test_a_backlog_is_many_batches_one_after_another(
     log: PostgresLog, open_sealer: OpenSealer, database: Database, store: LocalStore
 ) -> None:
