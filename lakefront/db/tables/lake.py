@@ -1,6 +1,6 @@
 """The lake: what is being sealed, what was sealed (the manifest), and how the pipelines do."""
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, SmallInteger, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, SmallInteger, Table, Text, UniqueConstraint, func
 
 from lakefront.db.tables.base import metadata, tenant, timestamp
 
@@ -15,13 +15,15 @@ seal_intents = Table(
     Column("key", Text, nullable=False),
     Column("compression", Text, nullable=False),
     timestamp("opened_at", nullable=False),
+    timestamp("closed_at", nullable=False, server_default=func.now()),
     timestamp("hour", nullable=False),
     Column("number", Integer, nullable=False),
     UniqueConstraint("tenant_id", "stream", "hour", "number"),
     UniqueConstraint("tenant_id", "key"),
 )
 """Batches whose object is about to be written: [from_offset, until_offset) of a shard. A row here, and none in
-``lake_objects``, is work that whoever holds the shard does again, with the same bytes; it stays for good. ``number``
+``lake_objects``, is work that whoever holds the shard does again, with the same bytes; it stays for good. ``opened_at``
+is when its first event arrived, ``closed_at`` when the row was written, which is much later in a backlog. ``number``
 counts the batches of a stream that opened within the UTC ``hour``: both are in the key."""
 
 lake_objects = Table(

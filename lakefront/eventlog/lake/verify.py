@@ -17,7 +17,7 @@ PAGE = 500
 """Rows that are read at a time."""
 
 PATIENCE = 600
-"""Seconds after which an intent should have its object."""
+"""Seconds after its batch was closed in which an intent should get its object."""
 
 _AS_TENANT = """
 SELECT CASE WHEN set_config('lakefront.tenant', $1, true) = $1 THEN (
@@ -41,9 +41,9 @@ ORDER BY shard, from_offset LIMIT {PAGE}
 _HEADS = "SELECT shard, first, next FROM lakefront.heads WHERE tenant_id = $1 AND stream = $2 ORDER BY shard"
 
 _UNFINISHED = """
-SELECT key, opened_at FROM lakefront.seal_intents i
+SELECT key, closed_at FROM lakefront.seal_intents i
 WHERE tenant_id = $1 AND stream = $2 AND key COLLATE "C" > $3 COLLATE "C"
-  AND opened_at < now() - make_interval(secs => $4)
+  AND closed_at < now() - make_interval(secs => $4)
   AND NOT EXISTS (SELECT FROM lakefront.lake_objects o WHERE o.tenant_id = $1 AND o.stream = $2 AND o.key = i.key)
 ORDER BY key COLLATE "C" LIMIT 500
 """
@@ -86,13 +86,16 @@ class Verification:
     async def check(self, stream: str) -> AsyncIterator[Checked]:
         """Each object of the manifest as it was examined (``of_manifest``); else only what is wrong."""
         ends: dict[int, int] = {}
+        # What is trimmed while this runs was sealed before, perhaps after the manifest was read; what is appended may
+        # be sealed before it is read: so where the log begins is asked first, and where it ends, last.
+        firsts = {row["shard"]: row["first"] for row in await self._rows(_HEADS, stream)}
         async for sealed in self._manifest(stream):
             yield Checked(sealed.key, [*_place(sealed, ends), *await self._object(sealed)], of_manifest=True)
         for row in await self._rows(_HEADS, stream):
-            if wrong := _border(ends.get(row["shard"], 0), row["first"], row["next"]):
+            if wrong := _border(ends.get(row["shard"], 0), firsts.get(row["shard"], 0), row["next"]):
                 yield Checked(f"shard {row['shard']} of {stream}", wrong)
         async for row in self._pages(_UNFINISHED, stream, PATIENCE):
-            yield Checked(row["key"], [f"it was to be sealed from {row['opened_at']} on, and is not in the manifest"])
+            yield Checked(row["key"], [f"it was to be sealed from {row['closed_at']} on, and is not in the manifest"])
         async for key in self._unknown(stream):
             yield Checked(key, ["it is in the store, and no intent knows it"])
 

@@ -30,8 +30,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $12, $12)
 
 _INTENT = """
 INSERT INTO lakefront.seal_intents (tenant_id, stream, shard, from_offset, until_offset, key, compression, opened_at,
-  hour, number)
-VALUES ($1, $2, $3::smallint, $4::bigint, $5, $6, $7, $8::timestamptz, date_trunc('hour', $8), 1 + $3 + 64 * $4)
+  closed_at, hour, number)
+VALUES ($1, $2, $3::smallint, $4::bigint, $5, $6, $7, $8::timestamptz, $8, date_trunc('hour', $8), 1 + $3 + 64 * $4)
 """
 
 

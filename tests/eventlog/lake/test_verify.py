@@ -156,11 +156,29 @@ async def test_objects_that_nobody_knows(keys: list[str], database: Database, st
     assert await differences(database, store) == {stray: "it is in the store, and no intent knows it"}
 
 
-async def test_an_intent_has_its_time(log: PostgresLog, database: Database, store: LocalStore) -> None:
+async def test_an_intent_has_its_time_however_old_its_events(
+    log: PostgresLog, database: Database, store: LocalStore
+) -> None:
     await change(
         database,
         "INSERT INTO lakefront.seal_intents (tenant_id, stream, shard, from_offset, until_offset, key, compression, "
-        "opened_at, hour, number) VALUES ('city', $1, 0, 0, 1, 'k', 'gzip', now() - interval '9 minutes', now(), 1)",
+        "opened_at, hour, number) VALUES ('city', $1, 0, 0, 1, 'k', 'gzip', now() - interval '9 days', now(), 1)",
         STREAM,
     )
     assert await differences(database, store) == {}
+    await change(database, "UPDATE lakefront.seal_intents SET closed_at = now() - interval '11 minutes'")
+    assert "is not in the manifest" in (await differences(database, store))["k"]
+
+
+async def test_what_is_sealed_and_trimmed_meanwhile_is_no_difference(
+    keys: list[str], log: PostgresLog, database: Database, store: LocalStore
+) -> None:
+    found = []
+    async for checked in Verification(database, store).check(STREAM):
+        found.append(checked)
+        if len(found) == len(keys):  # all that it has read of the manifest
+            await log.append(ACTOR, STREAM, events("meanwhile", 100))
+            await seal_all(database, store)
+            await change(database, "UPDATE lakefront.heads SET first = next")
+    assert len(found) > len(keys)
+    assert [list(checked.wrong) for checked in found] == [[]] * len(found)

@@ -15,6 +15,7 @@ CREATE TABLE lakefront.seal_intents (
   key text NOT NULL,
   compression text NOT NULL CHECK (compression IN ('gzip', 'zstd')),
   opened_at timestamptz NOT NULL,
+  closed_at timestamptz NOT NULL DEFAULT now(),
   hour timestamptz NOT NULL,
   number integer NOT NULL CHECK (number > 0),
   PRIMARY KEY (tenant_id, stream, shard, from_offset),
