@@ -1,7 +1,7 @@
 """The application's door to PostgreSQL: one asyncpg pool under the role that owns nothing."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +20,15 @@ READING_THE_LOG: Mapping[str, str] = MappingProxyType({"enable_sort": "off"})
 """For pools that read the log in order of offset. Its primary key gives that order; a planner without statistics (a new
 database) thinks another index as good and sorts what it gives, which is the whole stream for every page."""
 
+STATEMENT_TIMEOUT = 30.0
+"""Seconds that PostgreSQL works on a statement, where nobody says otherwise."""
+
+SLACK = 5.0
+"""Seconds after a statement's time is up within which PostgreSQL must have said so: if not, its host is gone."""
+
+_NO_HURRY = 86_400.0
+"""Seconds for a command of a transaction without a clock: asyncpg knows no way to say "for ever" for one command."""
+
 Row = dict[str, Any]
 
 CONNECTION_LOST = (
@@ -29,6 +38,7 @@ CONNECTION_LOST = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.IdleSessionTimeoutError,
     asyncpg.InsufficientResourcesError,
     asyncpg.ObjectNotInPrerequisiteStateError,
     OSError,
@@ -42,9 +52,19 @@ def write_failed(connection: Any, failure: BaseException) -> bool:
     return isinstance(failure, RuntimeError) and bool(connection.is_closed())
 
 
-async def connect(dsn: str, role: str, *, statement_timeout: float | None = None) -> "asyncpg.Connection[Any]":
-    """One connection under ``role`` with our codecs; ``statement_timeout`` in seconds. Raises what asyncpg raises."""
-    connection = await asyncpg.connect(dsn, timeout=10, server_settings=_server_settings(role, statement_timeout))
+async def connect(
+    dsn: str, role: str, *, statement_timeout: float | None = None, command_timeout: float | None = None
+) -> "asyncpg.Connection[Any]":
+    """One connection under ``role`` with our codecs. Raises what asyncpg raises, ``TimeoutError`` included.
+
+    ``statement_timeout``: seconds that PostgreSQL works on a statement, as long as it likes if None.
+    ``command_timeout``: seconds after which a command raises ``TimeoutError``, as a host that vanished never answers;
+    a little more than the statement's time if None. Terminate the connection then.
+    """
+    if command_timeout is None:
+        command_timeout = (STATEMENT_TIMEOUT if statement_timeout is None else statement_timeout) + SLACK
+    settings = _server_settings(role, statement_timeout)
+    connection = await asyncpg.connect(dsn, timeout=10, command_timeout=command_timeout, server_settings=settings)
     try:
         await _codecs(connection)
     except BaseException:
@@ -94,7 +114,7 @@ class Database:
         dsn: str,
         *,
         pool_size: int = 10,
-        statement_timeout: float = 30.0,
+        statement_timeout: float = STATEMENT_TIMEOUT,
         planner: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """``statement_timeout`` in seconds; ``planner`` are PostgreSQL settings; the pool opens with ``open``."""
@@ -104,6 +124,7 @@ class Database:
             min_size=0,
             max_size=pool_size,
             timeout=10,
+            command_timeout=statement_timeout + SLACK,
             max_inactive_connection_lifetime=0,
             init=_codecs,
             reset=_keep,
@@ -142,11 +163,17 @@ class Database:
         return text
 
     @asynccontextmanager
-    async def transaction(self, tenant: str) -> AsyncIterator["Transaction"]:
-        """One transaction as ``tenant``; committed at the end of the block, rolled back when it raises."""
+    async def transaction(self, tenant: str, *, hurry: bool = True) -> AsyncIterator["Transaction"]:
+        """One transaction as ``tenant``; committed at the end of the block, rolled back when it raises.
+
+        Without ``hurry`` its statements may take as long as they like.
+        """
         async with self._connection() as connection, connection.transaction():
-            await connection.execute("SELECT set_config('lakefront.tenant', $1, true)", tenant)
-            yield Transaction(connection)
+            with _given_up(connection):  # within the transaction, which would wait for its rollback as long again
+                await connection.execute("SELECT set_config('lakefront.tenant', $1, true)", tenant)
+                if not hurry:
+                    await connection.execute("SET LOCAL statement_timeout = 0")
+                yield Transaction(connection, timeout=None if hurry else _NO_HURRY)
 
     async def ping(self) -> None:
         """Return if PostgreSQL answers; raises ``Unavailable`` otherwise."""
@@ -158,13 +185,24 @@ class Database:
         try:
             async with self._pool.acquire(timeout=10) as connection:
                 try:
-                    yield connection
+                    with _given_up(connection):
+                        yield connection
                 except RuntimeError as failure:
                     if write_failed(connection, failure):
                         raise _away() from failure
                     raise
         except CONNECTION_LOST as lost:
             raise _away() from lost
+
+
+@contextmanager
+def _given_up(connection: "PoolConnectionProxy[Any]") -> Iterator[None]:
+    """Terminate ``connection`` when a command has had no answer in time: the pool would wait to cancel it."""
+    try:
+        yield
+    except TimeoutError:
+        connection.terminate()
+        raise
 
 
 def _away() -> Unavailable:
@@ -174,19 +212,21 @@ def _away() -> Unavailable:
 class Transaction:
     """A transaction that knows its tenant: Core statements or plain SQL."""
 
-    def __init__(self, connection: "PoolConnectionProxy[Any]") -> None:
+    def __init__(self, connection: "PoolConnectionProxy[Any]", *, timeout: float | None = None) -> None:
+        """``timeout``: seconds for each statement, the connection's own if None."""
         self.connection = connection
+        self._timeout = timeout
 
     async def fetch(self, statement: ClauseElement | str, *values: Any) -> list[Any]:
         """The rows of ``statement``: asyncpg records."""
         sql, bound = self._text(statement, values)
-        rows: list[Any] = await self.connection.fetch(sql, *bound)
+        rows: list[Any] = await self.connection.fetch(sql, *bound, timeout=self._timeout)
         return rows
 
     async def execute(self, statement: ClauseElement | str, *values: Any) -> None:
         """Run ``statement`` for its effect."""
         sql, bound = self._text(statement, values)
-        await self.connection.fetch(sql, *bound)
+        await self.connection.fetch(sql, *bound, timeout=self._timeout)
 
     @staticmethod
     def _text(statement: ClauseElement | str, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:

@@ -16,6 +16,9 @@ from lakefront.eventlog.postgres.group import GroupCommit
 from lakefront.eventlog.postgres.hub import Hubs
 from lakefront.eventlog.postgres.read import Reader
 
+MERGING = 3600.0
+"""Seconds that one statement of ``maintain`` may take: it copies a month's keys."""
+
 
 class PostgresLog:
     """``EventLog`` on PostgreSQL (DESIGN.md, "An event's life"). ``open`` it before use; it may be opened once.
@@ -95,7 +98,7 @@ class PostgresLog:
         Raises ``Unavailable`` when PostgreSQL is away; nothing is changed then.
         """
         try:
-            connection = await connect(self._dsn, APPENDER_ROLE)
+            connection = await connect(self._dsn, APPENDER_ROLE, command_timeout=MERGING)
             try:
                 await keys.merge(connection)
             finally:

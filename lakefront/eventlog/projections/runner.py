@@ -181,9 +181,8 @@ async def rebuild(database: Database, tenant: str, projection: Projection, histo
     rebuild ended.
     """
     total = 0
-    async with database.transaction(tenant) as transaction:
+    async with database.transaction(tenant, hurry=False) as transaction:
         # SKIP LOCKED would miss a row that a runner holds right now: wait for each.
-        await transaction.execute("SET LOCAL statement_timeout = 0")
         locked = await transaction.fetch(
             "SELECT shard FROM lakefront.consumer_offsets WHERE tenant_id = $1 AND consumer = $2 AND stream = $3 "
             "ORDER BY shard FOR UPDATE",
