@@ -76,8 +76,8 @@ class Folder:
         ):
             parent = folders[-1]
             # Looking first spares a full disk a second copy; what decides is the link in _create.
-            new = not _is_there(parent, name, data) and _create(incoming, parent, name, data)
-            if not new and not _is_there(parent, name, data):
+            new = not _is_there(parent, key, data) and _create(incoming, parent, name, data)
+            if not new and not _is_there(parent, key, data):
                 raise Unavailable("The object was removed while it was written. Nothing may delete objects; try again.")
             # Folders that were here already, too: whoever made them may have been killed before this.
             for descriptor in reversed(folders):
@@ -148,7 +148,9 @@ class Folder:
                     folders.append(os.open(segment, _FOLDER, dir_fd=folders[-1]))
                 except OSError as error:
                     if make and error.errno in _NO_FOLDER:
-                        raise ObjectConflict(f"{segment!r} is in the way, not a folder. Choose another key.") from error
+                        raise ObjectConflict(
+                            f"{segment!r} on the way to {path!r} is no folder. Choose another key."
+                        ) from error
                     if error.errno in _NO_FOLDER | {errno.ENOENT}:
                         raise _NoFolder(segment) from error
                     raise
@@ -196,11 +198,10 @@ def _create(incoming: int, parent: int, name: str, data: bytes) -> bool:
             os.unlink(temporary, dir_fd=incoming)
 
 
-def _is_there(parent: int, name: str, data: bytes) -> bool:
-    """Whether exactly ``data`` is stored; False if nothing is, ``ObjectConflict`` if anything else is."""
-    conflict = ObjectConflict(
-        f"Something else is stored as {name!r} already. Objects never change: choose another key."
-    )
+def _is_there(parent: int, key: str, data: bytes) -> bool:
+    """Whether exactly ``data`` is stored as ``key``; False if nothing is, ``ObjectConflict`` if anything else is."""
+    name = key.rpartition("/")[-1]
+    conflict = ObjectConflict(f"Something else is stored as {key!r} already. Objects never change: choose another key.")
     try:
         with _regular(parent, name) as descriptor:
             if os.fstat(descriptor).st_size != len(data):
