@@ -14,6 +14,7 @@ seal_intents = Table(
     Column("until_offset", BigInteger, nullable=False),
     Column("key", Text, nullable=False),
     Column("compression", Text, nullable=False),
+    Column("layout", SmallInteger, nullable=False),
     timestamp("opened_at", nullable=False),
     timestamp("closed_at", nullable=False, server_default=func.now()),
     timestamp("hour", nullable=False),
@@ -22,8 +23,8 @@ seal_intents = Table(
     UniqueConstraint("tenant_id", "key"),
 )
 """Batches whose object is about to be written: [from_offset, until_offset) of a shard. A row here, and none in
-``lake_objects``, is work that whoever holds the shard does again, with the same bytes; it stays for good. ``opened_at``
-is when its first event arrived, ``closed_at`` when the row was written, which is much later in a backlog. ``number``
+``lake_objects``, is work that whoever holds the shard does again, with the same bytes; it stays for good. ``layout``
+tells which form its lines have (``LAYOUTS``). ``opened_at`` is when its first event arrived, ``closed_at`` when the row was written, which is much later in a backlog. ``number``
 counts the batches of a stream that opened within the UTC ``hour``: both are in the key."""
 
 lake_objects = Table(

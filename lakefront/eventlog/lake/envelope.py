@@ -1,6 +1,6 @@
 """An event as the lake keeps it: one line of NDJSON; and the files that hold the lines, packed (P4, X8).
 
-PostgreSQL writes the lines while it reads the rows (``COLUMNS``): the same rows always give the same bytes, numbers
+PostgreSQL writes the lines while it reads the rows (``LAYOUTS``): the same rows always give the same bytes, numbers
 keep every digit, and no event is a Python object on its way into the lake.
 """
 
@@ -23,12 +23,21 @@ GZIP_LEVEL: Final = 6
 ZSTD_LEVEL: Final = 3
 """Fixed, as another level would give other bytes for the same events."""
 
-COLUMNS: Final = """
+LAYOUT: Final = 1
+"""The layout of new batches."""
+
+LAYOUTS: Final[dict[int, str]] = {
+    1: """
 event_id AS "eventId", event_type AS "eventType", partition_key AS "partitionKey", occurred_at AS "occurredAt",
 ingested_at AS "ingestedAt", payload AS "eventData", trace_id AS "traceId", correlation_id AS "correlationId",
 schema_version AS "schemaVersion", source, shard, "offset"
+""",
+}
+"""The columns of ``events`` under their names and in their order in a line: ``row_to_json`` of them is the line.
+
+Whoever changes the line adds a layout, and leaves the older ones as they are for as long as an intent may have them: a
+batch that one release closed and another writes must get the same bytes.
 """
-"""The columns of ``events`` under their names and in their order in a line: ``row_to_json`` of them is the line."""
 
 
 class _Line(msgspec.Struct, frozen=True, gc=False, rename="camel"):

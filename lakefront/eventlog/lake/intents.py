@@ -11,7 +11,7 @@ from lakefront.actor import CITY
 from lakefront.adapters.objects.keys import check_key
 from lakefront.db.database import Database
 from lakefront.errors import InternalError
-from lakefront.eventlog.lake.envelope import COLUMNS, SUFFIXES, Compression
+from lakefront.eventlog.lake.envelope import LAYOUT, LAYOUTS, SUFFIXES, Compression
 from lakefront.eventlog.lake.manifest import CONSUMER, Intent, Place
 
 PAGE: Final = 500
@@ -21,7 +21,7 @@ _MEASURED: Final = 5_000
 """Events that one statement measures."""
 
 _SHARDS: Final = """
-SELECT h.stream, h.shard, coalesce(c.next, 0) AS start, h.next AS until, i.until_offset, i.key, i.compression,
+SELECT h.stream, h.shard, coalesce(c.next, 0) AS start, h.next AS until, i.until_offset, i.key, i.compression, i.layout,
   (SELECT ingested_at FROM lakefront.events WHERE tenant_id = $1 AND stream = h.stream AND shard = h.shard
     AND "offset" = coalesce(c.next, 0)) AS opened_at
 FROM lakefront.heads h
@@ -33,11 +33,11 @@ WHERE h.tenant_id = $1 AND coalesce(c.next, 0) < h.next AND ($3::text IS NULL OR
 ORDER BY h.stream, h.shard
 """
 
-_EVENTS: Final = f"""
+_EVENTS: Final = """
 SELECT row_to_json(e)::text AS line, "offset" FROM (
-  SELECT {COLUMNS} FROM lakefront.events
+  SELECT {columns} FROM lakefront.events
   WHERE tenant_id = $1 AND stream = $2 AND shard = $3 AND "offset" >= $4 AND "offset" < $5 ORDER BY "offset") e
-"""  # noqa: S608 - our own columns
+"""
 
 _AS_TENANT: Final = "SELECT CASE WHEN set_config('lakefront.tenant', $1, true) = $1 THEN ({}) END"
 
@@ -48,7 +48,7 @@ SELECT convert_to(coalesce(string_agg(line || E'\\n', '' ORDER BY "offset"), '')
 
 _SIZE: Final = _AS_TENANT.format(
     f"SELECT to_json(coalesce(sum(octet_length(line) + 1), 0)) FROM ({_EVENTS}) AS lines"  # noqa: S608
-)
+).format(columns=LAYOUTS[LAYOUT])
 
 _NUMBERING: Final = "SELECT pg_advisory_xact_lock(hashtextextended('seal number|' || $1 || '|' || $2, 0))"
 
@@ -58,8 +58,8 @@ _NUMBER: Final = (
 
 _OPEN: Final = """
 INSERT INTO lakefront.seal_intents
-  (tenant_id, stream, shard, from_offset, until_offset, key, compression, opened_at, hour, number)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+  (tenant_id, stream, shard, from_offset, until_offset, key, compression, layout, opened_at, hour, number)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (tenant_id, stream, shard, from_offset) DO NOTHING RETURNING 1
 """
 
@@ -87,24 +87,30 @@ async def unsealed(database: Database, tenant: str, place: Place | None = None) 
     async with database.transaction(tenant) as transaction:
         rows = await transaction.fetch(_SHARDS, tenant, CONSUMER, *(place[1:] if place else (None, None)))
     found = []
-    for stream, shard, start, until, closed, key, compression, opened_at in rows:
+    for stream, shard, start, until, closed, key, compression, layout, opened_at in rows:
         where = Place(tenant, stream, shard)
         if opened_at is None:
             raise InternalError(f"Event {start} of {where} is to be sealed, but is not in the log.")
-        intent = None if key is None else Intent(where, start, closed, key, compression, opened_at)
+        intent = None if key is None else Intent(where, start, closed, key, compression, layout, opened_at)
         found.append(Unsealed(where, start, until, opened_at, intent))
     return found
 
 
-async def read(database: Database, place: Place, start: int, until: int, *, limit: int | None = None) -> bytearray:
-    """The lines of the events [start, until), each with its newline, read in pages.
+async def read(
+    database: Database, place: Place, start: int, until: int, *, layout: int = LAYOUT, limit: int | None = None
+) -> bytearray:
+    """The lines of the events [start, until) in their ``layout``, each with its newline, read in pages.
 
-    With ``limit`` only as many as fit into so many bytes, but at least one: the same ones each time.
+    With ``limit`` only as many as fit into so many bytes, but at least one: the same ones each time. Raises
+    ``InternalError`` for a layout that this release does not know, and where the log has a hole.
     """
+    if layout not in LAYOUTS:
+        raise InternalError(f"A batch of {place} has layout {layout}, which a newer release began. Run that one again.")
     lines = bytearray()
+    statement = _LINES.format(columns=LAYOUTS[layout])
     while start < until:
         stop = min(start + PAGE, until)
-        page = await database.text(_LINES, *place, start, stop)
+        page = await database.text(statement, *place, start, stop)
         if page.count(b"\n") != stop - start:
             raise InternalError(f"The log has not each of the events {start} to {stop - 1} of {place}.")
         if limit is not None and len(lines) + len(page) > limit:
@@ -145,7 +151,7 @@ async def close_batch(database: Database, shard: Unsealed, until: int, compressi
         await transaction.execute(_NUMBERING, tenant, stream)
         [(running,)] = await transaction.fetch(_NUMBER, tenant, stream, hour)
         key = object_key(tenant, stream, shard.opened_at, running, compression)
-        intent = Intent(shard.place, shard.start, until, key, compression, shard.opened_at)
+        intent = Intent(shard.place, shard.start, until, key, compression, LAYOUT, shard.opened_at)
         opened = await transaction.fetch(_OPEN, tenant, stream, number, *intent[1:], hour, running)
     return intent if opened else None
 

@@ -39,13 +39,14 @@ class Place(NamedTuple):
 
 
 class Intent(NamedTuple):
-    """A batch that was closed: the offsets [start, until) of ``place``, and the key of its one object."""
+    """A batch that was closed: the offsets [start, until) of ``place``, and the key and form of its one object."""
 
     place: Place
     start: int
     until: int
     key: str
     compression: Compression
+    layout: int
     opened_at: datetime
 
 

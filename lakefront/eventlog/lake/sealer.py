@@ -203,7 +203,7 @@ class Sealer:
             started = time.monotonic()
             intent, one = shard.intent, self._stream(shard.place.stream)
             if intent is not None:
-                raw = await read(self._database, shard.place, intent.start, intent.until)
+                raw = await read(self._database, shard.place, intent.start, intent.until, layout=intent.layout)
             else:
                 raw = await read(self._database, shard.place, shard.start, shard.until, limit=one.seal_bytes)
                 until = shard.start + raw.count(b"\n")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import zstandard
 
 from lakefront.actor import CITY
@@ -27,6 +28,15 @@ async def manifest(database: Database, tenant: str = CITY) -> list[Row]:
 
 async def intents(database: Database, tenant: str = CITY) -> list[Row]:
     return await database.rows(tenant, seal_intents.select().order_by(*seal_intents.primary_key.columns))
+
+
+async def change(database: Database, statement: str, *values: object) -> None:
+    """Change what the application itself may not, as superuser."""
+    connection = await asyncpg.connect(database.dsn)
+    try:
+        await connection.execute(statement, *values)
+    finally:
+        await connection.close()
 
 
 def unpacked(store: LocalStore, key: str) -> bytes:

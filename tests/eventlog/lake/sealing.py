@@ -6,14 +6,14 @@ from typing import Any
 from lakefront.actor import CITY
 from lakefront.adapters.objects import ObjectStore
 from lakefront.db.database import Database
-from lakefront.eventlog.lake.envelope import COLUMNS, SUFFIXES, Compression, pack
+from lakefront.eventlog.lake.envelope import LAYOUTS, SUFFIXES, Compression, pack
 from tests.eventlog.samples import STREAM
 
 OPENED = datetime(2024, 1, 15, 10, tzinfo=UTC)
 
 _LINES = f"""
 SELECT row_to_json(e)::text AS line FROM (
-  SELECT {COLUMNS} FROM lakefront.events
+  SELECT {LAYOUTS[1]} FROM lakefront.events
   WHERE tenant_id = $1 AND stream = $2 AND shard = $3 AND "offset" >= $4 ORDER BY "offset" LIMIT $5) e
 """
 
@@ -29,9 +29,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $12, $12)
 """
 
 _INTENT = """
-INSERT INTO lakefront.seal_intents (tenant_id, stream, shard, from_offset, until_offset, key, compression, opened_at,
-  closed_at, hour, number)
-VALUES ($1, $2, $3::smallint, $4::bigint, $5, $6, $7, $8::timestamptz, $8, date_trunc('hour', $8), 1 + $3 + 64 * $4)
+INSERT INTO lakefront.seal_intents (tenant_id, stream, shard, from_offset, until_offset, key, compression, layout,
+  opened_at, closed_at, hour, number)
+VALUES ($1, $2, $3::smallint, $4::bigint, $5, $6, $7, 1, $8::timestamptz, $8, date_trunc('hour', $8), 1 + $3 + 64 * $4)
 """
 
 

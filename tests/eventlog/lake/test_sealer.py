@@ -8,7 +8,7 @@ import pytest
 
 from lakefront.adapters.objects import LocalStore
 from lakefront.db.database import APP_ROLE, Database, connect
-from lakefront.eventlog.lake.envelope import decode, pack
+from lakefront.eventlog.lake.envelope import LAYOUTS, decode, pack
 from lakefront.eventlog.lake.manifest import CHANNEL
 from lakefront.eventlog.lake.sealer import Sealer
 from lakefront.eventlog.postgres import PostgresLog
@@ -17,6 +17,7 @@ from tests.eventlog.lake.faulty import FaultyStore
 from tests.eventlog.lake.lake import (
     NEVER,
     assert_all_is_sealed,
+    change,
     intents,
     manifest,
     reach,
@@ -184,6 +185,38 @@ async def test_a_change_of_compression_leaves_an_intent_as_it_is(
     await assert_all_is_sealed(log, database, store)
 
 
+async def test_a_batch_keeps_the_layout_of_the_release_that_closed_it(
+    log: PostgresLog,
+    open_sealer: OpenSealer,
+    database: Database,
+    store: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await log.append(ACTOR, STREAM, [event("e", "one key")])
+    faulty = FaultyStore(store.folder)
+    faulty.fails = "before"
+    await (await open_sealer(at=faulty)).seal_now()
+    await change(database, "UPDATE lakefront.seal_intents SET layout = 2")
+    monkeypatch.setitem(LAYOUTS, 2, LAYOUTS[1] + ", source AS other")
+    await log.append(ACTOR, STREAM, [event("f", "one key")])
+    await (await open_sealer()).seal_now()
+    assert [intent["layout"] for intent in await intents(database)] == [2, 1]
+    assert ["other" in line for line in await sealed(database, store)] == [True, False]
+
+
+async def test_a_layout_of_a_newer_release_waits_for_it(
+    log: PostgresLog, open_sealer: OpenSealer, database: Database, store: LocalStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    await log.append(ACTOR, STREAM, [event("e", "one key")])
+    faulty = FaultyStore(store.folder)
+    faulty.fails = "before"
+    await (await open_sealer(at=faulty)).seal_now()
+    await change(database, "UPDATE lakefront.seal_intents SET layout = 9")
+    await (await open_sealer()).seal_now()
+    assert "layout 9, which a newer release began" in caplog.text
+    assert not await manifest(database)
+
+
 async def test_appends_go_first_but_never_starve_it(
     log: PostgresLog, open_sealer: OpenSealer, database: Database, store: LocalStore
 ) -> None:
@@ -246,6 +279,7 @@ async def test_a_foreign_object_stands_in_the_way(
     await sealer.seal_now()
     assert [row["shard"] for row in await manifest(database)] == [1]
     assert "stands still" in caplog.text
+    assert first["key"] in caplog.text
     (store.folder / first["key"]).unlink()
     await sealer.seal_now()
     await assert_all_is_sealed(log, database, store)

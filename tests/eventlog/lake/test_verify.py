@@ -4,7 +4,6 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from lakefront.adapters.objects import LocalStore
@@ -14,6 +13,7 @@ from lakefront.eventlog.lake.envelope import Compression
 from lakefront.eventlog.lake.verify import Verification
 from lakefront.eventlog.postgres import PostgresLog
 from tests.eventlog.conftest import OpenLog
+from tests.eventlog.lake.lake import change
 from tests.eventlog.lake.sealing import seal_all
 from tests.eventlog.samples import ACTOR, STREAM, events
 
@@ -47,15 +47,6 @@ async def differences(database: Database, store: LocalStore) -> dict[str, str]:
         async for checked in verification.check(stream)
         if checked.wrong
     }
-
-
-async def change(database: Database, statement: str, *values: object) -> None:
-    """Change what the application itself may not, as superuser."""
-    connection = await asyncpg.connect(database.dsn)
-    try:
-        await connection.execute(statement, *values)
-    finally:
-        await connection.close()
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
@@ -162,7 +153,7 @@ async def test_an_intent_has_its_time_however_old_its_events(
     await change(
         database,
         "INSERT INTO lakefront.seal_intents (tenant_id, stream, shard, from_offset, until_offset, key, compression, "
-        "opened_at, hour, number) VALUES ('city', $1, 0, 0, 1, 'k', 'gzip', now() - interval '9 days', now(), 1)",
+        "layout, opened_at, hour, number) VALUES ('city', $1, 0, 0, 1, 'k', 'gzip', 1, now() - interval '9 days', now(), 1)",
         STREAM,
     )
     assert await differences(database, store) == {}

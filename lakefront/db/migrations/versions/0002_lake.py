@@ -14,6 +14,7 @@ CREATE TABLE lakefront.seal_intents (
   until_offset bigint NOT NULL CHECK (until_offset > from_offset),
   key text NOT NULL,
   compression text NOT NULL CHECK (compression IN ('gzip', 'zstd')),
+  layout smallint NOT NULL,
   opened_at timestamptz NOT NULL,
   closed_at timestamptz NOT NULL DEFAULT now(),
   hour timestamptz NOT NULL,
