@@ -11,6 +11,13 @@ from lakefront.errors import Unavailable
 _KEEPALIVE: Final = "SET tcp_keepalives_idle = 20; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4"
 """A holder whose machine died without a word loses its locks within 40 s."""
 
+_IDLE: Final = 400.0
+"""Seconds of silence after which a holder loses its locks, so that a frozen one (SIGSTOP, a paused machine) does: more
+than a sealer waits for an object to be put (PUT_PATIENCE)."""
+
+_PATIENCE: Final = 10.0
+"""Seconds for each answer."""
+
 _TAKE: Final = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
 _GIVE: Final = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
 
@@ -21,8 +28,10 @@ class Locks:
     They keep processes out of each other's way, but prove nothing: a lock may be lost while its holder works on.
     """
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, *, idle: float = _IDLE) -> None:
+        """``idle``: seconds after which locks are lost when nothing was asked of any."""
         self._dsn = dsn
+        self._session = f"{_KEEPALIVE}; SET idle_session_timeout = {round(idle * 1000)}"  # in milliseconds
         self._connection: Any = None
         self._in_turn = asyncio.Lock()
 
@@ -41,10 +50,11 @@ class Locks:
             held = bool(await self._ask(_TAKE, name))
         except CONNECTION_LOST as lost:
             raise Unavailable("PostgreSQL, which keeps the sealers apart, is not reachable right now.") from lost
+        holding = self._connection
         try:
             yield held
         finally:
-            if held:
+            if held and holding is self._connection and not holding.is_closed():
                 await self._give(name)
 
     async def _give(self, name: str) -> None:
@@ -55,11 +65,13 @@ class Locks:
 
     async def _ask(self, statement: str, name: str) -> object:
         async with self._in_turn:
-            if self._connection is None or self._connection.is_closed():
-                self._connection = await connect(self._dsn, APP_ROLE)
-                await self._connection.execute(_KEEPALIVE)
+            fresh = self._connection is None or self._connection.is_closed()
+            if fresh:
+                self._connection = await connect(self._dsn, APP_ROLE, command_timeout=_PATIENCE)
             try:
-                return await self._connection.fetchval(statement, name, timeout=10)
+                if fresh:
+                    await self._connection.execute(self._session, timeout=_PATIENCE)
+                return await self._connection.fetchval(statement, name, timeout=_PATIENCE)
             except BaseException:
                 # Whether the lock was taken or given is not known now: with its connection it is surely free.
                 self._connection.terminate()
