@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from secrets import token_hex
 from typing import Any, Protocol
 
 from tests.adapters.faults import Cut, Fault, FaultyProxy, Late, Refuse, Request, sometimes
@@ -54,12 +55,13 @@ class StormyS3:
 
     def __init__(self, endpoint: str, proxy: FaultyProxy, random: Random, journal: Journal) -> None:
         self._endpoint = endpoint
+        self._prefix = token_hex(8)  # all servers of a process share their buckets
         self._proxy = proxy
         self._chances = sometimes(random, {fault: chance for fault, (chance, _) in _WEATHER.items()})
         self._journal = journal
         self.environment: Mapping[str, str] = {
             **CREDENTIALS,
-            "OBJECT_STORE_URL": f"s3://{BUCKET}?endpoint={proxy.url}&region=us-east-1",
+            "OBJECT_STORE_URL": f"s3://{BUCKET}?endpoint={proxy.url}&region=us-east-1&prefix={self._prefix}",
         }
         proxy.rule = self._weather
 
@@ -74,9 +76,12 @@ class StormyS3:
     def _read(self) -> dict[str, bytes]:
         client: Any = admin(self._endpoint)
         try:
-            pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+            pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{self._prefix}/")
             keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
-            return {key: client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+            return {
+                key.removeprefix(f"{self._prefix}/"): client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+                for key in keys
+            }
         finally:
             client.close()
 
