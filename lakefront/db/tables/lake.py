@@ -23,9 +23,10 @@ seal_intents = Table(
     UniqueConstraint("tenant_id", "key"),
 )
 """Batches whose object is about to be written: [from_offset, until_offset) of a shard. A row here, and none in
-``lake_objects``, is work that whoever holds the shard does again, with the same bytes; it stays for good. ``layout``
-tells which form its lines have (``LAYOUTS``). ``opened_at`` is when its first event arrived, ``closed_at`` when the row was written, which is much later in a backlog. ``number``
-counts the batches of a stream that opened within the UTC ``hour``: both are in the key."""
+``lake_objects``, is work that whoever holds the shard does again, with the same bytes; it stays for good. ``number``
+counts the batches of a stream that opened within the UTC ``hour``: both are in the key. ``layout`` tells the
+form of the lines. ``opened_at`` is when the first event arrived, ``closed_at`` when the row was written, which is much
+later in a backlog."""
 
 lake_objects = Table(
     "lake_objects",

@@ -153,7 +153,8 @@ async def test_an_intent_has_its_time_however_old_its_events(
     await change(
         database,
         "INSERT INTO lakefront.seal_intents (tenant_id, stream, shard, from_offset, until_offset, key, compression, "
-        "layout, opened_at, hour, number) VALUES ('city', $1, 0, 0, 1, 'k', 'gzip', 1, now() - interval '9 days', now(), 1)",
+        "layout, opened_at, hour, number) "
+        "VALUES ('city', $1, 0, 0, 1, 'k', 'gzip', 1, now() - interval '9 days', now(), 1)",
         STREAM,
     )
     assert await differences(database, store) == {}
