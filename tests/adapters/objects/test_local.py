@@ -1,18 +1,23 @@
 """The local store against kills, full disks, links that lead out, and what others leave in its folder."""
 
+import asyncio
 import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lakefront.adapters.objects import LocalStore, ObjectConflict
 from lakefront.adapters.objects.folder import ABANDONED, INCOMING
+from lakefront.adapters.objects.local import THREADS
 from lakefront.errors import NotFound, Unavailable
 
 KEY = "stream/year=2024/batch.json.gz"
@@ -130,7 +135,7 @@ async def test_what_is_no_object_is_neither_listed_nor_read_nor_waited_for(store
 
 async def test_no_object_below_another(store: LocalStore) -> None:
     await store.put("a/b", b"x")
-    with pytest.raises(ObjectConflict, match="in the way"):
+    with pytest.raises(ObjectConflict, match="'b' on the way to 'a/b' is no folder"):
         await store.put("a/b/c", b"x")
     with pytest.raises(ObjectConflict):
         await store.put("a", b"x")
@@ -189,6 +194,85 @@ async def test_a_folder_that_cannot_be(tmp_path: Path, caplog: pytest.LogCapture
         await store.put(KEY, b"x")
     with pytest.raises(Unavailable):
         await keys(store)
+
+
+class Hanging:
+    """``os.link`` as on a network drive whose server is gone, until ``back``."""
+
+    def __init__(self) -> None:
+        self.link = os.link
+        self.back = threading.Event()
+        self.calls: list[str] = []
+
+    def __call__(self, source: str, name: str, **options: Any) -> None:
+        self.calls.append(name)
+        assert self.back.wait(20)
+        self.link(source, name, **options)
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    drive = Hanging()
+    monkeypatch.setattr(os, "link", drive)
+    yield drive
+    drive.back.set()
+
+
+async def put_impatiently(store: LocalStore, key: str, data: bytes = b"x") -> bool:
+    async with asyncio.timeout(0.1):
+        return await store.put(key, data)
+
+
+async def test_a_put_that_hangs_is_not_begun_again(store: LocalStore, hanging: Hanging) -> None:
+    for _ in range(2 * THREADS):
+        with pytest.raises(TimeoutError):
+            await put_impatiently(store, KEY)
+    assert hanging.calls == ["batch.json.gz"]
+    assert await store.head("other") is None
+    second, third = asyncio.create_task(store.put(KEY, b"x")), asyncio.create_task(store.put(KEY, b"y"))
+    await asyncio.sleep(0.1)
+    hanging.back.set()
+    assert await second is False
+    with pytest.raises(ObjectConflict):
+        await third
+    assert await content(store, KEY) == b"x"
+
+
+async def test_a_folder_that_hangs_takes_nobody_elses_threads(store: LocalStore, hanging: Hanging) -> None:
+    outcomes = await asyncio.gather(*(put_impatiently(store, f"s/{n}") for n in range(40)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {TimeoutError}
+    assert len(hanging.calls) == THREADS
+    async with asyncio.timeout(1):
+        assert await asyncio.to_thread(int) == 0
+        await store.close()
+    hanging.back.set()
+    assert sorted(await asyncio.gather(*(store.put(f"s/{n}", b"x") for n in range(40)))) == [False] * 4 + [True] * 36
+
+
+HANGING = """
+import asyncio, os, sys, time
+from pathlib import Path
+from lakefront.adapters.objects import LocalStore
+
+async def main():
+    store = LocalStore(Path(sys.argv[1]))
+    try:
+        async with asyncio.timeout(0.2):
+            await store.put(sys.argv[2], b"x")
+    except TimeoutError:
+        await store.close()
+        print("closed")
+
+os.link = lambda *_, **__: time.sleep(50)
+asyncio.run(main())
+"""
+
+
+async def test_a_process_ends_while_its_folder_hangs(store: LocalStore) -> None:
+    started = time.monotonic()
+    ended = run(HANGING, store.folder, KEY)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("closed\n", "", 0)
+    assert time.monotonic() - started < 10
 
 
 async def test_a_folder_signs_no_links(store: LocalStore) -> None:
