@@ -28,6 +28,9 @@ from lakefront.settings import OneStream
 PUT_PATIENCE: Final = 300.0
 """Seconds the store has for one object; then it is put again, which is safe even if it was stored after all."""
 
+AT_ONCE: Final = 4
+"""Shards that are sealed at the same time; each keeps a packed batch in memory until the store has it."""
+
 LONGEST_PAUSE: Final = 30.0
 """Seconds between two attempts while a shard fails; they double up to here."""
 
@@ -88,6 +91,7 @@ class Sealer:
         self._states: dict[Place, _State] = {}
         self._woken = asyncio.Event()
         self._one_by_one = asyncio.Semaphore(1)
+        self._few = asyncio.Semaphore(AT_ONCE)
         self._took = 0.0
         self._alone = asyncio.Lock()
 
@@ -181,13 +185,19 @@ class Sealer:
         if due and not await self._is_due(shard):
             return
         async with self._locks.hold(f"seal|{'|'.join(map(str, place))}") as held:
-            while held and (found := await unsealed(self._database, place.tenant, place)):
-                [now] = found
-                if not ((now.start < goal and not due) or await self._is_due(now)):
-                    return
-                if batch := await self._prepare(now):
-                    with tracing.spans("lakefront.seal", batch.traces, stream=place.stream, shard=place.shard):
-                        await self._store_and_enter(batch)
+            while held and await self._seal_batch(place, goal, due=due):
+                pass
+
+    async def _seal_batch(self, place: Place, goal: int, *, due: bool) -> bool:
+        """Seal the next batch of ``place``; False when there is none, or it is neither due nor before ``goal``."""
+        async with self._few:
+            found = await unsealed(self._database, place.tenant, place)
+            if not found or not ((found[0].start < goal and not due) or await self._is_due(found[0])):
+                return False
+            if batch := await self._prepare(found[0]):
+                with tracing.spans("lakefront.seal", batch.traces, stream=place.stream, shard=place.shard):
+                    await self._store_and_enter(batch)
+            return True
 
     async def _is_due(self, shard: Unsealed) -> bool:
         one = self._stream(shard.place.stream)

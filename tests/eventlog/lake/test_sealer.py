@@ -10,8 +10,9 @@ from lakefront.adapters.objects import LocalStore
 from lakefront.db.database import APP_ROLE, Database, connect
 from lakefront.eventlog.lake.envelope import LAYOUTS, decode, pack
 from lakefront.eventlog.lake.manifest import CHANNEL
-from lakefront.eventlog.lake.sealer import Sealer
+from lakefront.eventlog.lake.sealer import AT_ONCE, Sealer
 from lakefront.eventlog.postgres import PostgresLog
+from tests.eventlog.conftest import OpenLog
 from tests.eventlog.lake.conftest import OpenSealer
 from tests.eventlog.lake.faulty import FaultyStore
 from tests.eventlog.lake.lake import (
@@ -260,6 +261,22 @@ async def test_a_shard_whose_object_is_slow_holds_up_no_other(
     await log.append(ACTOR, STREAM, events("e", 50))
     async with running(await open_sealer(at=SlowForOne(store.folder), seal_interval=0.01)):
         await until(lambda: reach(lambda: manifest(database), 1))
+
+
+async def test_a_slow_store_fills_no_memory_with_batches(
+    open_log: OpenLog, open_sealer: OpenSealer, database: Database, store: LocalStore
+) -> None:
+    log = await open_log(shards=lambda _: 16)
+    await log.append(ACTOR, STREAM, events("e", 400))
+    slow = FaultyStore(store.folder)
+    slow.hold.clear()
+    async with running(await open_sealer(at=slow, seal_interval=0.01)):
+        await until(lambda: reach(lambda: intents(database), AT_ONCE))
+        await asyncio.sleep(0.3)
+        assert len(slow.puts) == len(await intents(database)) == AT_ONCE
+        slow.hold.set()
+        await until(lambda: reach(lambda: manifest(database), 16))
+    await assert_all_is_sealed(log, database, store)
 
 
 async def test_a_foreign_object_stands_in_the_way(
