@@ -24,6 +24,7 @@ from lakefront.domain.services import Services
 from lakefront.errors import Unavailable
 from lakefront.eventlog.lake.history import History
 from lakefront.eventlog.lake.manifest import CHANNEL as LAKE_CHANNEL
+from lakefront.eventlog.lake.manifest import CONSUMER as SEALER
 from lakefront.eventlog.lake.sealer import Sealer
 from lakefront.eventlog.postgres import PostgresLog
 from lakefront.eventlog.postgres.append import CHANNEL as EVENTS_CHANNEL
@@ -126,6 +127,7 @@ async def _services(
         poll_interval=settings.poll_interval,
         listener=listener,
         history=History(database, objects),
+        consumers={PERMITS.stream: (PERMITS.name, SEALER)},
     )
     # Before the log is opened, and so closed after it: then it seals what the log took in to its very end.
     sealer = await _sealer(settings, dsn, objects, log, stack)

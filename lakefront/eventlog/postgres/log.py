@@ -1,6 +1,7 @@
 """The log on PostgreSQL: appends under one role, reads under another, followers fed from one tail."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from lakefront.actor import Actor
 from lakefront.db.database import APPENDER_ROLE, CONNECTION_LOST, READING_THE_LOG, Database, connect
@@ -25,6 +26,7 @@ class PostgresLog:
 
     ``listener`` tells of other servers' appends and belongs to the caller; without one they are seen every
     ``poll_interval`` seconds. ``history`` reads what was trimmed; without one, such a position is ``CursorExpired``.
+    ``consumers``: who must have taken in what is trimmed of a stream (name -> consumers), begun or not.
     ``shards`` tells how many a new stream gets, ``today`` is the clock by which generations of keys are cut.
     """
 
@@ -38,9 +40,11 @@ class PostgresLog:
         poll_interval: float = 1.0,
         listener: Listener | None = None,
         history: History | None = None,
+        consumers: Mapping[str, Collection[str]] = MappingProxyType({}),
         today: keys.Today = keys.today,
     ) -> None:
         self._dsn = dsn
+        self._consumers = consumers
         self._connections = Connections(dsn)
         self._database = Database(dsn, pool_size=4, planner=READING_THE_LOG)
         self._reader = Reader(self._database, history)
@@ -90,7 +94,8 @@ class PostgresLog:
 
     async def trim(self, actor: Actor, stream: str, first: Mapping[int, int]) -> int:
         """Forget the events before ``first`` (shard -> offset) here, as the lake has them; how many. See ``trim``."""
-        return await trim.trim(self._connections, self._database, actor.tenant, stream, first)
+        consumers = self._consumers.get(stream, ())
+        return await trim.trim(self._connections, self._database, actor.tenant, stream, first, consumers=consumers)
 
     async def maintain(self) -> None:
         """Merge the keys of past months, if that is due; call it now and then (an hour apart, say), from any server.

@@ -157,20 +157,37 @@ async def take_batch(transaction: Transaction, tenant: str, projection: Projecti
         'WHERE tenant_id = $1 AND stream = $2 AND shard = $3 AND "offset" >= $4 ORDER BY "offset" LIMIT $5',
         *(tenant, projection.stream, shard, start, BATCH),
     )
-    if events and events[0]["offset"] != start:
-        raise InternalError(f"Offset {start} of shard {shard} is in the lake alone. Run `lakefront rebuild`.")
+    # Asked after the events, as a trim says first what will be gone: what was not there to be read is missed for sure.
+    if start < await _first(transaction, tenant, projection, shard):
+        raise InternalError(
+            f"Offset {start} of shard {shard} is in the lake alone. Run `lakefront rebuild {projection.name}`."
+        )
     if events:
         traces = tracing.of_recent((event["trace_id"], event["ingested_at"]) for event in events)
         with tracing.spans("lakefront.project", traces, projection=projection.name, shard=shard, events=len(events)):
             await projection.project(transaction, tenant, events)
-        await transaction.execute(
-            "WITH moved AS (UPDATE lakefront.consumer_offsets SET next = $5 "
-            "WHERE tenant_id = $1 AND consumer = $2 AND stream = $3 AND shard = $4 RETURNING 1) "
-            "SELECT pg_notify($6, $7) FROM moved",
-            *(tenant, projection.name, projection.stream, shard, events[-1]["offset"] + 1),
-            *(CHANNEL, f"{tenant}|{projection.name}"),
-        )
+        await _move(transaction, tenant, projection, shard, events[-1]["offset"] + 1)
     return len(events)
+
+
+async def _first(transaction: Transaction, tenant: str, projection: Projection, shard: int) -> int:
+    """Where the hot log of ``shard`` begins."""
+    rows = await transaction.fetch(
+        "SELECT first FROM lakefront.heads WHERE tenant_id = $1 AND stream = $2 AND shard = $3",
+        *(tenant, projection.stream, shard),
+    )
+    return rows[0][0] if rows else 0
+
+
+async def _move(transaction: Transaction, tenant: str, projection: Projection, shard: int, to: int) -> None:
+    """Set the consumer's next offset, and tell those who wait for it."""
+    await transaction.execute(
+        "WITH moved AS (UPDATE lakefront.consumer_offsets SET next = $5 "
+        "WHERE tenant_id = $1 AND consumer = $2 AND stream = $3 AND shard = $4 RETURNING 1) "
+        "SELECT pg_notify($6, $7) FROM moved",
+        *(tenant, projection.name, projection.stream, shard, to),
+        *(CHANNEL, f"{tenant}|{projection.name}"),
+    )
 
 
 async def rebuild(database: Database, tenant: str, projection: Projection, history: History | None = None) -> int:
@@ -182,17 +199,26 @@ async def rebuild(database: Database, tenant: str, projection: Projection, histo
     """
     total = 0
     async with database.transaction(tenant, hurry=False) as transaction:
+        key = (tenant, projection.name, projection.stream)
+        # A shard that the projection never took an event of has no row yet, and would be left out.
+        await transaction.execute(
+            "INSERT INTO lakefront.consumer_offsets (tenant_id, consumer, stream, shard, next) "
+            "SELECT tenant_id, $2, stream, shard, 0 FROM lakefront.heads WHERE tenant_id = $1 AND stream = $3 "
+            "ORDER BY shard ON CONFLICT DO NOTHING",
+            *key,
+        )
         # SKIP LOCKED would miss a row that a runner holds right now: wait for each.
         locked = await transaction.fetch(
             "SELECT shard FROM lakefront.consumer_offsets WHERE tenant_id = $1 AND consumer = $2 AND stream = $3 "
             "ORDER BY shard FOR UPDATE",
-            *(tenant, projection.name, projection.stream),
+            *key,
         )
         await projection.clear(transaction, tenant)
         for (shard,) in locked:
             start = await _from_lake(transaction, tenant, projection, shard, history)
             while taken := await take_batch(transaction, tenant, projection, shard, start):
                 start += taken
+            await _move(transaction, tenant, projection, shard, start)  # also where the hot log has nothing left
             total += start
     return total
 
@@ -201,11 +227,7 @@ async def _from_lake(
     transaction: Transaction, tenant: str, projection: Projection, shard: int, history: History | None
 ) -> int:
     """Fold what the hot log no longer has of ``shard``; where the hot log begins."""
-    first = await transaction.fetch(
-        "SELECT first FROM lakefront.heads WHERE tenant_id = $1 AND stream = $2 AND shard = $3",
-        *(tenant, projection.stream, shard),
-    )
-    start, end = 0, first[0][0] if first else 0
+    start, end = 0, await _first(transaction, tenant, projection, shard)
     while start < end:
         if history is None:
             raise Unavailable("The log was trimmed, and its beginning is in the lake alone: read the lake, too.")

@@ -110,13 +110,39 @@ async def test_a_rebuild_of_a_trimmed_log_reads_the_lake(services: Services, act
     assert await services.progress.reach(CITY, PERMITS, await log.head(actor, STREAM))
 
 
-async def test_a_projection_that_begins_after_a_trim_stands_still(services: Services, actor: Actor) -> None:
+async def test_a_rebuild_of_a_projection_that_never_ran(services: Services, actor: Actor) -> None:
+    database = services.database
+    await ingest(services, actor, 0, 50)
+    await services.progress.reach(CITY, PERMITS, await services.log.head(actor, STREAM))
+    before = await everything(database)
+    late = replace(PERMITS, name="late")
+    assert await rebuild(database, CITY, late) == 50
+    assert await everything(database) == before
+    assert await services.progress.reach(CITY, late, await services.log.head(actor, STREAM), patience=1)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+async def test_a_projection_that_begins_after_a_trim_goes_on_when_it_is_rebuilt(
+    services: Services, actor: Actor, *, whole: bool
+) -> None:
     database, log = services.database, services.log
     assert isinstance(log, PostgresLog)
-    await ingest(services, actor, 0, 20)
-    await services.progress.reach(CITY, PERMITS, await log.head(actor, STREAM))
+    await ingest(services, actor, 0, 40)
+    head = await log.head(actor, STREAM)
+    await services.progress.reach(CITY, PERMITS, head)
+    before = await everything(database)
     await seal_all(database, services.objects)
-    await log.trim(actor, STREAM, dict.fromkeys(await log.head(actor, STREAM), 1))
-    late = ProjectionRunner(database, replace(PERMITS, name="late"), tenants=lambda: [CITY], poll=1)
-    with pytest.raises(InternalError, match="in the lake alone"):
-        await late.step(CITY)
+    await log.trim(actor, STREAM, head if whole else dict.fromkeys(head, 1))
+    late = replace(PERMITS, name="late")
+    runner = ProjectionRunner(database, late, tenants=lambda: [CITY], poll=1)
+    with pytest.raises(InternalError, match=r"in the lake alone.*`lakefront rebuild late`"):
+        await runner.step(CITY)
+    with pytest.raises(Unavailable, match="read the lake"):
+        await rebuild(database, CITY, late)
+    assert await everything(database) == before
+    assert await rebuild(database, CITY, late, History(database, services.objects)) == 40
+    assert await everything(database) == before
+    assert await services.progress.reach(CITY, late, head, patience=1)
+    await ingest(services, actor, 40, 10)
+    await runner.step(CITY)
+    assert await services.progress.reach(CITY, late, await log.head(actor, STREAM), patience=1)
