@@ -95,7 +95,11 @@ class Settings(BaseSettings):
     max_future: int = Field(
         86_400, ge=0, description="Seconds an event's timestamp may lie ahead of the server's clock."
     )
-    follower_buffer: int = Field(10_000, ge=10, description="Events a follower may fall behind before it is LAGGED.")
+    follower_buffer: int = Field(
+        10_000,
+        ge=10,
+        description="Events a follower may fall behind before it is LAGGED, as it is after 32 MiB of them.",
+    )
     poll_interval: float = Field(1.0, gt=0, description="Seconds between looks at the log when no notice comes.")
 
     graphql_max_body: int = Field(1 * MIB, ge=1024, description="Largest GraphQL request in bytes.")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -68,10 +68,21 @@ class Appended(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events in the order of the merge, and the position after the last of them."""
+    """Events in the order of the merge, the position after the last of them, and about how many bytes of JSON.
+
+    The bytes are counted for a read as a whole and shared out equally: over some pages the sum is right.
+    """
 
     events: list[Event]
     position: dict[int, int]
+    size: int = 0
+
+
+class Part(NamedTuple):
+    """Events of one shard in their order, and about how many bytes of JSON they took where they were read."""
+
+    events: list[Event]
+    size: int
 
 
 def advance(position: dict[int, int], event: Event) -> None:

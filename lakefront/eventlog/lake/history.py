@@ -11,7 +11,7 @@ import msgspec
 from lakefront.adapters.objects.store import ObjectStore
 from lakefront.db.database import Database
 from lakefront.errors import InternalError
-from lakefront.eventlog.events import Event
+from lakefront.eventlog.events import Event, Part
 from lakefront.eventlog.lake.unpack import COLUMNS, Damaged, Sealed, Unpacking, fetch
 
 _log = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ class _Place:
     def __init__(self, packed: _Packed) -> None:
         self.packed = packed
         self._ahead: list[Event] = []
+        self._mean = 0.0
         self._rest = Unpacking(packed.data, packed.sealed)
 
     @property
@@ -76,18 +77,20 @@ class _Place:
         """The first offset after the object."""
         return self.packed.sealed.until_offset
 
-    def ready(self, offset: int, limit: int) -> list[Event]:
+    def ready(self, offset: int, limit: int) -> Part:
         """What was unpacked already of the events from ``offset`` on, at most ``limit``; those before are dropped."""
         self._ahead = self._ahead[max(0, offset - self.start) :]
-        return self._ahead[:limit]
+        events = self._ahead[:limit]
+        return Part(events, round(self._mean * len(events)))
 
     def unpack(self, offset: int) -> None:
         """Unpack some events from ``offset`` on, at least one. To be called in a thread."""
         rest = self._rest
         rest.skip(offset)
-        enough = rest.size + AHEAD_BYTES
-        while len(self._ahead) < AHEAD and rest.next_offset < self.end and rest.size < enough:
+        before = rest.size
+        while len(self._ahead) < AHEAD and rest.next_offset < self.end and rest.size < before + AHEAD_BYTES:
             self._ahead.append(rest.event())
+        self._mean = (rest.size - before) / len(self._ahead)
 
 
 class History:
@@ -101,14 +104,18 @@ class History:
         self._packed: WeakValueDictionary[str, _Packed] = WeakValueDictionary()
 
     async def events(self, tenant: str, stream: str, shard: int, offset: int, limit: int) -> list[Event]:
+        """The events of ``part``."""
+        return (await self.part(tenant, stream, shard, offset, limit)).events
+
+    async def part(self, tenant: str, stream: str, shard: int, offset: int, limit: int) -> Part:
         """The events of a shard from ``offset`` on: at least one, at most ``limit``, none beyond an object's end.
 
-        Raises ``Unavailable`` while the store or PostgreSQL is away, ``InternalError`` (the cause is logged) when the
-        lake does not hold the offset, or not as it was sealed.
+        They take about ``AHEAD_BYTES`` at most. Raises ``Unavailable`` while the store or PostgreSQL is away,
+        ``InternalError`` (the cause is logged) when the lake does not hold the offset, or not as it was sealed.
         """
         key = (tenant, stream, shard)
         place = self._take(key, offset)
-        if place is None or not place.ready(offset, limit):
+        if place is None or not place.ready(offset, limit).events:
             async with self._turns:
                 place = place or _Place(await self._open(key, offset))
                 # Whoever is cancelled here leaves the place to the thread: it is not kept for anybody else.

@@ -63,7 +63,7 @@ class Following:
         except TimeoutError:
             page = Page([], self._position)
         self._position = page.position
-        return Page(page.events, dict(page.position))
+        return Page(page.events, dict(page.position), page.size)
 
     async def _next(self, deadline: float | None) -> Page:
         """The next page that has events; raises ``TimeoutError`` when the wait for it passes ``deadline``."""
@@ -87,7 +87,8 @@ class Following:
             raise Lagged(encode(self._key[1], LAYOUT, self._position))
         known = self._position
         events = [event for event in page.events if event.offset >= known.get(event.shard, 0)]
-        return Page(events, {shard: max(offset, known.get(shard, 0)) for shard, offset in page.position.items()})
+        position = {shard: max(offset, known.get(shard, 0)) for shard, offset in page.position.items()}
+        return Page(events, position, page.size)
 
     async def _from_log(self, deadline: float | None) -> Page:
         until = None if self._live is None else self._live.start

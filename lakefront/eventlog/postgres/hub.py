@@ -16,9 +16,12 @@ Stream = tuple[str, str]
 PAGE = 500
 """Events a read asks for."""
 
+BUFFER_BYTES = 32 * 1024 * 1024
+"""Bytes of JSON that a follower may leave waiting, however few events they are."""
+
 
 class Live:
-    """A follower's place at the hub: the pages that it has not taken yet, at most ``buffer`` events of them."""
+    """A follower's place at the hub: the pages not taken yet, at most ``buffer`` events and ``BUFFER_BYTES``."""
 
     def __init__(self, hub: "Hub", buffer: int) -> None:
         self.start = dict(hub.position)
@@ -27,6 +30,7 @@ class Live:
         self._buffer = buffer
         self._pages: deque[Page] = deque()
         self._waiting = 0
+        self._bytes = 0
         self._error: LakefrontError | None = None
         self._ready = asyncio.Event()
 
@@ -39,6 +43,7 @@ class Live:
             return None
         page = self._pages.popleft()
         self._waiting -= len(page.events)
+        self._bytes -= page.size
         if not self._pages:
             self._ready.clear()
         return page
@@ -46,7 +51,8 @@ class Live:
     def offer(self, page: Page) -> None:
         """Keep ``page`` for the follower; one that would hold too much gets no more."""
         self._waiting += len(page.events)
-        if self._waiting > self._buffer:
+        self._bytes += page.size
+        if self._waiting > self._buffer or self._bytes > BUFFER_BYTES:
             self.lagged = True
             self._pages.clear()
             self.leave()

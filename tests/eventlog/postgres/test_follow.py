@@ -5,14 +5,16 @@ import random
 from collections.abc import Callable
 
 import asyncpg
+import msgspec
 import pytest
 
 from lakefront.db.listener import Listener
 from lakefront.errors import Lagged, Unavailable
 from lakefront.eventlog.cursors import decode
-from lakefront.eventlog.events import Event, Page
-from lakefront.eventlog.postgres import PostgresLog
+from lakefront.eventlog.events import Event, NewEvent, Page
+from lakefront.eventlog.postgres import PostgresLog, hub
 from lakefront.eventlog.postgres.follow import Following
+from lakefront.eventlog.postgres.read import PAGE_BYTES
 from tests.eventlog.conftest import OpenLog
 from tests.eventlog.postgres.test_append import kill_backends, running, until_acknowledged, wait_until
 from tests.eventlog.samples import ACTOR, STREAM, assert_gapless, event, events, everything
@@ -83,6 +85,47 @@ async def test_a_follower_that_lags_is_told_where_to_go_on(open_log: OpenLog) ->
     seen += flat(await collect(log, place, 106 - len(seen)))
     assert_gapless(seen)
     assert len(seen) == 106
+
+
+async def test_a_follower_that_lags_by_bytes_is_told_so(open_log: OpenLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "BUFFER_BYTES", 1_000_000)
+    log = await open_log(poll_interval=0.02)
+    async with log.follow(ACTOR, STREAM, None) as slow, log.follow(ACTOR, STREAM, None, heartbeat=0.01) as quick:
+        live = asyncio.create_task(anext(slow))
+        await anext(quick)
+        await log.append(ACTOR, STREAM, [event("live")])
+        seen = (await live).events
+        behind = asyncio.create_task(drain(quick, 41))
+        for number in range(20):
+            await log.append(ACTOR, STREAM, large(f"burst-{number}", 2))
+        assert len(await behind) == 41, "the quick one is not disturbed"
+        with pytest.raises(Lagged) as told:
+            await take_all(slow, seen)
+        assert told.value.cursor is not None
+        place = decode(STREAM, told.value.cursor).offsets
+    seen += flat(await collect(log, place, 41 - len(seen)))
+    assert_gapless(seen)
+    assert len(seen) == 41
+
+
+def large(prefix: str, count: int) -> list[NewEvent]:
+    """Events of 60 kB, which PostgreSQL stores in far fewer bytes."""
+    payload = b'{"text": "%s"}' % (b"sixty thousand" * 4300)
+    return [event(f"{prefix}-{number}", payload=payload) for number in range(count)]
+
+
+async def test_pages_of_large_events_are_cut_by_bytes(log: PostgresLog) -> None:
+    await log.append(ACTOR, STREAM, [*events("small", 200), *large("large", 150)])
+    pages = await collect(log, {}, 350)
+    whole = await everything(log, limit=1)
+    assert flat(pages) == whole
+    sizes = [sum(len(msgspec.json.encode(each)) for each in page.events) for page in pages]
+    assert max(sizes) < 1.5 * PAGE_BYTES
+    assert len(pages) < 3 * sum(sizes) / PAGE_BYTES, "and not cut smaller than they need be"
+    told = sum(page.size for page in pages)
+    assert 0.9 * sum(sizes) < told < 1.1 * sum(sizes)
+    await log.append(ACTOR, STREAM, events("last", 600))
+    assert len(flat(await collect(log, pages[-1].position, 600))) == 600
 
 
 async def take_all(follower: Following, seen: list[Event]) -> None:
