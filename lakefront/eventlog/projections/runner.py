@@ -150,7 +150,8 @@ async def claim(transaction: Transaction, tenant: str, projection: Projection, s
 async def take_batch(transaction: Transaction, tenant: str, projection: Projection, shard: int, start: int) -> int:
     """Fold the hot log's events of ``shard`` from ``start`` on, at most BATCH, and move the offset; how many it took.
 
-    Raises ``InternalError`` when the log was trimmed past ``start``: a projection has every event, or stands still.
+    Raises ``InternalError`` when the log was trimmed past ``start`` or has a gap: a projection has every event, or
+    stands still.
     """
     events = await transaction.fetch(
         'SELECT "offset", event_type, partition_key, occurred_at, ingested_at, payload, trace_id FROM lakefront.events '
@@ -161,6 +162,10 @@ async def take_batch(transaction: Transaction, tenant: str, projection: Projecti
     if start < await _first(transaction, tenant, projection, shard):
         raise InternalError(
             f"Offset {start} of shard {shard} is in the lake alone. Run `lakefront rebuild {projection.name}`."
+        )
+    if events and events[-1]["offset"] - start != len(events) - 1:
+        raise InternalError(
+            f"Shard {shard} has lost an event at or after offset {start}. Restore the log from a backup."
         )
     if events:
         traces = tracing.of_recent((event["trace_id"], event["ingested_at"]) for event in events)
