@@ -267,6 +267,7 @@ class Operations:
 
     async def _event(self, executor: Executor[Any], payload: Any, operation: Operation) -> Answer:
         event = executor.build_per_event_executor(payload)
+        event._relevant_sub_fields = {}  # noqa: SLF001 - shared, it keeps every event's selection until the last
         event.context_value = self._context_of(operation)
         async with self._slots, self._guarded(operation.trace_id):
             return await _run(event, partial(event.execute_operation, serially=False), operation.trace_id)

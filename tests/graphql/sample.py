@@ -180,8 +180,8 @@ class Subscription:
         raise RuntimeError("the password is hunter2")
 
     @strawberry.subscription
-    async def contexts(self) -> AsyncIterator[Node]:
-        for number in range(3):
+    async def contexts(self, to: int = 3) -> AsyncIterator[Node]:
+        for number in range(to):
             yield Node(name=str(number))
 
 

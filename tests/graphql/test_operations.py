@@ -1,12 +1,14 @@
 """Operations run once, within their limits, and whatever happens comes as an answer."""
 
 import asyncio
+import gc
 import json
 import logging
 from contextlib import aclosing
 from typing import Any
 
 import pytest
+from graphql.execution.collect_fields import FieldDetails
 
 from lakefront.graphql import operations as module
 from lakefront.graphql.operations import Answer, OperationRequest, Operations, encode
@@ -199,6 +201,18 @@ async def test_errors_of_an_event_do_not_end_a_subscription() -> None:
     answers = await followed(operations, "subscription { contexts { name broken } }")
     assert len(answers) == 3
     assert all(answer.executed and answer.errors for answer in answers)
+
+
+async def test_a_subscription_keeps_nothing_of_the_events_it_delivered() -> None:
+    operations, _, _ = build()
+    kept: list[int] = []
+    async with aclosing(
+        operations.subscribe(ask("subscription { contexts(to: 60) { name } }"), READER, "t")
+    ) as answers:
+        async for _ in answers:
+            gc.collect()
+            kept.append(sum(isinstance(each, FieldDetails) for each in gc.get_objects()))
+    assert kept[-1] <= kept[9]
 
 
 async def test_closing_closes_the_source() -> None:
