@@ -11,12 +11,18 @@ import msgspec
 import zstandard
 
 from lakefront.adapters.objects.store import ObjectStore
-from lakefront.errors import NotFound
+from lakefront.errors import NotFound, Unavailable
 from lakefront.eventlog.events import Event
 from lakefront.eventlog.lake.envelope import decode
 
 _BUFFER = 256 * 1024
 """Bytes that are unpacked at a time."""
+
+PATIENCE = 20.0
+"""Seconds that an object of any size may take to arrive."""
+
+SLOWEST = 64 * 1024
+"""Bytes a second at which an object must come beyond that: one that trickles would hold its reader's turn for hours."""
 
 UNREADABLE = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 """What unpacking raises on bytes that are no such archive, or a part of one."""
@@ -47,11 +53,13 @@ async def fetch(store: ObjectStore, sealed: Sealed) -> bytes:
     """The object as it is stored, which is what the manifest says it is.
 
     It is held whole while it is packed: so no connection waits for a slow reader, and no event of an object that is
-    not what was sealed is ever handed out. Raises ``Damaged``, and ``Unavailable`` when the store is away.
+    not what was sealed is ever handed out. Raises ``Damaged``, and ``Unavailable`` when the store is away or too
+    slow.
     """
     parts, size = [], 0
+    patience = PATIENCE + sealed.stored_bytes / SLOWEST
     try:
-        async with aclosing(store.read(sealed.key)) as reading:
+        async with asyncio.timeout(patience), aclosing(store.read(sealed.key)) as reading:
             async for part in reading:
                 size += len(part)
                 if size > sealed.stored_bytes:
@@ -59,6 +67,8 @@ async def fetch(store: ObjectStore, sealed: Sealed) -> bytes:
                 parts.append(part)
     except NotFound:
         raise Damaged("it is missing from the store") from None
+    except TimeoutError:
+        raise Unavailable(f"The object store did not give {sealed.key} within {patience:.0f} s.") from None
     if size != sealed.stored_bytes:
         raise Damaged(f"it has {size} bytes, not the {sealed.stored_bytes} that were sealed")
     data = b"".join(parts)

@@ -30,6 +30,7 @@ class Following:
         self._position: dict[int, int] = {}
         self._live: Live | None = None
         self._pages = Pages(hubs.reader, tenant, stream)
+        self._reading: asyncio.Task[Page] | None = None
 
     async def __aenter__(self) -> Self:
         head = await self._hubs.reader.head(*self._key)
@@ -47,6 +48,9 @@ class Following:
     ) -> None:
         if self._live is not None:
             self._live.leave()
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
 
     def __aiter__(self) -> Self:
         return self
@@ -95,7 +99,7 @@ class Following:
         if self._hubs.closed:
             raise closing()
         try:
-            page = await self._pages.next(self._position, limit=PAGE, until=until)
+            page = await self._read(until, deadline)
         except Unavailable:
             async with asyncio.timeout_at(deadline):
                 await asyncio.sleep(_PAUSE)
@@ -103,6 +107,20 @@ class Following:
         if self._live is None and (not page.events or self._is_near(page.position)):
             self._live = self._hubs.join(self._key, page.position)
         return page
+
+    async def _read(self, until: Offsets | None, deadline: float | None) -> Page:
+        """The next page of the follower's own; a read that passes ``deadline`` goes on, and the next call waits for it.
+
+        Were it given up instead, a follower whose pages take longer than its heartbeat would never get one.
+        """
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._pages.next(self._position, limit=PAGE, until=until))
+        patience = None if deadline is None else max(0.0, deadline - asyncio.get_running_loop().time())
+        done, _ = await asyncio.wait({self._reading}, timeout=patience)
+        if not done:
+            raise TimeoutError
+        reading, self._reading = self._reading, None
+        return reading.result()
 
     def _is_near(self, position: Offsets) -> bool:
         """Whether the hub is less than a page ahead of ``position``."""

@@ -107,7 +107,7 @@ class Hub:
 
     async def _tail(self) -> None:
         try:
-            while True:
+            while self._followers:  # a cancelled read may end as a lost connection does
                 self._woken.clear()
                 if not await self._feed():
                     await self._wait()

@@ -3,6 +3,7 @@
 What was trimmed from the hot log is read from the lake; the order over shards is the same wherever an event lies.
 """
 
+import asyncio
 from collections.abc import Mapping
 from sys import maxsize
 from typing import NamedTuple
@@ -111,17 +112,21 @@ class Reader:
         found: dict[int, list[Event]] = {shard: [] for shard, _, _ in bounds}
         for event in events:
             found[event.shard].append(event)
-        for part in found.values():
-            part.sort(key=_offset)
-        each = max(1, limit // max(1, len(bounds)))
-        for shard, first, end in bounds:
-            start, trimmed = after.get(shard, 0), min(first, end)
-            if start < trimmed:
-                if self._history is None:
-                    raise _expired(stream, after, bounds)
-                sealed = await self._history.part(tenant, stream, shard, start, min(each, trimmed - start))
-                found[shard] = sealed.events
-                size += sealed.size
+        for read in found.values():
+            read.sort(key=_offset)
+        sealed = {shard: min(first, end) for shard, first, end in bounds if after.get(shard, 0) < min(first, end)}
+        if sealed:
+            if self._history is None:
+                raise _expired(stream, after, bounds)
+            each = max(1, limit // len(bounds))
+            reads = (
+                self._history.part(tenant, stream, shard, start, min(each, end - start))
+                for shard, end in sealed.items()
+                for start in [after.get(shard, 0)]
+            )
+            for shard, part in zip(sealed, await asyncio.gather(*reads), strict=True):
+                found[shard] = part.events
+                size += part.size
         more = {shard for shard, _, end in bounds if found[shard] and found[shard][-1].offset + 1 < end}
         return Read(found, more, size)
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from lakefront.adapters.objects import LocalStore
 from lakefront.db.database import Database
-from lakefront.errors import CursorExpired, InternalError, ValidationError
+from lakefront.errors import CursorExpired, InternalError, Unavailable, ValidationError
 from lakefront.eventlog.cursors import decode
-from lakefront.eventlog.events import Event
+from lakefront.eventlog.events import Event, Page
+from lakefront.eventlog.lake import unpack
 from lakefront.eventlog.lake.envelope import Compression
 from lakefront.eventlog.lake.history import History
 from lakefront.eventlog.postgres import PostgresLog
@@ -204,6 +205,66 @@ async def test_an_object_is_read_once_and_not_for_each_page(
     assert len(counting.reads) == sum(-(-count // 23) for count in (await log.head(ACTOR, STREAM)).values())
     assert set(counting.reads.values()) == {1}
     assert await asyncio.gather(*(everything(reader, limit=5) for _ in range(3))) == [whole] * 3
+
+
+class SlowStore(LocalStore):
+    """Takes ``seconds`` for each object, as one far away may; tells how many it gives at once."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        super().__init__(folder)
+        self.seconds = seconds
+        self.reads: list[str] = []
+        self.running = self.most = 0
+
+    async def read(self, key: str) -> AsyncGenerator[bytes, None]:
+        self.reads.append(key)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await asyncio.sleep(self.seconds)
+            async for part in super().read(key):
+                yield part
+        finally:
+            self.running -= 1
+
+
+async def test_a_follower_hears_its_heartbeat_while_the_lake_is_slow(
+    open_log: OpenLog, sealed: tuple[PostgresLog, list[Event]], database: Database, store: LocalStore
+) -> None:
+    log, whole = sealed
+    await log.trim(ACTOR, STREAM, await log.head(ACTOR, STREAM))
+    slow = SlowStore(store.folder, 0.5)
+    reader = await open_log(history=History(database, slow))
+    pages: list[Page] = []
+    async with asyncio.timeout(20), reader.follow(ACTOR, STREAM, {}, heartbeat=0.1) as follower:
+        async for page in follower:
+            pages.append(page)
+            if page.events:
+                break
+        assert not any(page.events for page in pages[:3]), "silence is told as such"
+        assert flat(pages) == whole[: len(pages[-1].events)], "and a read that takes longer comes to its end"
+        assert slow.most == 2, "the shards' objects come at once"
+        assert len(set(slow.reads)) == len(slow.reads) == 2
+        slow.seconds = 60
+        while (await anext(follower)).events:
+            pass
+        assert slow.running
+    assert not slow.running, "nobody reads for one who left"
+
+
+async def test_a_store_that_trickles_is_unavailable(
+    open_log: OpenLog,
+    sealed: tuple[PostgresLog, list[Event]],
+    database: Database,
+    store: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log, _ = sealed
+    await log.trim(ACTOR, STREAM, await log.head(ACTOR, STREAM))
+    monkeypatch.setattr(unpack, "PATIENCE", 0.1)
+    reader = await open_log(history=History(database, SlowStore(store.folder, 60)))
+    with pytest.raises(Unavailable, match="did not give"):
+        await everything(reader)
 
 
 async def test_damaged_objects_are_told_and_never_handed_out(
