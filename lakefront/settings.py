@@ -17,7 +17,7 @@ class StreamSettings(BaseModel):
 
     shards: int | None = Field(None, ge=1, le=64)
     seal_interval: float | None = Field(None, gt=0)
-    seal_bytes: int | None = Field(None, ge=1024)
+    seal_bytes: int | None = Field(None, ge=1024, le=256 * MIB)
     seal_compression: Literal["gzip", "zstd"] | None = None
 
 
@@ -78,7 +78,11 @@ class Settings(BaseSettings):
         description="Seconds after which a batch is sealed into the lake (P3), unless its stream has its own.",
     )
     seal_bytes: int = Field(
-        25 * MIB, ge=1024, description="Bytes of NDJSON at which a batch is sealed (P3), unless its stream has its own."
+        25 * MIB,
+        ge=1024,
+        le=256 * MIB,
+        description="Bytes of NDJSON at which a batch is sealed (P3), unless its stream has its own; 256 MiB at most: "
+        "the sealer holds a batch in memory several times.",
     )
     seal_compression: Literal["gzip", "zstd"] = Field(
         "gzip", description="How sealed objects are compressed (P3), unless their stream has its own."

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from lakefront.server.cli.reference import settings_page
-from lakefront.settings import OneStream, Settings, StreamSettings
+from lakefront.settings import MIB, OneStream, Settings, StreamSettings
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 
@@ -35,6 +35,12 @@ def test_the_environment_and_then_options_set_them(monkeypatch: pytest.MonkeyPat
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
         Settings().port = 1  # type: ignore[misc] # that is what is tested
+
+
+def test_a_batch_is_no_larger_than_memory_can_hold_several_times() -> None:
+    for too_large in ({"seal_bytes": 257 * MIB}, {"streams": {"s": {"seal_bytes": 257 * MIB}}}):
+        with pytest.raises(ValidationError, match="less than or equal"):
+            Settings.model_validate(too_large)
 
 
 def test_a_stream_may_have_settings_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

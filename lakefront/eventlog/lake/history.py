@@ -25,6 +25,9 @@ PLACES = 32
 PLACES_BYTES = 32 * 1024 * 1024
 """Bytes of packed objects that these places may hold; the longest unused go first."""
 
+PLACES_OBJECTS = 4
+"""Of the largest object there may be as many in any case: without the shards' places each page would fetch it anew."""
+
 AHEAD = 1000
 """Events that are unpacked at once, for this page and the next ones: a thread for each costs more than its work."""
 
@@ -137,11 +140,12 @@ class History:
 
     def _keep(self, key: Shard, place: _Place) -> None:
         self._places[place] = key
-        while len(self._places) > PLACES or self._bytes() > PLACES_BYTES:
+        while len(self._places) > PLACES or self._is_over():
             self._places.popitem(last=False)
 
-    def _bytes(self) -> int:
-        return sum(len(packed.data) for packed in {place.packed for place in self._places})
+    def _is_over(self) -> bool:
+        sizes = [len(packed.data) for packed in {place.packed for place in self._places}]
+        return sum(sizes) > max(PLACES_BYTES, PLACES_OBJECTS * max(sizes))
 
     async def _open(self, key: Shard, offset: int) -> _Packed:
         found = _rows.decode(await self._database.text(_FIND, *key, offset))

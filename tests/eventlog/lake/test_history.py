@@ -15,6 +15,7 @@ from lakefront.db.database import Database
 from lakefront.errors import CursorExpired, InternalError, Unavailable, ValidationError
 from lakefront.eventlog.cursors import decode
 from lakefront.eventlog.events import Event, Page
+from lakefront.eventlog.lake import history as history_module
 from lakefront.eventlog.lake import unpack
 from lakefront.eventlog.lake.envelope import Compression
 from lakefront.eventlog.lake.history import History
@@ -205,6 +206,22 @@ async def test_an_object_is_read_once_and_not_for_each_page(
     assert len(counting.reads) == sum(-(-count // 23) for count in (await log.head(ACTOR, STREAM)).values())
     assert set(counting.reads.values()) == {1}
     assert await asyncio.gather(*(everything(reader, limit=5) for _ in range(3))) == [whole] * 3
+
+
+async def test_large_objects_are_kept_between_pages_too(
+    open_log: OpenLog,
+    sealed: tuple[PostgresLog, list[Event]],
+    database: Database,
+    store: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log, whole = sealed
+    await log.trim(ACTOR, STREAM, await log.head(ACTOR, STREAM))
+    monkeypatch.setattr(history_module, "PLACES_BYTES", 1)
+    counting = CountingStore(store.folder)
+    reader = await open_log(history=History(database, counting))
+    assert await everything(reader, limit=5) == whole
+    assert set(counting.reads.values()) == {1}
 
 
 class SlowStore(LocalStore):
