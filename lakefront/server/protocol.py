@@ -1,7 +1,8 @@
 """uvicorn, hardened: what a connection may send before the application sees anything, and how long it may take.
 
 uvicorn bounds bodies by back-pressure, but takes request lines and headers of any size at any pace, queues pipelined
-requests without end, and answers malformed ones in plain text. These subclasses close that, and nothing else.
+requests without end, reading no more meanwhile so that an answer that lasts never learns that its client left, and
+answers malformed ones in plain text. These subclasses close that, and nothing else.
 """
 
 import asyncio
@@ -31,9 +32,6 @@ MAX_URL: Final = 16 * 1024
 
 MAX_SOCKET_HEADER: Final = 8 * 1024
 """Bytes of one header of a WebSocket handshake: the library that reads them after us takes no longer ones."""
-
-MAX_PIPELINE: Final = 32
-"""Requests that may wait on one connection for the answer to an earlier one."""
 
 HEAD_TIMEOUT: Final = 10.0
 """Seconds within which a request's head must have arrived."""
@@ -133,9 +131,9 @@ class HTTPProtocol(HttpToolsProtocol):
             self._refuse(HeadersTooLarge() if self.headers or not self._in_head else UriTooLong())
 
     def on_message_begin(self) -> None:
-        """A new request; refused if too many wait already."""
-        if len(self.pipeline) >= MAX_PIPELINE:
-            self._fail(BadRequest("Too many requests were sent at once on this connection. Wait for answers."))
+        """A new request; before the answer to the last is out it ends the connection: HTTP's clients wait."""
+        if not self._idle():
+            self._fail(BadRequest("Pipelining is not served. Wait for each answer before the next request."))
         super().on_message_begin()
         ours: dict[str, Any] = {CONNECTION: Connection(self._stopping, self.transport.is_closing, self.transport.abort)}
         self.scope["extensions"] = ours
@@ -238,6 +236,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self.transport.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
             _log.info("connection refused code=%s", error.code)
         self.transport.close()
+        self._watch_closing()
 
     def _idle(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle

@@ -207,6 +207,22 @@ async def silent(door: Door, query: str) -> asyncio.StreamWriter:
     return writer
 
 
+async def test_a_request_behind_a_stream_ends_both(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    tasks = len(asyncio.all_tasks())
+    for _ in range(4):  # one more than a user may have
+        writer = await silent(door, "subscription { count(to: 1, pause: 60) }")
+        async with asyncio.timeout(1):
+            while not door.world.following:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        writer.write(b"GET /graphql HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+        await writer.drain()
+        async with asyncio.timeout(1):
+            await settled(door, tasks)
+        writer.close()
+    assert door.app.streams == 0
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 async def test_a_client_that_reads_nothing_is_cut_off(door: Door, caplog: pytest.LogCaptureFixture) -> None:
     tasks = len(asyncio.all_tasks())
     writer = await silent(door, "subscription { count(to: 1000000, size: 100000) }")
