@@ -44,11 +44,13 @@ class Meters:
         self._news: dict[Stream, asyncio.Event] = {}
 
     def sums(self, key: Stream) -> Sums:
-        """What is known of the stream's stored bytes."""
+        """What is known of the stream's stored bytes; new sums are remembered by ``keep`` alone."""
         sums = self._sums.get(key)
-        if sums is None or time.monotonic() - sums.began > RESUM:
-            sums = self._sums[key] = Sums()
-        return sums
+        return Sums() if sums is None or time.monotonic() - sums.began > RESUM else sums
+
+    def keep(self, key: Stream, sums: Sums) -> None:
+        """Remember the sums of a stream that there is: whoever makes up names must not fill the memory."""
+        self._sums[key] = sums
 
     async def shared(self, key: Stream, what: object, make: Callable[[], Awaitable[Any]]) -> Any:
         """What ``make`` gives, computed once for all who ask for ``what`` of ``key`` at about the same time."""
@@ -63,10 +65,6 @@ class Meters:
         """A failure is no answer for whoever asks next."""
         if (task.cancelled() or task.exception() is not None) and self._answers.get(which, (0.0, None))[1] is task:
             del self._answers[which]
-
-    def forget(self, key: Stream) -> None:
-        """There is no such stream: keep nothing of what somebody made up."""
-        self._sums.pop(key, None)
 
     def sealed(self, payload: str) -> None:
         """A notice of the manifest's channel, ``tenant|stream``: those who wait for news of it look."""

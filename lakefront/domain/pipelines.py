@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -29,6 +29,9 @@ MAX_PACE: Final = 60
 MOST_POINTS: Final = 180
 STEPS: Final = (60, 300, 900, 3600, 21_600, 86_400)
 """Seconds that a point may stand for: the least that makes at most MOST_POINTS points."""
+
+MAX_STREAM: Final = 200
+"""Characters of a stream's name; a longer one is nobody's."""
 
 _PAUSE: Final = 0.5
 
@@ -157,6 +160,10 @@ def time_range(*, minutes: int | None = None, since: datetime | None = None, unt
     return Range(since, until)
 
 
+def _not_found(streams: Iterable[str]) -> NotFound:
+    return NotFound(f"There is no such stream. The streams are: {', '.join(sorted(streams))}.")
+
+
 def _refused(field: str, message: str) -> ValidationError:
     return ValidationError("The range of time is not valid.", details=[{"field": field, "message": message}])
 
@@ -167,6 +174,8 @@ async def measure(services: Services, actor: Actor, stream: str, span: Range | N
     Raises ``NotFound`` for a stream that there is not, ``Forbidden``, ``Unavailable``.
     """
     actor.require(METRICS_READ)
+    if len(stream) > MAX_STREAM or not stream.isprintable():  # PostgreSQL takes no NUL
+        raise _not_found({*CONSUMERS, *services.settings.streams})
     await services.meters.tally.flush(services.database)
     return await _read(services, actor.tenant, stream, span or time_range())
 
@@ -246,7 +255,8 @@ every row, not the bound of an index."""
 
 async def _read(services: Services, tenant: str, stream: str, span: Range) -> PipelineMetrics:
     """All of it in one statement, tenant included; of the manifest only what is newer than the last look."""
-    shards = services.meters.sums((tenant, stream)).shards
+    sums = services.meters.sums((tenant, stream))
+    shards = sums.shards
     known = {shard: stored.until for shard, stored in shards.items()}
     consumers = CONSUMERS.get(stream, ())
     text = await services.database.text(
@@ -255,8 +265,8 @@ async def _read(services: Services, tenant: str, stream: str, span: Range) -> Pi
     found = orjson.loads(text)
     streams = {*found["streams"], *CONSUMERS, *services.settings.streams}
     if stream not in streams:
-        services.meters.forget((tenant, stream))
-        raise NotFound(f"There is no such stream. The streams are: {', '.join(sorted(streams))}.")
+        raise _not_found(streams)
+    services.meters.keep((tenant, stream), sums)
     for row in found["stored"]:
         # Of two looks at once, the one that ends second finds the sum moved on, and leaves it.
         stored = shards.setdefault(row["shard"], Stored())

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -222,6 +223,17 @@ async def test_who_may_ask_and_for_what(services: Services, actor: Actor) -> Non
         await pipelines.measure(services, actor, "sf-permits")
     with pytest.raises(NotFound, match="sf-permit-events"):
         await pipelines.measure_shared(services, actor, "sf-permits")
+    for name in ("\x00", "sf\x00permits", "\ud800", "x" * 500_000):
+        with pytest.raises(NotFound, match="sf-permit-events"):
+            await pipelines.measure(services, actor, name)
+        with pytest.raises(NotFound, match="sf-permit-events"):
+            await pipelines.measure_shared(services, actor, name)
+    away = replace(services, database=Database("postgresql://localhost:1/nothing"))
+    await away.database.open()
+    for number in range(3):
+        with pytest.raises(Unavailable):
+            await pipelines.measure(away, actor, f"made-up-{number}")
+    await away.database.close()
     await asyncio.sleep(0)
     assert not services.meters._sums
     assert not services.meters._answers
