@@ -18,7 +18,7 @@ from lakefront.graphql.operations import Operations, encode
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
 from lakefront.server.bodies import header
 from lakefront.server.origins import check_origin
-from lakefront.server.responses import COMMON, JSON, error_body
+from lakefront.server.responses import error_response
 from lakefront.server.socket_messages import (
     SUBPROTOCOL,
     Close,
@@ -67,7 +67,8 @@ class GraphQLSocket:
             check_origin(scope["headers"], self._settings.allowed_origins)
             header(scope["headers"], b"authorization")
         except LakefrontError as error:
-            await _reject(send, error, trace_id)
+            _log.info("request refused trace_id=%s code=%s status=%d", trace_id, error.code, error.status)
+            await error_response(error, trace_id)(scope, receive, send)
             return
         if SUBPROTOCOL not in scope["subprotocols"]:
             await send({"type": "websocket.accept"})
@@ -277,10 +278,3 @@ class _Connection:
 
 def _error(name: str, error: LakefrontError, trace_id: str) -> dict[str, Any]:
     return {"id": name, "type": "error", "payload": [format_error(error, trace_id)]}
-
-
-async def _reject(send: Send, error: LakefrontError, trace_id: str) -> None:
-    """Refuse the handshake with an HTTP answer."""
-    headers = [(name.encode(), value.encode()) for name, value in {**COMMON, "content-type": JSON}.items()]
-    await send({"type": "websocket.http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": error_body(error, trace_id)})

@@ -4,6 +4,7 @@ Such a page is of the server's origin in a browser's eyes, so that no other chec
 address in place of a name cannot be pointed anywhere: where the server listens beyond loopback any address will do.
 """
 
+import logging
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
@@ -20,6 +21,8 @@ ANY: Final = "*"
 
 UNCHECKED: Final = frozenset({"/health"})
 """Paths that answer under every name: a prober knows an address or a service's name, and learns nothing."""
+
+_log = logging.getLogger("lakefront.server.hosts")
 
 
 class MisdirectedRequest(LakefrontError):
@@ -45,7 +48,9 @@ class HostCheck:
             try:
                 self._check(scope["headers"])
             except LakefrontError as error:
-                await error_response(error, new_trace_id())(scope, receive, send)
+                trace_id = new_trace_id()
+                _log.info("request refused trace_id=%s code=%s status=%d", trace_id, error.code, error.status)
+                await error_response(error, trace_id)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -277,6 +277,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
+    async def send(self, message: Any) -> None:
+        """Pass a message on; a handshake that was refused over HTTP is complete, too, and no error to be logged."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
+
     def handle_cont(self, event: Any) -> None:
         """A further frame of a message; too many of them end the connection (1008)."""
         if len(self.frames) >= MAX_FRAMES:

@@ -1,5 +1,8 @@
 """Names that the server answers to, and names that it does not (DNS rebinding)."""
 
+import asyncio
+import json
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 from lakefront.server.hosts import HostCheck, split_authority
 from lakefront.settings import Settings
@@ -106,11 +110,20 @@ async def test_every_path_but_health_is_checked(served: Wired) -> None:
     assert (await served.client.get("/health", headers={"Host": "evil.example"})).status_code == 200
 
 
-async def test_a_websocket_is_checked_too(served: Wired) -> None:
-    with pytest.raises(InvalidStatus) as refused:
-        async with connect(f"ws://evil.example:{served.port}/graphql", host="127.0.0.1", port=served.port, proxy=None):
-            pass
-    assert refused.value.response.status_code == 421
+async def test_a_websocket_is_checked_too(served: Wired, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "lakefront")
+    names = {"evil.example": (421, "misdirected_request"), "localhost": (403, "forbidden")}
+    for name, (status, code) in names.items():
+        url, origin = f"ws://{name}:{served.port}/graphql", Origin("https://evil.example")
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(url, host="127.0.0.1", port=served.port, proxy=None, origin=origin):
+                pass
+        answer = refused.value.response
+        assert (answer.status_code, json.loads(answer.body)["error_code"]) == (status, code)
+        told = f"request refused trace_id={answer.headers['x-trace-id']} code={code} status={status}"
+        assert told in [record.getMessage() for record in caplog.records]
+    await asyncio.sleep(0.1)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_two_hosts_are_refused_and_a_prober_without_any_is_not(served: Wired) -> None:
