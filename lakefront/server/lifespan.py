@@ -42,6 +42,9 @@ from lakefront.settings import Settings
 REDIS_PATIENCE = 0.5
 """Seconds for a connection or an answer of Redis: it is not critical, so nobody waits for it."""
 
+DATABASE_PATIENCE = 15.0
+"""Seconds that a starting server waits for a PostgreSQL that does not answer yet: it may be starting, too."""
+
 MAINTENANCE = 3600.0
 """Seconds between two looks at what the log has to tidy up."""
 
@@ -69,10 +72,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             tracing.start(settings.otlp_endpoint)
             stack.push_async_callback(asyncio.to_thread, tracing.stop)
         dsn, redis_url = await _parts(settings, stack)
-        try:
-            await migrate(dsn)
-        except CONNECTION_LOST as away:
-            raise Unavailable(f"PostgreSQL does not answer ({away}). Check DATABASE_URL, and that it runs.") from away
+        await _migrated(dsn)
         key = SigningKey.load_or_create(settings.data)
         redis = await _redis(redis_url, stack)
         services, listener, sealer = await _services(settings, dsn, redis, stack)
@@ -84,6 +84,21 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         await _workers(settings, services, listener, sealer, stack)
         doors = Doors(services, authenticator, ByteBudget(settings.body_budget), Metrics(services))
         yield Running(settings, doors, redis, key)
+
+
+async def _migrated(dsn: str) -> None:
+    """Migrate; a database that is starting, or restarts just now, is waited for."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + DATABASE_PATIENCE
+    while True:
+        try:
+            return await migrate(dsn)
+        except CONNECTION_LOST as away:
+            if loop.time() > deadline:
+                told = f"PostgreSQL does not answer ({away}). Check DATABASE_URL, and that it runs."
+                raise Unavailable(told) from away
+            _log.info("waiting for PostgreSQL: %s", away)
+            await asyncio.sleep(1)
 
 
 async def _parts(settings: Settings, stack: AsyncExitStack) -> tuple[str, str | None]:

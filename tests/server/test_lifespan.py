@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pytest
 
@@ -48,3 +49,20 @@ async def test_a_store_that_is_none_is_refused_at_the_start(dsn: str, redis_url:
     with pytest.raises(EmbeddedError, match="OBJECT_STORE_URL names no object store"):
         async with running(settings):
             pass
+
+
+async def test_a_server_waits_for_a_postgresql_that_starts(dsn: str, redis_url: str, tmp_path: Path) -> None:
+    parts = urlsplit(dsn)
+    options = dict(parse_qsl(parts.query))
+    there, not_yet = Path(options["host"]), tmp_path / "sockets"
+    later = urlunsplit(parts._replace(query=urlencode({**options, "host": str(not_yet)})))
+
+    async def start() -> None:
+        await asyncio.sleep(1.5)
+        not_yet.symlink_to(there)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(start())
+        async with running(Settings(data=tmp_path / "data", database_url=later, redis_url=redis_url)) as server:
+            assert not_yet.exists()
+            await server.doors.services.database.ping()
