@@ -7,7 +7,7 @@ DATA ?= .lakefront
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock serve test check bench chaos schema settings migrate clean
+.PHONY: help install lock wheel serve test check bench chaos schema settings migrate clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ lock: ## Write requirements.lock anew: newest versions that pyproject.toml allow
 	$(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate \
 	  --extra embedded --extra dev --output-file requirements.lock pyproject.toml
+
+wheel: install ## Build dist/*.whl, the web pages in it.
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/python -m zipfile --list dist/lakefront-*.whl | grep -q pages/static/console/graphiql.html
 
 serve: install ## Start the server with its own PostgreSQL and Redis and demo data.
 	$(BIN)/lakefront serve --data $(DATA) --port $(PORT)

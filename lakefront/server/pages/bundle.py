@@ -18,7 +18,10 @@ FOLDER: Final = Path(__file__).parent / "static" / "console"
 
 ASSETS_PATH: Final = "/console/assets/{name}"
 
-NOT_BUILT: Final = "The web pages are not built. Run `make install` in the checkout; everything else works without.\n"
+NOT_BUILT: Final = (
+    "The web pages are not built. Run `make install` in the checkout, or `make wheel` for one that has them; "
+    "everything else works without.\n"
+)
 
 PAGE_HEADERS: Final[Mapping[str, str]] = {
     **COMMON,
