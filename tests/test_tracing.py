@@ -108,6 +108,33 @@ def test_spans_of_one_trace_are_nested_while_the_request_is_open(recorded: Colle
     assert {span.trace_id for span in recorded.spans} == {trace}
 
 
+async def test_overlapping_requests_of_one_trace_are_no_children_of_each_other(recorded: Collector) -> None:
+    trace = tracing.new_trace_id()
+    first, second = asyncio.Event(), asyncio.Event()
+
+    async def one() -> None:
+        with tracing.span("lakefront.one", trace):
+            first.set()
+            await second.wait()
+
+    async def other() -> None:
+        await first.wait()
+        with tracing.span("lakefront.other", trace):
+            second.set()
+            await asyncio.sleep(0.05)
+            with tracing.spans("lakefront.append", [trace]):
+                pass
+
+    await asyncio.gather(one(), other())
+    with tracing.spans("lakefront.project", [trace]):
+        pass
+    tracing.stop()
+    spans = {span.name: span for span in recorded.spans}
+    assert spans["lakefront.one"].parent_id == spans["lakefront.other"].parent_id == ""
+    assert spans["lakefront.append"].parent_id == spans["lakefront.other"].span_id
+    assert spans["lakefront.project"].parent_id == "", "nothing of them is left open"
+
+
 def test_errors_are_told_by_their_code_alone(recorded: Collector) -> None:
     for error in (ValidationError(SECRET), Unavailable(SECRET), KeyError(SECRET), asyncio.CancelledError(SECRET)):
         with pytest.raises(type(error)), tracing.span("lakefront.ingest", tracing.new_trace_id()):

@@ -50,6 +50,9 @@ _log = logging.getLogger("lakefront.tracing")
 
 _wanted: ContextVar[int | None] = ContextVar("lakefront_trace_id", default=None)
 
+_around: ContextVar[SpanContext | None] = ContextVar("lakefront_span", default=None)
+"""The span that this task works within, or did."""
+
 
 class Recorder:
     """Makes spans and sends them, in a thread of its own, to the collector at ``endpoint``."""
@@ -69,7 +72,7 @@ class Recorder:
             BatchSpanProcessor(self._exporter, max_queue_size=QUEUE, schedule_delay_millis=1000)
         )
         self._tracer = self._provider.get_tracer("lakefront")
-        self._open: dict[str, SpanContext] = {}
+        self._open: dict[str, list[SpanContext]] = {}
         self._second = 0
         self._left = 0
 
@@ -86,47 +89,63 @@ class Recorder:
         self, name: str, trace_id: str, attributes: Mapping[str, tracing.Value]
     ) -> AbstractContextManager[tracing.Span]:
         """See ``tracing.span``."""
-        kind = SpanKind.INTERNAL if trace_id in self._open else SpanKind.SERVER
-        return self._record([(trace_id, kind)], name, attributes, around=True)
+        return self._record_around(trace_id, name, attributes)
 
     def spans(
         self, name: str, trace_ids: Iterable[str], attributes: Mapping[str, tracing.Value]
     ) -> AbstractContextManager[tracing.Span]:
         """See ``tracing.spans``."""
         distinct = dict.fromkeys(islice(trace_ids, MOST_LOOKED_AT))
-        traces = [(trace_id, SpanKind.INTERNAL) for trace_id in islice(distinct, MOST_TRACES)]
-        return self._record(traces, name, {**attributes, "traces": len(distinct)}, around=False)
+        traces = list(islice(distinct, MOST_TRACES))
+        attributes = {**attributes, "traces": len(distinct)}
+        granted = traces[: self._budget(len(traces))]
+        return _recorded([self._begin(trace_id, self._above(trace_id), name, attributes) for trace_id in granted])
 
     @contextmanager
-    def _record(
+    def _record_around(
+        self, trace_id: str, name: str, attributes: Mapping[str, tracing.Value]
+    ) -> Iterator[tracing.Span]:
+        """A span that what happens within, also in another task's ``spans``, is a child of."""
+        if not self._budget(1):
+            yield _UnderWay([])
+            return
+        above = self._within(trace_id)
+        kind = SpanKind.SERVER if above is None else SpanKind.INTERNAL
+        begun = self._begin(trace_id, above or _remote(trace_id), name, attributes, kind)
+        own = begun.get_span_context()
+        # Requests of one trace may overlap: each has its own entry, and takes away no other's.
+        self._open.setdefault(trace_id, []).append(own)
+        outer = _around.set(own)
+        try:
+            with _recorded([begun]) as under_way:
+                yield under_way
+        finally:
+            _around.reset(outer)
+            self._open[trace_id].remove(own)
+            if not self._open[trace_id]:
+                del self._open[trace_id]
+
+    def _above(self, trace_id: str) -> SpanContext | None:
+        """The span that the work is done within, else one that this process has open for the trace, or the client's."""
+        under_way = self._open.get(trace_id)
+        return self._within(trace_id) or (under_way[-1] if under_way else _remote(trace_id))
+
+    def _within(self, trace_id: str) -> SpanContext | None:
+        """The open span of the trace that this task works within; tasks may outlive the one that they began in."""
+        around = _around.get()
+        return around if around in self._open.get(trace_id, ()) else None
+
+    def _begin(
         self,
-        traces: Sequence[tuple[str, SpanKind]],
+        trace_id: str,
+        above: SpanContext | None,
         name: str,
         attributes: Mapping[str, tracing.Value],
-        *,
-        around: bool,
-    ) -> Iterator[tracing.Span]:
-        under_way = _UnderWay([self._begin(*trace, name, attributes) for trace in traces[: self._budget(len(traces))]])
-        outer = {trace_id: self._open.get(trace_id) for trace_id, _ in traces} if around else {}
-        for trace_id, begun in zip(outer, under_way.spans, strict=False):
-            self._open[trace_id] = begun.get_span_context()
-        try:
-            yield under_way
-        except BaseException as error:
-            under_way.failed(error)
-            raise
-        finally:
-            for trace_id, before in outer.items():
-                if before is None:
-                    self._open.pop(trace_id, None)
-                else:
-                    self._open[trace_id] = before
-            under_way.end()
-
-    def _begin(self, trace_id: str, kind: SpanKind, name: str, attributes: Mapping[str, tracing.Value]) -> Span:
-        """A child of the span that this process has open for the trace, else of the client's, else a root in it."""
+        kind: SpanKind = SpanKind.INTERNAL,
+    ) -> Span:
+        """A child of ``above``, else a root in the trace."""
         context = Context()
-        if (above := self._open.get(trace_id) or _remote(trace_id)) is not None:
+        if above is not None:
             context = set_span_in_context(NonRecordingSpan(above), context)
         token = _wanted.set(_number(trace_id))
         try:
@@ -165,6 +184,18 @@ class _UnderWay:
     def end(self) -> None:
         for span in self.spans:
             span.end()
+
+
+@contextmanager
+def _recorded(spans: list[Span]) -> Iterator[_UnderWay]:
+    under_way = _UnderWay(spans)
+    try:
+        yield under_way
+    except BaseException as error:
+        under_way.failed(error)
+        raise
+    finally:
+        under_way.end()
 
 
 def _named(attributes: Mapping[str, tracing.Value]) -> dict[str, tracing.Value]:
