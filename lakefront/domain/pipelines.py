@@ -139,8 +139,8 @@ class PipelineMetrics:
 def time_range(*, minutes: int | None = None, since: datetime | None = None, until: datetime | None = None) -> Range:
     """The last ``minutes`` (60 when nothing is given), or from ``since`` to ``until`` (None: now).
 
-    Counts are kept by the minute: the range begins at a full one. Raises ``ValidationError`` for one that is empty,
-    lies in the future, or begins before what is kept.
+    Counts are kept by the minute: the range is widened to full ones, but ends now at the latest. Raises
+    ``ValidationError`` for one that is empty, lies in the future, or begins before what is kept.
     """
     now = datetime.now(UTC)
     if minutes is not None and since is not None:
@@ -153,11 +153,15 @@ def time_range(*, minutes: int | None = None, since: datetime | None = None, unt
         since = now - timedelta(minutes=minutes or DEFAULT_MINUTES)
     elif since < now - timedelta(days=RETENTION_DAYS):
         raise _refused("timeRange.from", f"Counts are kept {RETENTION_DAYS} days. Begin later.")
-    since = since.astimezone(UTC).replace(second=0, microsecond=0)
+    since = _minute(since)
     until = min(until or now, now)
     if until <= since:
         raise _refused("timeRange", "The range is empty. Let it begin in the past and end after its beginning.")
-    return Range(since, until)
+    return Range(since, min(_minute(until + timedelta(minutes=1, microseconds=-1)), now))
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(second=0, microsecond=0)
 
 
 def _not_found(streams: Iterable[str]) -> NotFound:

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import asyncpg
 import pytest
@@ -256,6 +256,12 @@ def test_ranges() -> None:
     assert pipelines.time_range(minutes=30 * 1440).step == 21_600
     later = pipelines.time_range(since=now - timedelta(hours=2), until=now + timedelta(hours=1))
     assert later.until - now < timedelta(seconds=5), "it ends now at the latest"
+    moment = now.replace(second=30, microsecond=0) - timedelta(hours=1)
+    narrow = pipelines.time_range(since=moment, until=moment + timedelta(microseconds=1))
+    assert (narrow.since, narrow.seconds) == (moment.replace(second=0), 60), "both ends are full minutes"
+    whole = pipelines.time_range(since=narrow.since, until=narrow.until)
+    assert whole == narrow, "a full minute stays as it is"
+    assert pipelines.time_range(since=moment, until=datetime.max.replace(tzinfo=UTC)).until >= now
     for minutes in (0, -1, 30 * 1440 + 1):
         with pytest.raises(ValidationError):
             pipelines.time_range(minutes=minutes)
@@ -263,6 +269,7 @@ def test_ranges() -> None:
         (now + timedelta(hours=1), None),
         (now - timedelta(hours=1), now - timedelta(hours=2)),
         (now - timedelta(days=31), None),
+        (now, datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))),
     ):
         with pytest.raises(ValidationError):
             pipelines.time_range(since=since, until=until)

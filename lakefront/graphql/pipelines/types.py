@@ -10,7 +10,7 @@ from lakefront.domain import pipelines as domain
 from lakefront.graphql.scalars import BigInt
 
 
-@strawberry.input(description="A range of time.")
+@strawberry.input(description="A range of time. Counts are kept by the minute: both ends are widened to full ones.")
 class TimeRange:
     """From when to when."""
 
@@ -63,7 +63,7 @@ class PipelineMetrics:
 
     stream: strawberry.ID = strawberry.field(description="The stream.")
     since: datetime = strawberry.field(name="from", description="The beginning of the range: a full minute.")
-    until: datetime = strawberry.field(name="to", description="The end of the range.")
+    until: datetime = strawberry.field(name="to", description="The end of the range: a full minute, or now.")
     requests: BigInt = strawberry.field(description="Requests that brought events, by whatever door.")
     failed_requests: BigInt = strawberry.field(description="Those of them that were refused or failed as a whole.")
     error_rate: float | None = strawberry.field(description="Failed requests of all, 0 to 1; null without a request.")
