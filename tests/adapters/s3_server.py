@@ -4,6 +4,7 @@ moto looks whether a key is there and then writes it, in two steps: of two reque
 decides at once, so here each request has the server for itself.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -51,6 +52,7 @@ class _Server(ThreadedMotoServer):
 @contextmanager
 def s3_server() -> Iterator[str]:
     """The endpoint (http://…) of a fresh S3 with an empty bucket ``BUCKET``."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would tell of every request
     server = _Server("127.0.0.1", 0, verbose=False)
     server.start()
     try:
