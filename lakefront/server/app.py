@@ -1,5 +1,8 @@
 """The ASGI application: every path and what stands behind it. A visible list; what is not in it is a 404 in JSON."""
 
+from collections.abc import Callable
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -15,7 +18,7 @@ from lakefront.server.graphql_http import GraphQLHTTP
 from lakefront.server.graphql_ws import GraphQLSocket
 from lakefront.server.hosts import HostCheck
 from lakefront.server.lifespan import Running
-from lakefront.server.metrics import Counted
+from lakefront.server.metrics import Counted, Metrics
 from lakefront.server.openapi import OpenAPIDocument
 from lakefront.server.pages.bundle import ASSETS_PATH, Assets, Page
 from lakefront.server.pages.graphiql import GraphiQLOrGraphQL
@@ -64,8 +67,8 @@ def build_app(running: Running) -> Starlette:
     routes.append(rest("/openapi.json", "GET", OpenAPIDocument(routes)))
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(HostCheck, settings.host, settings.allowed_hosts)],
-        exception_handlers={404: _not_found, 405: _not_allowed},
+        middleware=[Middleware(HostCheck, settings.host, settings.allowed_hosts, doors.metrics.unrouted)],
+        exception_handlers=_unrouted(doors.metrics),
     )
     # A redirect to the path without its slash would be made of whatever Host the client named.
     app.router.redirect_slashes = False
@@ -81,15 +84,21 @@ def _ready(running: Running) -> system.Ready:
     return system.Ready({"postgres": running.doors.services.database.ping}, {"redis": redis_answers})
 
 
-def _not_found(request: Request, error: Exception) -> Response:
-    del request, error
-    return _error(NotFound("There is nothing at this path. The front page / lists what there is."))
+def _unrouted(metrics: Metrics) -> dict[Any, Callable[[Request, Exception], Response]]:
+    """What answers where no route does."""
 
+    def not_found(request: Request, error: Exception) -> Response:
+        del request, error
+        doors.metrics.unrouted(404)
+        return _error(NotFound("There is nothing at this path. The front page / lists what there is."))
 
-def _not_allowed(request: Request, error: Exception) -> Response:
-    del request
-    allow = getattr(error, "headers", None) or {}
-    return _error(MethodNotAllowed(), headers={name.lower(): value for name, value in allow.items()})
+    def not_allowed(request: Request, error: Exception) -> Response:
+        del request
+        doors.metrics.unrouted(405)
+        allow = getattr(error, "headers", None) or {}
+        return _error(MethodNotAllowed(), headers={name.lower(): value for name, value in allow.items()})
+
+    return {404: not_found, 405: not_allowed}
 
 
 def _error(error: LakefrontError, headers: dict[str, str] | None = None) -> Response:

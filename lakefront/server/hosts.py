@@ -5,7 +5,7 @@ address in place of a name cannot be pointed anywhere: where the server listens 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -35,9 +35,15 @@ class MisdirectedRequest(LakefrontError):
 class HostCheck:
     """An ASGI application that passes on what is meant for this server, HTTP and WebSocket alike."""
 
-    def __init__(self, app: ASGIApp, bound: str, allowed: Sequence[str]) -> None:
-        """``bound`` is the address or name that the server listens on, ``allowed`` the further names."""
+    def __init__(
+        self, app: ASGIApp, bound: str, allowed: Sequence[str], refused: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """``bound`` is the address or name that the server listens on, ``allowed`` the further names.
+
+        ``refused`` is told the status of each refusal.
+        """
         self._app = app
+        self._refused = refused
         self._any = ANY in allowed
         self._names = {"localhost", _bare(bound), *(_bare(name) for name in allowed)}
         self._loopback_only = _is_loopback(_bare(bound))
@@ -50,6 +56,7 @@ class HostCheck:
             except LakefrontError as error:
                 trace_id = new_trace_id()
                 _log.info("request refused trace_id=%s code=%s status=%d", trace_id, error.code, error.status)
+                self._refused(error.status)
                 await error_response(error, trace_id)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

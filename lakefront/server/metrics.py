@@ -24,6 +24,9 @@ from lakefront.errors import LakefrontError
 SERVICE: Final = "lakefront"
 """The label ``service`` (L12)."""
 
+NO_ROUTE: Final = "(none)"
+"""The route of requests that reach none: their paths are what clients made up."""
+
 BUCKETS: Final = (0.01, 0.05, 0.1, 0.5)
 """Seconds (L12)."""
 
@@ -63,6 +66,10 @@ class Metrics:
         self._requests.labels(route, str(status)).inc()
         self._rate.labels(SERVICE, route).inc()
         self._latency.labels(SERVICE, route).observe(seconds)
+
+    def unrouted(self, status: int) -> None:
+        """Count a request that was answered before any route: nothing there, not allowed, not our name."""
+        self.request(NO_ROUTE, status, 0.0)
 
     async def text(self) -> bytes:
         """All of it, as a scraper wants it."""

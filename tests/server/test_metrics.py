@@ -86,6 +86,17 @@ async def test_the_pipelines_numbers_are_those_of_the_schema(served: Wired) -> N
     assert (value(samples, "lakefront_processing_seconds", stream=STREAM) or 0) > 0
 
 
+async def test_what_reaches_no_route_is_counted_under_one_label(served: Wired) -> None:
+    for number in range(2):
+        assert (await served.client.get(f"/made-up-{number}")).status_code == 404
+    assert (await served.client.delete("/ready")).status_code == 405
+    assert (await served.client.get("/ready", headers={"Host": "evil.example"})).status_code == 421
+    samples = await scrape(served)
+    for status, count in (("404", 2), ("405", 1), ("421", 1)):
+        assert value(samples, "lakefront_http_requests_total", route="(none)", status=status) == count
+    assert value(samples, "request_rate_total", service="lakefront", endpoint="(none)") == 4
+
+
 async def test_scraping_does_not_hammer_postgresql(served: Wired) -> None:
     before = await scrape(served)
     await served.ingest([event()])
