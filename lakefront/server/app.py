@@ -89,12 +89,12 @@ def _unrouted(metrics: Metrics) -> dict[Any, Callable[[Request, Exception], Resp
 
     def not_found(request: Request, error: Exception) -> Response:
         del request, error
-        doors.metrics.unrouted(404)
+        metrics.unrouted(404)
         return _error(NotFound("There is nothing at this path. The front page / lists what there is."))
 
     def not_allowed(request: Request, error: Exception) -> Response:
         del request
-        doors.metrics.unrouted(405)
+        metrics.unrouted(405)
         allow = getattr(error, "headers", None) or {}
         return _error(MethodNotAllowed(), headers={name.lower(): value for name, value in allow.items()})
 
