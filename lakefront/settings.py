@@ -3,8 +3,9 @@
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -138,6 +139,19 @@ class Settings(BaseSettings):
         "address it listens on and, where that is not a loopback address, any address in place of a name. A proxy in "
         'front passes the name on; ["*"] leaves the check to it.',
     )
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_url(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None:
+            try:
+                parts = urlsplit(endpoint)
+                valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            except ValueError:
+                valid = False
+            if not valid:
+                raise ValueError("Give the collector's URL with its scheme and host: http://collector:4318.")
+        return endpoint
 
     @cached_property
     def embedded_postgres(self) -> bool:

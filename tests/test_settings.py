@@ -49,3 +49,18 @@ def test_a_stream_may_have_settings_of_its_own(monkeypatch: pytest.MonkeyPatch) 
     assert settings.stream("sf-permit-events") == OneStream(2, 5.0, 2048, "zstd")
     assert settings.stream("another") == OneStream(2, 30.0, 2048, "gzip")
     assert set(StreamSettings.model_fields) == set(OneStream._fields)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["collector:4318", "localhost", "grpc://collector:4317", "http://", "http://[::1", ""]
+)
+def test_a_collector_is_named_by_its_url(endpoint: str) -> None:
+    with pytest.raises(ValidationError, match="http://collector:4318"):
+        Settings(otlp_endpoint=endpoint)
+
+
+@pytest.mark.parametrize(
+    "endpoint", [None, "http://collector:4318", "https://[::1]:4318/v1/traces", "HTTP://collector"]
+)
+def test_a_collectors_url_is_kept(endpoint: str | None) -> None:
+    assert Settings(otlp_endpoint=endpoint).otlp_endpoint == endpoint
