@@ -62,8 +62,13 @@ class TokenWatch:
         except LakefrontError as away:
             # An outage decides nothing about a token.
             _log.info("token not checked trace_id=%s code=%s", self._trace_id, away.code)
-        self._timer.cancel()
-        self._timer = self._later()
+        except Exception:  # noqa: BLE001 - logged with its traceback
+            # Nor does a failure of ours; but the watch goes on.
+            _log.exception("token not checked trace_id=%s", self._trace_id)
+        finally:
+            self._timer.cancel()
+            if not self._closed:
+                self._timer = self._later()
 
     def _later(self) -> asyncio.TimerHandle:
         expires_at = self.actor.expires_at

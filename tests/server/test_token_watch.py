@@ -1,9 +1,13 @@
 """A connection's token is looked at when it expires and when it may have been revoked; an outage decides nothing."""
 
 import asyncio
+import logging
 import time
 from dataclasses import replace
 
+import pytest
+
+from lakefront.actor import Actor
 from lakefront.errors import LakefrontError
 from lakefront.server.token_watch import TokenWatch
 from tests.graphql.sample import READER, World
@@ -52,4 +56,21 @@ async def test_a_renewed_actor_is_the_one_that_counts() -> None:
     watch.look_again()
     await asyncio.sleep(0.05)
     assert watch.actor.expires_at is not None
+    await watch.close()
+
+
+async def test_a_failure_of_ours_stops_no_watch(caplog: pytest.LogCaptureFixture) -> None:
+    ended: list[LakefrontError] = []
+    actor = replace(READER, expires_at=time.time() + 0.3)
+
+    async def authenticate(authorization: str | None) -> Actor:
+        raise KeyError(authorization)
+
+    watch = TokenWatch(authenticate, "Bearer secret", actor, ended.append, "the-trace")
+    watch._timer.cancel()  # so that nothing but the check's end sets it
+    watch.look_again()
+    await soon(ended)
+    assert "expired" in ended[0].message
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "the-trace" in record.getMessage()
     await watch.close()
