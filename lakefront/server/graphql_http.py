@@ -110,7 +110,7 @@ class GraphQLHTTP:
                 return _respond(operation, wanted.media, trace_id, headers)
             if not wanted.events or operation.kind is not OperationType.SUBSCRIPTION:
                 return _respond(await self._operations.run(operation), wanted.media, trace_id, headers)
-        return self._streams.response(operation, authorization, headers)
+        return self._streams.response(operation, scope["http_version"], authorization, headers)
 
     async def _request(self, scope: Scope, receive: Receive, share: Share) -> OperationRequest:
         settings = self._settings

@@ -46,6 +46,13 @@ RETRY_AFTER: Final = 10.0
 _log = logging.getLogger("lakefront.server.stream")
 
 
+class HTTPVersionNotSupported(LakefrontError):
+    """The client's HTTP has no answers of unknown length."""
+
+    code, status = "http_version_not_supported", 505
+    default_message = "Streams of events need HTTP/1.1."
+
+
 def next_event(answer: Answer) -> bytes:
     """``answer`` as the event ``next``, with the cursor as its id; a heartbeat as a comment that moves the id on."""
     cursor = b"id: %b\n" % answer.cursor.encode() if answer.cursor is not None else b""
@@ -68,11 +75,15 @@ class EventStreams:
         last = header(headers, b"last-event-id")
         return Following(resume_after=last.decode("latin-1") if last else None, heartbeat=self.settings.sse_heartbeat)
 
-    def response(self, operation: Operation, authorization: str | None, headers: Mapping[str, str]) -> "EventStream":
+    def response(
+        self, operation: Operation, version: str, authorization: str | None, headers: Mapping[str, str]
+    ) -> "EventStream":
         """The response, to be sent at once, that tells the subscription ``operation`` to whoever signed in like this.
 
-        Raises ``RateLimited`` if the actor has too many.
+        Raises ``HTTPVersionNotSupported`` for HTTP/1.0, ``RateLimited`` if the actor has too many.
         """
+        if version == "1.0":
+            raise HTTPVersionNotSupported
         who, limit = _who(operation), self.settings.sse_streams
         if sum(_who(stream.operation) == who for stream in self.running) >= limit:
             raise RateLimited(f"At most {limit} streams of one user run at once. Close one.", retry_after=RETRY_AFTER)

@@ -14,7 +14,7 @@ import pytest
 from lakefront.server.graphql_http import GRAPHQL_JSON, PLAIN_JSON, GraphQLHTTP
 from tests.graphql.sample import World, build
 from tests.server.events import EVENTS, Reader, following
-from tests.server.serving import serving
+from tests.server.serving import exchange, serving
 
 URQL = f"{GRAPHQL_JSON}, application/graphql+json, {PLAIN_JSON}, text/event-stream, multipart/mixed"
 
@@ -310,6 +310,15 @@ async def test_a_server_that_stops_says_so() -> None:
         assert asyncio.get_running_loop().time() - began < 3
         assert world.following == 0
         await ended(reader, "UNAVAILABLE")
+
+
+async def test_http_1_0_knows_no_chunks_and_gets_no_stream(door: Door) -> None:
+    ask = "GET /graphql?query={} HTTP/1.0\r\nAuthorization: Bearer reader\r\nAccept: text/event-stream\r\n\r\n"
+    refused = await exchange(door.port, ask.format("subscription%7Bcount%7D").encode())
+    assert b" 505 HTTP Version Not Supported\r\n" in refused
+    assert b"HTTP_VERSION_NOT_SUPPORTED" in refused
+    assert b"event: complete" in await exchange(door.port, ask.format("%7Bhello%7D").encode()), "of a known length"
+    assert door.world.following == 0
 
 
 async def test_foreign_pages_stay_out(door: Door) -> None:
