@@ -89,11 +89,18 @@ def _bind(settings: Settings) -> socket.socket:
     return listening
 
 
+def host_in_url(bound: str) -> str:
+    """What a URL on this machine names for the address ``bound``; localhost need not be IPv6's."""
+    if bound in {"127.0.0.1", "0.0.0.0", "::"}:  # noqa: S104
+        return "localhost"
+    return f"[{bound}]" if ":" in bound else bound
+
+
 def _announce(parts: Running, listening: socket.socket) -> None:
     """URLs on the terminal, and, where the parts are embedded, a token to begin with."""
     settings = parts.settings
     port = listening.getsockname()[1]
-    host = "localhost" if settings.host in {"127.0.0.1", "::1", "0.0.0.0", "::"} else settings.host  # noqa: S104
+    host = host_in_url(settings.host)
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"\n[bold]Lakefront {__version__}[/bold]")
     console.print(f"  front page   http://{host}:{port}/")

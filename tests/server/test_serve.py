@@ -26,6 +26,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from lakefront.db.embedded import EmbeddedRedis
+from lakefront.server.serve import host_in_url
 from lakefront.server.socket_messages import SUBPROTOCOL
 from tests.db.embedded.support import processes_of
 from tests.domain.permits.events import event
@@ -215,6 +216,14 @@ async def test_a_killed_redis_disturbs_nobody(server: ServerProcess, client: Cli
             await asyncio.sleep(0.05)
     async with Redis.from_url(EmbeddedRedis(server.data / "redis").url) as redis:
         assert (await redis.info("server"))["process_id"] != killed
+
+
+@pytest.mark.parametrize(
+    ("bound", "host"),
+    [("127.0.0.1", "localhost"), ("::", "localhost"), ("::1", "[::1]"), ("fd00::7", "[fd00::7]"), ("lake", "lake")],
+)
+def test_the_urls_that_it_prints_can_be_opened(bound: str, host: str) -> None:
+    assert host_in_url(bound) == host
 
 
 async def test_sigterm_ends_it_within_seconds_also_with_a_follower() -> None:
