@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 
 import { createClient } from "graphql-ws";
 
-const SERVER = process.env.LAKEFRONT_URL ?? "http://localhost:8000";
+const SERVER = (process.env.LAKEFRONT_URL ?? "http://localhost:8000").replace(/\/+$/, "");
 const AUTHORIZATION = { Authorization: `Bearer ${process.env.LAKEFRONT_TOKEN ?? ""}` };
 const JOURNAL = fileURLToPath(import.meta.url).replace(/\.mjs$/, ".jsonl");
 const PERMIT = "EXAMPLE-JAVASCRIPT";
@@ -62,7 +62,7 @@ async function post(path, body) {
       console.log(`the server is busy (${answer.status}), again in ${wait} s`);
     } catch (error) {
       // Away, or gone before it answered: the events may be in, or not.
-      console.log(`no answer (${error.cause?.code ?? error.message}), again in ${wait} s`);
+      console.log(`no answer (${error.cause?.message || error.cause?.code || error.message}), again in ${wait} s`);
     }
     await sleep(wait * 1000);
   }
@@ -140,7 +140,8 @@ async function* subscribe(after) {
       } else if (failure.code === FORBIDDEN) {
         exit(failure.reason); // another try with this token would end in the same way
       } else {
-        console.log("not connected, trying again");
+        const why = failure.reason || failure.message || failure.error?.message || failure.code || "no answer";
+        console.log(`not connected (${why}), trying again`);
       }
     }
     await sleep(1000);

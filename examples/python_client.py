@@ -24,7 +24,7 @@ from gql.transport.exceptions import TransportConnectionFailed, TransportQueryEr
 from gql.transport.websockets import WebsocketsTransport
 from websockets.exceptions import ConnectionClosed
 
-URL = os.environ.get("LAKEFRONT_URL", "http://localhost:8000")
+URL = os.environ.get("LAKEFRONT_URL", "http://localhost:8000").rstrip("/")
 AUTHORIZATION = {"Authorization": f"Bearer {os.environ.get('LAKEFRONT_TOKEN', '')}"}
 JOURNAL = Path(__file__).with_suffix(".jsonl")
 PERMIT = "EXAMPLE-PYTHON"
@@ -73,7 +73,7 @@ async def post(path: str, body: Any) -> Any:
                 answer = await http.post(path, json=body)
             except httpx.TransportError as error:  # away, or gone before it answered: the events may be in, or not
                 wait = 1.0
-                print(f"no answer ({type(error).__name__}), again in {wait:.0f} s", flush=True)
+                print(f"no answer ({str(error) or type(error).__name__}), again in {wait:.0f} s", flush=True)
             else:
                 if answer.status_code not in {429, 503}:
                     break
@@ -152,7 +152,7 @@ async def subscribe(after: str) -> AsyncGenerator[dict[str, Any], None]:
             closed = lost.__cause__.rcvd if isinstance(lost.__cause__, ConnectionClosed) else None
             if closed and closed.code == FORBIDDEN:
                 raise Refused(closed.reason) from None  # another try with this token would end in the same way
-            print("not connected, trying again", flush=True)
+            print(f"not connected ({lost.__cause__ or lost}), trying again", flush=True)
         await asyncio.sleep(1)
 
 
