@@ -150,7 +150,7 @@ class Settings(BaseSettings):
             except ValueError:
                 valid = False
             if not valid:
-                raise ValueError("Give the collector's URL with its scheme and host: http://collector:4318.")
+                raise ValueError("Give the collector's URL with its scheme and host: http://collector:4318")
         return endpoint
 
     @cached_property
