@@ -127,7 +127,7 @@ class EventStream:
             await writer.start(self._headers)
             work = [self._tell(writer), self._keep_alive(writer), self._hear(receive)]
             if connection is not None:
-                work.append(self._obey(connection))
+                work += [self._obey(connection), self._give_way(connection)]
             last = await self._first_end(work)
         finally:
             self._streams.running.discard(self)
@@ -174,6 +174,10 @@ class EventStream:
                 await asyncio.sleep(longest - writer.silence)
                 if writer.silence >= longest:
                     await writer.write(COMMENT)
+        self._finish(None)
+
+    async def _give_way(self, connection: Connection) -> None:
+        await connection.crowded.wait()
         self._finish(None)
 
     async def _hear(self, receive: Receive) -> None:

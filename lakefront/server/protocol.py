@@ -1,8 +1,7 @@
 """uvicorn, hardened: what a connection may send before the application sees anything, and how long it may take.
 
 uvicorn bounds bodies by back-pressure, but takes request lines and headers of any size at any pace, queues pipelined
-requests without end, reading no more meanwhile so that an answer that lasts never learns that its client left, and
-answers malformed ones in plain text. These subclasses close that, and nothing else.
+requests without end, and answers malformed ones in plain text. These subclasses close that, and nothing else.
 """
 
 import asyncio
@@ -33,6 +32,9 @@ MAX_URL: Final = 16 * 1024
 MAX_SOCKET_HEADER: Final = 8 * 1024
 """Bytes of one header of a WebSocket handshake: the library that reads them after us takes no longer ones."""
 
+MAX_PIPELINE: Final = 32
+"""Requests that may wait on one connection for the answer to an earlier one."""
+
 HEAD_TIMEOUT: Final = 10.0
 """Seconds within which a request's head must have arrived."""
 
@@ -60,9 +62,11 @@ class Connection:
     """What an answer that lasts wants of the connection below it.
 
     ``stopping`` is set when the server stops: the answer should end. ``closing`` tells before ``http.disconnect`` does
-    that nothing can be sent any more. ``cut`` closes at once: what the client has not taken is lost.
+    that nothing can be sent any more. ``cut`` closes at once: what the client has not taken is lost. ``crowded`` is set
+    when another request waits behind this one: then nothing is read, so that nobody hears the client leave.
     """
 
+    crowded: asyncio.Event
     stopping: asyncio.Event
     closing: Callable[[], bool]
     cut: Callable[[], None]
@@ -89,6 +93,7 @@ class HTTPProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._in_head = True
         self._unread_bytes = 0
+        self._earlier: list[RequestResponseCycle] = []
         self._head_timer: TimerHandle | None = None
         self._linger_timer: TimerHandle | None = None
         self._unsent_timer: TimerHandle | None = None
@@ -101,11 +106,14 @@ class HTTPProtocol(HttpToolsProtocol):
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop all clocks."""
+        """Stop all clocks, and tell every request that has no answer yet: uvicorn tells the newest alone."""
         self._stop_head_timer()
         self._stop_linger_timer()
         self._stop_unsent_timer()
         super().connection_lost(exc)
+        for cycle in self._earlier:
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; what it, or a check below, does not take is refused.
@@ -131,12 +139,18 @@ class HTTPProtocol(HttpToolsProtocol):
             self._refuse(HeadersTooLarge() if self.headers or not self._in_head else UriTooLong())
 
     def on_message_begin(self) -> None:
-        """A new request; before the answer to the last is out it ends the connection: HTTP's clients wait."""
+        """A new request; refused if too many wait already."""
+        if len(self.pipeline) >= MAX_PIPELINE:
+            self._fail(BadRequest("Too many requests were sent at once on this connection. Wait for answers."))
         if not self._idle():
-            self._fail(BadRequest("Pipelining is not served. Wait for each answer before the next request."))
+            extensions: dict[str, Any] = self.cycle.scope["extensions"]
+            extensions[CONNECTION].crowded.set()
+            self._earlier = [cycle for cycle in (*self._earlier, self.cycle) if not cycle.response_complete]
         super().on_message_begin()
-        ours: dict[str, Any] = {CONNECTION: Connection(self._stopping, self.transport.is_closing, self.transport.abort)}
-        self.scope["extensions"] = ours
+        transport = self.transport
+        ours = Connection(asyncio.Event(), self._stopping, transport.is_closing, transport.abort)
+        extensions = {CONNECTION: ours}
+        self.scope["extensions"] = extensions
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers after a chunked body are dropped, since nobody reads them."""
