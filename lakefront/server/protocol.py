@@ -143,14 +143,14 @@ class HTTPProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINE:
             self._fail(BadRequest("Too many requests were sent at once on this connection. Wait for answers."))
         if not self._idle():
-            extensions: dict[str, Any] = self.cycle.scope["extensions"]
-            extensions[CONNECTION].crowded.set()
+            waited_for: dict[str, Any] = self.cycle.scope["extensions"]
+            waited_for[CONNECTION].crowded.set()
             self._earlier = [cycle for cycle in (*self._earlier, self.cycle) if not cycle.response_complete]
         super().on_message_begin()
         transport = self.transport
-        ours = Connection(asyncio.Event(), self._stopping, transport.is_closing, transport.abort)
-        extensions = {CONNECTION: ours}
-        self.scope["extensions"] = extensions
+        connection = Connection(asyncio.Event(), self._stopping, transport.is_closing, transport.abort)
+        ours: dict[str, Any] = {CONNECTION: connection}
+        self.scope["extensions"] = ours
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers after a chunked body are dropped, since nobody reads them."""

@@ -23,6 +23,7 @@ from lakefront.eventlog.lake.intents import Sizes, Unsealed, close_batch, read, 
 from lakefront.eventlog.lake.locks import Locks
 from lakefront.eventlog.lake.manifest import Intent, Place
 from lakefront.eventlog.lake.unpack import UNREADABLE, lines
+from lakefront.eventlog.pace import Bell, lull
 from lakefront.settings import OneStream
 
 PUT_PATIENCE: Final = 300.0
@@ -89,7 +90,7 @@ class Sealer:
         self._locks = Locks(database.dsn)
         self._sizes = Sizes(database)
         self._states: dict[Place, _State] = {}
-        self._woken = asyncio.Event()
+        self._bell = Bell()
         self._one_by_one = asyncio.Semaphore(1)
         self._few = asyncio.Semaphore(AT_ONCE)
         self._took = 0.0
@@ -99,19 +100,19 @@ class Sealer:
         """Look at the log now, also at shards that rest after a failure: PostgreSQL is back, say."""
         for state in self._states.values():
             state.rests_until = 0.0
-        self._woken.set()
+        self._bell.ring()
 
     async def run(self) -> None:
         """Seal what is due, for ever; a shard that fails rests and is tried again, while the others go on."""
         pause = self._poll
         async with self._alone, asyncio.TaskGroup() as group:
             while True:
-                self._woken.clear()
+                self._bell.quiet()
                 found = await self._look()
                 for shard in found or ():
                     self._start(group, shard)
                 pause = self._poll if found is not None else min(pause * 2, LONGEST_PAUSE)
-                await self._sleep(pause)
+                await self._bell.wait(pause)
 
     async def seal_now(self, patience: float = STOPPING) -> None:
         """Seal all that is in the log now, due or not, once ``run`` has ended; give up after ``patience`` seconds.
@@ -128,13 +129,6 @@ class Sealer:
     async def close(self) -> None:
         """Give up the locks."""
         await self._locks.close()
-
-    async def _sleep(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return
 
     async def _look(self) -> list[Unsealed] | None:
         """What is to be sealed; None when that cannot be told, which is logged."""
@@ -209,7 +203,7 @@ class Sealer:
     async def _prepare(self, shard: Unsealed) -> _Batch | None:
         """The batch that ``shard`` begins with, closed and packed; None if another process closed another just now."""
         async with self._one_by_one:  # of all shards together one batch at a time stands in memory unpacked
-            await self._let_appends_pass(COURTESY * self._took)
+            await lull(self._busy, COURTESY * self._took)
             started = time.monotonic()
             intent, one = shard.intent, self._stream(shard.place.stream)
             if intent is not None:
@@ -261,12 +255,6 @@ class Sealer:
             if len(data) > most:
                 return None
         return bytes(data)
-
-    async def _let_appends_pass(self, patience: float) -> None:
-        """Wait for a lull in the appends, a bounded time: under a flood objects come later, but they come."""
-        until = time.monotonic() + patience
-        while self._busy() and time.monotonic() < until:  # noqa: ASYNC110 - many threads of work, no one event
-            await asyncio.sleep(0.005)
 
 
 def _pack(intent: Intent, raw: bytearray) -> _Batch:

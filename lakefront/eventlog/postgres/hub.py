@@ -6,6 +6,7 @@ from collections import deque
 
 from lakefront.errors import InternalError, LakefrontError, Unavailable
 from lakefront.eventlog.events import Offsets, Page
+from lakefront.eventlog.pace import Bell
 from lakefront.eventlog.postgres.read import Pages, Reader
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class Hub:
         self._key = key
         self._pages = Pages(hubs.reader, *key)
         self._followers: set[Live] = set()
-        self._woken = asyncio.Event()
+        self._bell = Bell()
         self._task = asyncio.create_task(self._tail(), name=f"tail of {key[1]}")
 
     def join(self) -> Live:
@@ -97,7 +98,7 @@ class Hub:
 
     def wake(self) -> None:
         """There may be something new."""
-        self._woken.set()
+        self._bell.ring()
 
     def end(self, error: LakefrontError) -> None:
         """End all followers with ``error``, and the hub."""
@@ -108,9 +109,9 @@ class Hub:
     async def _tail(self) -> None:
         try:
             while self._followers:  # a cancelled read may end as a lost connection does
-                self._woken.clear()
+                self._bell.quiet()
                 if not await self._feed():
-                    await self._wait()
+                    await self._bell.wait(self._hubs.poll_interval)
         except LakefrontError as error:  # trimmed past the hub without a lake, or the lake is damaged
             self.end(error)
         except Exception:
@@ -129,13 +130,6 @@ class Hub:
             for live in list(self._followers):
                 live.offer(page)
         return bool(page.events)
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(self._hubs.poll_interval):
-                await self._woken.wait()
-        except TimeoutError:
-            pass  # the slow look that needs no notice
 
 
 class Hubs:

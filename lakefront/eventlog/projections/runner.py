@@ -4,7 +4,6 @@ Every process runs one; the row of ``consumer_offsets`` is the lock, taken for o
 processes share the shards and the others go on where one died.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -17,6 +16,7 @@ from lakefront import tracing
 from lakefront.db.database import Database, Transaction
 from lakefront.errors import InternalError, LakefrontError, Unavailable
 from lakefront.eventlog.lake.history import History
+from lakefront.eventlog.pace import Bell, lull
 
 BATCH = 500
 """Events of one transaction: at their largest they take some 100 MB."""
@@ -59,17 +59,17 @@ class ProjectionRunner:
         self._projection = projection
         self._tenants = tenants
         self._poll = poll
-        self._woken = asyncio.Event()
+        self._bell = Bell()
 
     def wake(self) -> None:
         """Look at the log now."""
-        self._woken.set()
+        self._bell.ring()
 
     async def run(self) -> None:
         """Project for ever; a failing batch is tried again, never skipped."""
         patience = self._poll
         while True:
-            self._woken.clear()
+            self._bell.quiet()
             started = time.monotonic()
             try:
                 behind = [await self.step(tenant) for tenant in self._tenants()]
@@ -82,22 +82,9 @@ class ProjectionRunner:
                 _log.exception("projection %s failed and will try again", self._projection.name)
                 behind, patience = [], min(patience * 2, 30.0)
             if any(behind):
-                await self._let_appends_pass(max(COURTESY[0] * (time.monotonic() - started), COURTESY[1]))
+                await lull(self._busy, max(COURTESY[0] * (time.monotonic() - started), COURTESY[1]))
             else:
-                await self._sleep(patience)
-
-    async def _let_appends_pass(self, patience: float) -> None:
-        """Wait for a lull in the appends, a bounded time: under a flood the rows come later, but they come."""
-        until = time.monotonic() + patience
-        while self._busy() and time.monotonic() < until:  # noqa: ASYNC110 - many threads of work, no one event
-            await asyncio.sleep(0.005)
-
-    async def _sleep(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return
+                await self._bell.wait(patience)
 
     async def step(self, tenant: str) -> bool:
         """Take in one batch of each shard that no other process holds; whether there may be more."""

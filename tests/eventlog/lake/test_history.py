@@ -27,13 +27,6 @@ from tests.eventlog.samples import ACTOR, STREAM, assert_gapless, event, events,
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> LocalStore:
-    opened = LocalStore(tmp_path / "objects")
-    await opened.open()
-    return opened
-
-
-@pytest.fixture
 def history(database: Database, store: LocalStore) -> History:
     return History(database, store)
 

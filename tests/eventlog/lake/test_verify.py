@@ -2,7 +2,6 @@
 
 import gzip
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +15,6 @@ from tests.eventlog.conftest import OpenLog
 from tests.eventlog.lake.lake import change
 from tests.eventlog.lake.sealing import seal_all
 from tests.eventlog.samples import ACTOR, STREAM, events
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> LocalStore:
-    opened = LocalStore(tmp_path / "objects")
-    await opened.open()
-    return opened
 
 
 @pytest.fixture
