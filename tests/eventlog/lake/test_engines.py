@@ -1,6 +1,7 @@
 """The lake's files open as they are, with any engine (X8)."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -74,7 +75,9 @@ async def test_duckdb_opens_zstd(log: PostgresLog, open_sealer: OpenSealer, stor
 
 
 @pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
-async def test_spark_connect(folder: str, database: Database) -> None:
+async def test_spark_connect(folder: str, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    # pyspark takes a program that has no file, as one of several workers, for its own doctests; but not a prompt.
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
     found, partitions, keys = await asyncio.to_thread(ask_spark, folder)
     assert found == (COUNT, COUNT, "2024-01-15T10:30:00.5+00:00", COUNT // 3)
     assert {tuple(map(int, row)) for row in partitions} == hours(await manifest(database))
