@@ -86,19 +86,19 @@ async def test_gzip(size: int) -> None:
         assert await read(*pieces(packed, size), headers=GZIP) == data
 
 
-@pytest.mark.parametrize(
-    "packed",
-    [
-        gzip.compress(b"hello" * 1000)[:-1],
-        gzip.compress(b"hello" * 1000)[:20],
-        gzip.compress(b"hello")[:5],
-        gzip.compress(b"hello") + b"garbage",
-        gzip.compress(b"hello") + b"\x1f",
-        b"hello",
-        zlib.compress(b"hello"),
-        gzip.compress(b"hello")[:-8] + bytes(8),
-    ],
-)
+DAMAGED = {
+    "without its last byte": gzip.compress(b"hello" * 1000)[:-1],
+    "cut in the middle": gzip.compress(b"hello" * 1000)[:20],
+    "cut in its head": gzip.compress(b"hello")[:5],
+    "followed by garbage": gzip.compress(b"hello") + b"garbage",
+    "followed by half a head": gzip.compress(b"hello") + b"\x1f",
+    "not packed at all": b"hello",
+    "zlib": zlib.compress(b"hello"),
+    "with a wrong checksum": gzip.compress(b"hello")[:-8] + bytes(8),
+}
+
+
+@pytest.mark.parametrize("packed", DAMAGED.values(), ids=DAMAGED)
 @pytest.mark.parametrize("size", [1, 10**9])
 async def test_gzip_that_is_damaged(packed: bytes, size: int) -> None:
     with pytest.raises(BadRequest):
