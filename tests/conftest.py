@@ -11,14 +11,17 @@ import hypothesis
 import pytest
 from redis.asyncio import Redis
 
-from lakefront.actor import CITY, Actor, system_actor
+from lakefront.actor import Actor, system_actor
 from lakefront.adapters.objects import LocalStore
-from lakefront.db.database import Database
+from lakefront.db.database import PROVISIONER_ROLE, Database
 from lakefront.db.embedded import EmbeddedPostgres, EmbeddedRedis
 from lakefront.db.listener import Listener
 from lakefront.db.migrate import migrate
 from lakefront.domain.quotas import Quotas
+from lakefront.domain.rights import Rights
 from lakefront.domain.services import Services
+from lakefront.domain.tenants import directory as tenants
+from lakefront.domain.tenants.directory import Directory
 from lakefront.eventlog.postgres import PostgresLog
 from lakefront.eventlog.postgres.append import CHANNEL as EVENTS_CHANNEL
 from lakefront.eventlog.projections.permits import PERMITS
@@ -81,6 +84,15 @@ async def database(dsn: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
+@pytest.fixture
+async def provisioner(dsn: str) -> AsyncIterator[Database]:
+    """The door of the role that sees and makes tenants."""
+    opened = Database(dsn, pool_size=2, role=PROVISIONER_ROLE)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
 @pytest.fixture(scope="session")
 async def redis_server(parts_folder: Path) -> AsyncIterator[EmbeddedRedis]:
     """Redis for the whole run."""
@@ -107,21 +119,26 @@ def actor() -> Actor:
 
 
 @pytest.fixture
-async def services(dsn: str, database: Database, tmp_path: Path) -> AsyncIterator[Services]:
+async def services(dsn: str, database: Database, provisioner: Database, tmp_path: Path) -> AsyncIterator[Services]:
     """What use-cases work with, on the test's database, its projection running; quotas are off."""
     settings = Settings(rate_limits="off")
     listener = Listener(dsn)
     log = PostgresLog(dsn, listener=listener, poll_interval=0.2)
     await log.open()
     progress = Progress(database)
-    runner = ProjectionRunner(database, PERMITS, tenants=lambda: [CITY], poll=0.2)
+    directory, rights = Directory(provisioner), Rights(database)
+    await directory.load()
+    await rights.load()
+    runner = ProjectionRunner(database, PERMITS, tenants=directory.known, poll=0.2)
+    listener.on(tenants.CHANNEL, directory.changed)
     listener.on(EVENTS_CHANNEL, lambda _: runner.wake())
     listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
     await listener.open()
     running = asyncio.create_task(runner.run())
     objects = LocalStore(tmp_path / "objects")
     await objects.open()
-    yield Services(settings, database, log, progress, Quotas(None, enabled=False), objects)
+    quotas = Quotas(None, enabled=False)
+    yield Services(settings, database, log, progress, quotas, objects, provisioner, directory, rights)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await listener.close()

@@ -1,4 +1,4 @@
-"""The application's door to PostgreSQL: one asyncpg pool under the role that owns nothing."""
+"""The application's doors to PostgreSQL: asyncpg pools, under the role that owns nothing where no other is named."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -15,6 +15,7 @@ from lakefront.errors import Unavailable
 
 APP_ROLE = "lakefront_app"
 APPENDER_ROLE = "lakefront_appender"
+PROVISIONER_ROLE = "lakefront_provisioner"
 
 READING_THE_LOG: Mapping[str, str] = MappingProxyType({"enable_sort": "off"})
 """For pools that read the log in order of offset. Its primary key gives that order; a planner without statistics (a new
@@ -116,6 +117,7 @@ class Database:
         pool_size: int = 10,
         statement_timeout: float = STATEMENT_TIMEOUT,
         planner: Mapping[str, str] = MappingProxyType({}),
+        role: str = APP_ROLE,
     ) -> None:
         """``statement_timeout`` in seconds; ``planner`` are PostgreSQL settings; the pool opens with ``open``."""
         self.dsn = dsn
@@ -128,7 +130,7 @@ class Database:
             max_inactive_connection_lifetime=0,
             init=_codecs,
             reset=_keep,
-            server_settings=_server_settings(APP_ROLE, statement_timeout) | dict(planner),
+            server_settings=_server_settings(role, statement_timeout) | dict(planner),
         )
 
     async def open(self) -> None:

@@ -6,6 +6,8 @@ from lakefront.adapters.objects import ObjectStore
 from lakefront.db.database import Database
 from lakefront.domain.meters import Meters
 from lakefront.domain.quotas import Quotas
+from lakefront.domain.rights import Rights
+from lakefront.domain.tenants.directory import Directory
 from lakefront.eventlog.driver import EventLog
 from lakefront.eventlog.projections.progress import Progress
 from lakefront.settings import Settings
@@ -13,7 +15,10 @@ from lakefront.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What use-cases share: settings, database, log, how far projections are, quotas, the lake's objects, meters."""
+    """What use-cases share: settings, database, log, how far projections are, quotas, the lake's objects, meters.
+
+    ``database`` is the application's, which sees one tenant at a time; ``provisioner`` sees and makes tenants.
+    """
 
     settings: Settings
     database: Database
@@ -21,4 +26,7 @@ class Services:
     progress: Progress
     quotas: Quotas
     objects: ObjectStore
+    provisioner: Database
+    directory: Directory
+    rights: Rights
     meters: Meters = field(default_factory=Meters)

@@ -12,15 +12,18 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from lakefront import tracing
-from lakefront.actor import CITY
 from lakefront.adapters.objects import ObjectStore, open_store
-from lakefront.db.database import CONNECTION_LOST, READING_THE_LOG, Database
+from lakefront.db.database import CONNECTION_LOST, PROVISIONER_ROLE, READING_THE_LOG, Database
 from lakefront.db.embedded import EmbeddedError, EmbeddedParts
 from lakefront.db.listener import Listener
 from lakefront.db.migrate import migrate
+from lakefront.domain import rights
 from lakefront.domain.ingest_tokens import CHANNEL as TOKENS_CHANNEL
 from lakefront.domain.quotas import Quotas
+from lakefront.domain.rights import Rights
 from lakefront.domain.services import Services
+from lakefront.domain.tenants import directory as tenants
+from lakefront.domain.tenants.directory import Directory
 from lakefront.errors import Unavailable
 from lakefront.eventlog.lake.history import History
 from lakefront.eventlog.lake.manifest import CHANNEL as LAKE_CHANNEL
@@ -132,7 +135,11 @@ async def _services(
     database = Database(dsn, pool_size=settings.pool_size, statement_timeout=settings.graphql_timeout)
     await database.open()
     stack.push_async_callback(database.close)
+    provisioner = Database(dsn, pool_size=2, role=PROVISIONER_ROLE)
+    await provisioner.open()
+    stack.push_async_callback(provisioner.close)
     listener = Listener(dsn)
+    directory, granted = await _access(database, provisioner, listener)
     objects = await _objects(settings, stack)
     log = PostgresLog(
         dsn,
@@ -145,13 +152,26 @@ async def _services(
         consumers={PERMITS.stream: (PERMITS.name, SEALER)},
     )
     # Before the log is opened, and so closed after it: then it seals what the log took in to its very end.
-    sealer = await _sealer(settings, dsn, objects, log, stack)
+    sealer = await _sealer(settings, dsn, objects, log, directory, stack)
     await log.open()
     stack.push_async_callback(log.close)
     progress = Progress(database)
     listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
     quotas = Quotas(redis, enabled=settings.limits_on)
-    return Services(settings, database, log, progress, quotas, objects), listener, sealer
+    services = Services(settings, database, log, progress, quotas, objects, provisioner, directory, granted)
+    return services, listener, sealer
+
+
+async def _access(database: Database, provisioner: Database, listener: Listener) -> tuple[Directory, Rights]:
+    """Which tenants there are, and what their roles may do: read now, and again whenever they change."""
+    directory, granted = Directory(provisioner), Rights(database)
+    listener.on(tenants.CHANNEL, directory.changed)
+    listener.watch(directory.watch)
+    listener.on(rights.CHANNEL, granted.changed)
+    listener.watch(granted.watch)
+    await directory.load()
+    await granted.load()
+    return directory, granted
 
 
 async def _objects(settings: Settings, stack: AsyncExitStack) -> ObjectStore:
@@ -165,7 +185,12 @@ async def _objects(settings: Settings, stack: AsyncExitStack) -> ObjectStore:
 
 
 async def _sealer(
-    settings: Settings, dsn: str, objects: ObjectStore, log: PostgresLog, stack: AsyncExitStack
+    settings: Settings,
+    dsn: str,
+    objects: ObjectStore,
+    log: PostgresLog,
+    directory: Directory,
+    stack: AsyncExitStack,
 ) -> Sealer:
     database = Database(dsn, pool_size=2, planner=READING_THE_LOG)
     await database.open()
@@ -173,7 +198,7 @@ async def _sealer(
     sealer = Sealer(
         database,
         objects,
-        tenants=lambda: [CITY],
+        tenants=directory.known,
         stream=settings.stream,
         poll=settings.poll_interval,
         busy=log.appending,
@@ -194,7 +219,7 @@ async def _workers(
     projection = ProjectionRunner(
         background,
         PERMITS,
-        tenants=lambda: [CITY],
+        tenants=services.directory.known,
         poll=settings.poll_interval,
         busy=services.log.appending,
     )

@@ -1,6 +1,6 @@
 """Who may come in, and what was already answered: public keys, ingest tokens, idempotency keys."""
 
-from sqlalchemy import Column, Index, LargeBinary, Table, Text, Uuid
+from sqlalchemy import Column, Index, LargeBinary, Table, Text, UniqueConstraint, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from lakefront.db.tables.base import metadata, tenant, timestamp
@@ -40,3 +40,19 @@ idempotency_keys = Table(
 )
 """What a mutation with an idempotency key answered (X2), kept for a day."""
 Index("idempotency_keys_by_age", idempotency_keys.c.tenant_id, idempotency_keys.c.created_at)
+
+policy_rules = Table(
+    "policy_rules",
+    metadata,
+    Column("rule_id", Uuid, primary_key=True),
+    Column("ptype", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("rows", Text, nullable=False),
+    UniqueConstraint("ptype", "role", "domain", "object", "action"),
+)
+"""Casbin's rules (C10, L15) beside the checked-in default. ``p``: ``role`` may do ``action`` to ``object`` in the
+tenant ``domain`` (``*``: any) on its ``own`` or ``any`` rows. Read by everybody, written by the provisioner alone; a
+change NOTIFYs ``lakefront_policies``."""

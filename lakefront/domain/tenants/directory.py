@@ -1,0 +1,68 @@
+"""Which tenants there are, and which of them are active: known to every server, read anew when one changes."""
+
+import asyncio
+import time
+from typing import Final
+
+from lakefront.db.database import Database
+from lakefront.errors import Forbidden, Unauthenticated
+
+CHANNEL: Final = "lakefront_tenants"
+"""NOTIFY channel: a tenant came, was suspended or resumed."""
+
+_REFRESH_FLOOR: Final = 0.5
+"""Least seconds between two readings that unknown names cause: a flood of them costs two statements a second."""
+
+_BLIND: Final = 1.0
+"""Seconds for which what was read holds while notices may be missed."""
+
+
+class Directory:
+    """The tenants. ``load`` it before use; ``changed`` and ``watch`` are told by the listener."""
+
+    def __init__(self, provisioner: Database) -> None:
+        """``provisioner`` is under the role that sees all tenants."""
+        self._provisioner = provisioner
+        self._status: dict[str, str] = {}
+        self._listening = True
+        self._stale = True
+        self._read_at = -_BLIND
+        self._reading: asyncio.Lock = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Read all of them; raises ``Unavailable`` when PostgreSQL is away."""
+        async with self._reading:
+            self._stale = False
+            started = time.monotonic()
+            try:
+                async with self._provisioner.transaction("-") as transaction:
+                    rows = await transaction.fetch("SELECT tenant_id, status FROM tenants.tenant_profiles")
+            except BaseException:
+                self._stale = True
+                raise
+            self._status, self._read_at = dict(map(tuple, rows)), started
+
+    def changed(self, _notice: str = "") -> None:
+        """What is known is void: read it again before the next answer."""
+        self._stale = True
+
+    def watch(self, connected: bool) -> None:
+        """While notices may be missed, what was read holds for a second."""
+        self._listening = connected
+        self._stale = True
+
+    def known(self) -> list[str]:
+        """All tenants that were there at the last reading, suspended ones as well, in the order of their ids."""
+        return sorted(self._status)
+
+    async def require_active(self, tenant: str) -> None:
+        """Pass if ``tenant`` may be served; raises ``Unauthenticated`` if there is none, ``Forbidden`` if suspended."""
+        age = time.monotonic() - self._read_at
+        unknown = tenant not in self._status and age > _REFRESH_FLOOR
+        if self._stale or unknown or (not self._listening and age > _BLIND):
+            await self.load()
+        status = self._status.get(tenant)
+        if status is None:
+            raise Unauthenticated("There is no such tenant here.")
+        if status != "active":
+            raise Forbidden("This tenant is suspended. Ask whoever runs this server.")
