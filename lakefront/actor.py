@@ -53,7 +53,8 @@ class Actor:
 
     ``scopes`` hold for all rows of the tenant, ``own`` for those that belong to ``subject`` alone. ``expires_at``
     is in seconds since the epoch (``None``: never); long-lived sockets look again when it has passed. ``on_behalf_of``
-    is what the client said in ``X-User-ID``: for the audit trail, never authority (T4).
+    is what the client said in ``X-User-ID``: for the audit trail, never authority (T4). ``streams``, where given, are
+    the only ones that it may write, whatever its scopes (an ingest token's own, P9).
     """
 
     subject: str
@@ -64,11 +65,17 @@ class Actor:
     roles: frozenset[str] = frozenset()
     own: frozenset[str] = frozenset()
     on_behalf_of: str | None = None
+    streams: frozenset[str] | None = None
 
     def require(self, scope: str) -> None:
         """Pass if the actor holds ``scope``, be it for own rows; raises ``Forbidden`` otherwise (default deny)."""
         if scope not in self.scopes and scope not in self.own:
-            raise Forbidden(f"This needs the scope '{scope}'. Ask for a token with a role that has it.")
+            raise Forbidden(f"This needs the scope '{scope}'. Ask for a token with a role that has it.", scope=scope)
+
+    def require_stream(self, stream: str) -> None:
+        """Pass if the actor's scopes hold for writing ``stream``; raises ``Forbidden`` otherwise."""
+        if self.streams is not None and stream not in self.streams:
+            raise Forbidden(f"This token is for another stream than '{stream}'. Send the events with its own token.")
 
 
 def system_actor(tenant: str = CITY) -> Actor:

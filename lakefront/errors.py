@@ -63,7 +63,12 @@ class Unauthenticated(LakefrontError):
     """No token, or one that does not hold (C9)."""
 
     code, status = "unauthenticated", 401
-    default_message = "A valid token is needed. Send 'Authorization: Bearer <token>'."
+    default_message = "A valid token is needed. Send 'Authorization: Bearer <token>', or a key as 'X-API-Key: <key>'."
+
+    def __init__(self, message: str | None = None, *, problem: str | None = "invalid_token") -> None:
+        """``problem`` is RFC 6750's word for what is wrong; ``None`` where nothing was sent."""
+        self.problem = problem
+        super().__init__(message)
 
 
 class Forbidden(LakefrontError):
@@ -71,6 +76,11 @@ class Forbidden(LakefrontError):
 
     code, status = "forbidden", 403
     default_message = "This token may not do that."
+
+    def __init__(self, message: str | None = None, *, scope: str | None = None) -> None:
+        """``scope`` is the one that would do, where there is one."""
+        self.scope = scope
+        super().__init__(message)
 
 
 class NotFound(LakefrontError):
@@ -99,6 +109,13 @@ class RequestTimeout(LakefrontError):
 
     code, status = "request_timeout", 408
     default_message = "The request did not arrive in time. Send it again, faster or in smaller parts."
+
+
+class Conflict(LakefrontError):
+    """The request does not fit what is there: taken, changed by somebody else, or used up."""
+
+    code, status = "conflict", 409
+    default_message = "This does not fit what is there now. Read it again, then decide."
 
 
 class IdempotencyConflict(LakefrontError):

@@ -8,12 +8,15 @@ from typing import Final
 import orjson
 from starlette.responses import Response
 
-from lakefront.errors import InternalError, LakefrontError
+from lakefront.errors import Forbidden, InternalError, LakefrontError, Unauthenticated
 
 JSON: Final = "application/json; charset=utf-8"
 
 COMMON: Final[Mapping[str, str]] = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 """No guessing of types, nothing kept by caches: every answer is for one caller at one time."""
+
+REALM: Final = 'Bearer realm="lakefront"'
+"""What every challenge to sign in begins with."""
 
 
 def json_response(
@@ -43,9 +46,23 @@ def error_headers(error: LakefrontError, trace_id: str) -> dict[str, str]:
     headers = {"x-trace-id": trace_id}
     if error.retry_after is not None:
         headers["retry-after"] = str(max(1, ceil(error.retry_after)))
-    if error.status == 401:
-        headers["www-authenticate"] = 'Bearer realm="lakefront"'
+    challenge = _challenge(error)
+    if challenge is not None:
+        headers["www-authenticate"] = challenge
     return headers
+
+
+def _challenge(error: LakefrontError) -> str | None:
+    """How to sign in better (RFC 6750): told where nobody is signed in, or where a scope is missing."""
+    match error:
+        case Unauthenticated(problem=None):
+            return REALM
+        case Unauthenticated(problem=problem):
+            return f'{REALM}, error="{problem}"'
+        case Forbidden(scope=str(scope)):
+            return f'{REALM}, error="insufficient_scope", scope="{scope}"'
+        case _:
+            return None
 
 
 def error_response(error: LakefrontError, trace_id: str, *, headers: Mapping[str, str] | None = None) -> Response:

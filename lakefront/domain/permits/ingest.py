@@ -108,6 +108,7 @@ async def ingest(
     valid, ``PayloadTooLarge``, ``RateLimited`` past the quota, ``Forbidden``, ``Unavailable``.
     """
     actor.require(PERMITS_WRITE)
+    actor.require_stream(STREAM)
     counted = nullcontext(Counts()) if dry_run else services.meters.tally.request(actor.tenant, STREAM)
     trace_id = trace_id or tracing.new_trace_id()
     with tracing.span("lakefront.ingest", trace_id, stream=STREAM, events=len(events)) as span, counted as counts:
