@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     token_issuer: str = Field("datapunk-auth", description="Issuer of the server's own tokens (L14).")
     token_audience: str = Field("lakefront", description="Audience of the server's own tokens.")
     token_ttl: int = Field(3600, ge=60, description="Seconds a minted token is valid unless asked otherwise (L14).")
+    api_key_ttl: int = Field(
+        90 * 86_400, ge=60, le=365 * 86_400, description="Seconds an API key is valid unless asked otherwise (L14)."
+    )
     token_cache: int = Field(60, ge=0, le=60, description="Seconds a verified token is remembered.")
 
     shards: int = Field(2, ge=1, le=64, description="Shards of a new stream (P3); an existing stream keeps its own.")

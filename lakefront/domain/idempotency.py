@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from lakefront.actor import Actor
-from lakefront.db.database import Database
+from lakefront.db.database import Database, Transaction
 from lakefront.errors import IdempotencyConflict, ValidationError
 
 KEPT = timedelta(days=1)
@@ -31,6 +31,21 @@ async def once(
     """
     if key is None:
         return msgspec.to_builtins(await run())
+    async with database.transaction(actor.tenant) as transaction:
+        return await once_within(transaction, actor, operation, key, request, run)
+
+
+async def once_within(
+    transaction: Transaction,
+    actor: Actor,
+    operation: str,
+    key: str | None,
+    request: bytes,
+    run: Callable[[], Awaitable[Any]],
+) -> Any:
+    """As ``once``, where ``run`` writes in the same ``transaction``: its effect and its result are stored together."""
+    if key is None:
+        return msgspec.to_builtins(await run())
     if not 0 < len(key) <= MAX_KEY or "\0" in key:
         raise ValidationError(
             f"An idempotency key has 1 to {MAX_KEY} characters.",
@@ -38,29 +53,28 @@ async def once(
         )
     body = UUID(bytes=blake2b(request, digest_size=16).digest())
     which = (actor.tenant, actor.subject, operation, key)
-    async with database.transaction(actor.tenant) as transaction:
-        await transaction.execute(
-            "DELETE FROM lakefront.idempotency_keys WHERE tenant_id = $1 AND created_at < now() - $2::interval",
-            *(actor.tenant, KEPT),
-        )
-        reserved = await transaction.fetch(
-            "INSERT INTO lakefront.idempotency_keys (tenant_id, subject, operation, key, body, result, created_at) "
-            "VALUES ($1, $2, $3, $4, $5, 'null', now()) ON CONFLICT DO NOTHING RETURNING 1",
-            *(*which, body),
-        )
-        if not reserved:
-            [(stored, result)] = await transaction.fetch(
-                "SELECT body, result FROM lakefront.idempotency_keys "
-                "WHERE tenant_id = $1 AND subject = $2 AND operation = $3 AND key = $4",
-                *which,
-            )
-            if stored != body:
-                raise IdempotencyConflict
-            return result
-        result = msgspec.to_builtins(await run())
-        await transaction.execute(
-            "UPDATE lakefront.idempotency_keys SET result = $5 "
+    await transaction.execute(
+        "DELETE FROM lakefront.idempotency_keys WHERE tenant_id = $1 AND created_at < now() - $2::interval",
+        *(actor.tenant, KEPT),
+    )
+    reserved = await transaction.fetch(
+        "INSERT INTO lakefront.idempotency_keys (tenant_id, subject, operation, key, body, result, created_at) "
+        "VALUES ($1, $2, $3, $4, $5, 'null', now()) ON CONFLICT DO NOTHING RETURNING 1",
+        *(*which, body),
+    )
+    if not reserved:
+        [(stored, result)] = await transaction.fetch(
+            "SELECT body, result FROM lakefront.idempotency_keys "
             "WHERE tenant_id = $1 AND subject = $2 AND operation = $3 AND key = $4",
-            *(*which, orjson.dumps(result)),
+            *which,
         )
+        if stored != body:
+            raise IdempotencyConflict
+        return result
+    result = msgspec.to_builtins(await run())
+    await transaction.execute(
+        "UPDATE lakefront.idempotency_keys SET result = $5 "
+        "WHERE tenant_id = $1 AND subject = $2 AND operation = $3 AND key = $4",
+        *(*which, orjson.dumps(result)),
+    )
     return result

@@ -7,7 +7,7 @@ from secrets import token_urlsafe
 from typing import Final
 from uuid import UUID, uuid4
 
-from lakefront.actor import ADMIN, CITY, ROLES, Actor
+from lakefront.actor import KEYS_MANAGE, ROLES, Actor, Kind
 from lakefront.db.database import Database
 from lakefront.errors import ValidationError
 
@@ -31,11 +31,11 @@ class IngestToken:
 
 
 async def rotate(database: Database, actor: Actor, stream: str, overlap: timedelta = timedelta(days=1)) -> str:
-    """Make a new token for ``stream`` and return its text, which is shown only now. Needs the scope admin.
+    """Make a new token for ``stream`` and return its text, which is shown only now. Needs the scope keys:manage.
 
     The newest token until now stays valid for ``overlap`` (0 to 30 days); all older ones end at once.
     """
-    actor.require(ADMIN)
+    actor.require(KEYS_MANAGE)
     if not timedelta(0) <= overlap <= MAX_OVERLAP:
         raise ValidationError("The overlap must be 0 to 30 days.")
     text = f"{actor.tenant}{MARK}{token_urlsafe(32)}"
@@ -64,8 +64,8 @@ async def rotate(database: Database, actor: Actor, stream: str, overlap: timedel
 
 
 async def valid_tokens(database: Database, actor: Actor, stream: str) -> list[IngestToken]:
-    """The tokens of ``stream`` that are valid now, newest first. Needs the scope admin."""
-    actor.require(ADMIN)
+    """The tokens of ``stream`` that are valid now, newest first. Needs the scope keys:manage."""
+    actor.require(KEYS_MANAGE)
     async with database.transaction(actor.tenant) as transaction:
         rows = await transaction.fetch(
             "SELECT token_id, stream, created_at, expires_at FROM lakefront.ingest_tokens "
