@@ -5,18 +5,15 @@ are taken off; a large one leaves a debt, and the next is refused until that is 
 the long-run rate holds.
 """
 
-import logging
 import math
 import time
 from collections import OrderedDict
 from typing import Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from lakefront.domain.redis_scripts import RedisScript
 from lakefront.errors import RateLimited
-
-_log = logging.getLogger(__name__)
 
 _TAKE: Final = """
 local state = redis.call('HMGET', KEYS[1], 'level', 'at')
@@ -35,20 +32,14 @@ return tostring(wait)
 
 _MOST_LOCAL_BUCKETS: Final = 10_000
 
-_AWAY_PAUSE: Final = 1.0
-"""Seconds for which Redis is not asked again after it failed: no request waits for its time-out in vain."""
-
 
 class Quotas:
     """Takes amounts from named buckets; ``redis`` None means that only this process counts."""
 
     def __init__(self, redis: "Redis | None", *, enabled: bool = True) -> None:
-        self._redis = redis
         self._enabled = enabled
-        self._script = redis.register_script(_TAKE) if redis is not None else None
+        self._script = RedisScript(redis, _TAKE, what="quotas")
         self._local: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._away = False
-        self._ask_again_at = 0.0
 
     async def take(self, bucket: str, amount: int, *, rate: float) -> None:
         """Take ``amount`` from ``bucket``, which fills with ``rate`` units/s; raises ``RateLimited`` while in debt."""
@@ -62,19 +53,9 @@ class Quotas:
             )
 
     async def _take(self, bucket: str, amount: int, rate: float) -> float:
-        if self._script is not None and time.monotonic() >= self._ask_again_at:
-            try:
-                wait = float(await self._script(keys=[f"lakefront:quota:{bucket}"], args=[rate, amount]))
-            except (RedisError, OSError, TimeoutError):
-                if not self._away:
-                    _log.warning("Redis is away: quotas are counted by this process alone until it is back")
-                self._away = True
-                self._ask_again_at = time.monotonic() + _AWAY_PAUSE
-            else:
-                if self._away:
-                    _log.info("Redis is back: quotas are shared again")
-                self._away = False
-                return wait
+        wait = await self._script.run([f"lakefront:quota:{bucket}"], [rate, amount])
+        if wait is not None:
+            return float(wait)
         return self._take_local(bucket, amount, rate)
 
     def _take_local(self, bucket: str, amount: int, rate: float) -> float:
