@@ -1,6 +1,7 @@
 """One frozen ``Settings``: the only reader of the environment (prefix ``LAKEFRONT_``; listed in docs/settings.md)."""
 
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -9,6 +10,9 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
+
+RATE = r"^[1-9][0-9]{0,4}/(second|minute|hour|day)$"
+"""How often something may happen, as a text: ``60/minute``."""
 
 
 class StreamSettings(BaseModel):
@@ -70,6 +74,26 @@ class Settings(BaseSettings):
     events_per_second: int = Field(1000, ge=1, description="Ingest quota in events/s for each shard (P6).")
     rate_limits: Literal["on", "off"] = Field(
         "on", description="'off' lifts every rate limit and quota, for load tests."
+    )
+    rate_limit_user: str = Field(
+        "60/minute",
+        pattern=RATE,
+        description="Requests of one user or key (C11): a number, '/', and second, minute, hour or day.",
+    )
+    rate_limit_anonymous: str = Field(
+        "30/minute",
+        pattern=RATE,
+        description="Requests of one address that nobody signed in for, failed sign-ins included (C11).",
+    )
+    rate_limit_lake: str = Field(
+        "1000/hour",
+        pattern=RATE,
+        description="Requests of one user or key for the lake's paths, which count apart from the others.",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description='JSON list of the proxies in front, as addresses or networks: ["10.0.0.0/8"]. What X-Forwarded-For, Forwarded '
+        "and X-Forwarded-Proto say is believed from these alone.",
     )
     max_body: int = Field(25 * MIB, ge=1024, description="Largest ingest body in bytes, sent and unpacked (P6).")
     body_budget: int = Field(
@@ -155,6 +179,16 @@ class Settings(BaseSettings):
             if not valid:
                 raise ValueError("Give the collector's URL with its scheme and host: http://collector:4318")
         return endpoint
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            try:
+                ip_network(proxy)
+            except ValueError:
+                raise ValueError("Give addresses and networks (10.0.0.0/8, 192.0.2.1, 2001:db8::/32)") from None
+        return proxies
 
     @cached_property
     def embedded_postgres(self) -> bool:
