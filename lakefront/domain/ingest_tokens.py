@@ -82,21 +82,31 @@ def looks_like_one(text: str) -> bool:
 
 
 async def find(database: Database, text: str) -> Actor | None:
-    """The actor of an ingest token, None if it is not valid; compared by hash, so that timing tells nothing."""
-    tenant, _, _ = text.rpartition(MARK)
-    if tenant != CITY:
+    """The actor of an ingest token, who may write its stream alone; None if the token is not valid.
+
+    It is compared by hash, so that timing tells nothing. Raises ``Unavailable`` when PostgreSQL is away.
+    """
+    tenant, mark, _ = text.partition(MARK)  # the first: a tenant's id holds none, the random part may
+    if not tenant or not mark or not (text.isascii() and text.isprintable()):
         return None
     async with database.transaction(tenant) as transaction:
         rows = await transaction.fetch(
-            "SELECT token_id, expires_at FROM lakefront.ingest_tokens "
+            "SELECT token_id, stream, expires_at FROM lakefront.ingest_tokens "
             "WHERE tenant_id = $1 AND sha256 = $2 AND (expires_at IS NULL OR expires_at > now())",
             *(tenant, _hash(text)),
         )
     if not rows:
         return None
-    [(token_id, expires_at)] = rows
-    ends = expires_at.timestamp() if expires_at else None
-    return Actor(f"ingest-token:{token_id}", tenant, ROLES["ingest"], ends)
+    [(token_id, stream, expires_at)] = rows
+    return Actor(
+        f"ingest-token:{token_id}",
+        tenant,
+        ROLES["ingest"],
+        expires_at.timestamp() if expires_at else None,
+        Kind.KEY,
+        frozenset({"ingest"}),
+        streams=frozenset({stream}),
+    )
 
 
 def _hash(text: str) -> bytes:
