@@ -24,9 +24,7 @@ NOBODY: Final = "local"
 _NODE: Final = re.compile(
     r"\[(?P<six>[0-9a-fA-F:.]+)\](?::\d{1,5})?|(?P<four>[0-9.]+)(?::\d{1,5})?|(?P<bare>[0-9a-fA-F:.]+)"
 )
-_PAIR: Final = re.compile(
-    r'\s*(?P<name>[!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"(?P<quoted>[^"\\]*)"|(?P<token>[^\s;,"]*))\s*'
-)
+_PAIR: Final = re.compile(r'\s*(?P<name>[\w-]+)=(?:"(?P<quoted>[^"\\]*)"|(?P<token>[^\s;,"]*))\s*', re.ASCII)
 
 
 class ClientAddresses:
