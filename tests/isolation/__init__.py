@@ -1,0 +1,1 @@
+"""No tenant sees or changes another's rows, through whatever door (issue "Must show"; T3)."""

@@ -1,0 +1,228 @@
+"""Two tenants with everything twice: the same ids in both, each one's marker in all that it has, and a server."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from lakefront.actor import Actor, system_actor
+from lakefront.db.embedded import EmbeddedPostgres
+from lakefront.domain import permits
+from lakefront.graphql.context import Context
+from lakefront.graphql.declare import permission
+from lakefront.graphql.operations import Operations
+from lakefront.graphql.schema import build_schema
+from lakefront.server.lifespan import running
+from lakefront.settings import Settings
+from tests.isolation.leaks import MARKERS, other, tables
+from tests.server.wired import Wired, wired
+
+SHARED = tuple(f"P{number:02d}" for number in range(8))
+"""Permits that both tenants have, with the same ids."""
+
+HOURS = 3.0 * 3600
+"""Seconds after which a server seals: later than any test ends, so that no row changes by itself."""
+
+
+def alone_of(tenant: str) -> tuple[str, ...]:
+    """Permits that ``tenant`` has and the other has not."""
+    return tuple(f"{tenant[0].upper()}{number}" for number in range(2 + len(tenant)))
+
+
+def settings_of(dsn: str, redis_url: str, folder: Path) -> Settings:
+    """A server on that database, its objects in ``folder``."""
+    return Settings(
+        port=0, data=folder, database_url=dsn, redis_url=redis_url, rate_limits="off", seal_interval=HOURS, shards=2
+    )
+
+
+def events_of(tenant: str) -> list[dict[str, Any]]:
+    """The tenant's events: the ids are the same in both where the permits are, the bodies never."""
+    mark, made = MARKERS[tenant], []
+    for number, permit in enumerate((*SHARED, *alone_of(tenant))):
+        cost = 1000 + number if tenant == "acme" else 900_000 + number
+        data = {
+            "description": f"{mark} works at {permit}",
+            "neighborhood": f"{mark} heights" if number % 2 else "Mission",
+            "estimatedCost": cost,
+            "filedAt": "2024-01-02T08:00:00Z",
+            "addresses": [{"addressId": "A1", "block": mark, "lot": "7", "streetName": mark, "primary": True}],
+        }
+        common = {"permitId": permit, "correlationId": mark}
+        made.append(
+            {**common, "eventId": f"{permit}-filed", "eventType": "permit_filed", "timestamp": "2024-01-02T08:00:00Z"}
+            | {"eventData": data}
+        )
+        change = {"previousStatus": "filed", "newStatus": f"{mark} approved", "changedBy": f"{mark} inspector"}
+        made.append(
+            {**common, "eventId": f"{permit}-change", "eventType": "status_change", "timestamp": "2024-02-02T08:00:00Z"}
+            | {"eventData": {**change, "reason": mark}}
+        )
+    return made
+
+
+async def found(admin: "asyncpg.Connection[Any]", tenant: str) -> None:
+    """The tenant itself, by SQL."""
+    mark = MARKERS[tenant]
+    await admin.execute(
+        "INSERT INTO tenants.tenant_profiles (tenant_id, company_name, admin_email, status) "
+        "VALUES ($1, $2, $3, 'active') ON CONFLICT DO NOTHING",
+        *(tenant, f"{mark} incorporated", f"{mark}@example.com"),
+    )
+    await admin.execute(
+        "INSERT INTO tenants.tenant_subscriptions (tenant_id, plan, daily_pipelines) VALUES ($1, 'BASIC', $2) "
+        "ON CONFLICT DO NOTHING",
+        *(tenant, 10 + len(tenant)),
+    )
+
+
+_REST = """
+INSERT INTO tenants.tenant_usage_quotas (tenant_id, usage_date, pipelines_started, events_before)
+  VALUES ($1, '2024-01-02', 4711, 4711);
+INSERT INTO tenants.tenant_api_keys (tenant_id, key_id, name, prefix, sha256, roles, created_at, created_by, expires_at)
+  VALUES ($1, $3, $2, $2, sha256($2), ARRAY['service'], '2024-01-02', $2, '2030-01-02');
+INSERT INTO tenants.tenant_pipeline_runs
+  (tenant_id, run_id, provider, domain, template, status, user_id, parameters, started_at, error)
+  VALUES ($1, $3, $2, $2, $2, 'FAILED', $2, jsonb_build_object('secret', $2::text), '2024-01-02', $2);
+INSERT INTO tenants.tenant_step_logs (tenant_id, run_id, step, name, status, started_at, message)
+  VALUES ($1, $3, 1, $2, 'FAILED', '2024-01-02', $2);
+INSERT INTO tenants.tenant_dq_results
+  (tenant_id, run_id, check_name, target, passed, rows_checked, rows_failed, checked_at)
+  VALUES ($1, $3, $2, $2, false, 4711, 4711, '2024-01-02');
+INSERT INTO lakefront.ingest_tokens (tenant_id, token_id, stream, sha256, created_at)
+  VALUES ($1, $3, 'sf-permit-events', sha256(('ingest ' || $2)::bytea), '2024-01-02');
+INSERT INTO lakefront.idempotency_keys (tenant_id, subject, operation, key, body, result, created_at)
+  VALUES ($1, 'test', 'ingestPermitEvents', 'both', $3, jsonb_build_object('secret', $2::text), now());
+INSERT INTO lakefront.pipeline_minutes
+  (tenant_id, stream, minute, writer, requests, failed_requests, accepted, duplicates, rejected, seconds)
+  VALUES ($1, 'sf-permit-events', '2024-01-02', $2, 4711, 4711, 4711, 4711, 4711, 4711)
+"""
+
+
+def key_id_of(tenant: str) -> UUID:
+    """The id of the tenant's API key, ingest token and run."""
+    return UUID(bytes=tenant.encode().ljust(16, b"."))
+
+
+async def furnish(admin: "asyncpg.Connection[Any]", tenant: str) -> None:
+    """A row of the tenant's in every table that nothing else has filled."""
+    for statement in _REST.split(";\n"):
+        for place, value in (("$1", tenant), ("$2", MARKERS[tenant]), ("$3", str(key_id_of(tenant)))):
+            statement = statement.replace(place, f"'{value}'")  # noqa: PLW2901 - constants of this file
+        await admin.execute(statement)
+
+
+async def seed(dsn: str, redis_url: str, folder: Path) -> None:
+    """Both tenants, their events ingested, projected and sealed by the server's own parts."""
+    admin = await asyncpg.connect(dsn)
+    try:
+        for tenant in MARKERS:
+            await found(admin, tenant)
+        async with running(settings_of(dsn, redis_url, folder)) as parts:
+            services = parts.doors.services
+            for tenant in MARKERS:
+                sent = [orjson.dumps(event) for event in events_of(tenant)]
+                report = await permits.ingest(services, system_actor(tenant), sent)
+                assert report.accepted == len(sent), report
+            await projected(admin)
+        # The end of ``running`` has sealed all of it.
+        for tenant in MARKERS:
+            await furnish(admin, tenant)
+        for table in (await tables(admin))[0]:
+            missing = [tenant for tenant in MARKERS if not await _rows(admin, table, tenant)]
+            assert not missing, f"{table} has no row of {missing}: add one to tests/isolation/world.py"
+    finally:
+        await admin.close()
+
+
+async def projected(admin: "asyncpg.Connection[Any]") -> None:
+    """Wait until the projections have caught up with the log."""
+    behind = (
+        "SELECT count(*) FROM lakefront.heads h LEFT JOIN lakefront.consumer_offsets c "
+        "ON (c.tenant_id, c.stream, c.shard, c.consumer) = (h.tenant_id, h.stream, h.shard, 'permits') "
+        "WHERE h.next > coalesce(c.next, 0)"
+    )
+    async with asyncio.timeout(30):
+        while await admin.fetchval(behind):  # noqa: ASYNC110 - workers' progress
+            await asyncio.sleep(0.02)
+
+
+async def _rows(admin: "asyncpg.Connection[Any]", table: str, tenant: str) -> int:
+    rows: int = await admin.fetchval(f"SELECT count(*) FROM {table} WHERE tenant_id = $1", tenant)
+    return rows
+
+
+@dataclass
+class World:
+    """A served application with both tenants, and for each tenant a reading of what it would see were it alone."""
+
+    served: Wired
+    dsn: str
+    admin: "asyncpg.Connection[Any]"
+    alone: Mapping[str, Operations]
+
+    @property
+    def operations(self) -> Operations:
+        """The application's own, in process."""
+        return Operations(build_schema(), self.served.parts.doors.services, Context.for_operation, permission)
+
+    def actor(self, tenant: str) -> Actor:
+        """The one who may do everything in ``tenant``."""
+        return system_actor(tenant)
+
+
+@asynccontextmanager
+async def clone(postgres: EmbeddedPostgres, template: str, name: str) -> AsyncIterator[str]:
+    """A copy of the database ``template`` until the block ends: its DSN, as superuser."""
+    server = await asyncpg.connect(postgres.dsn("postgres"))
+    try:
+        await server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        try:
+            yield postgres.dsn(name)
+        finally:
+            await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await server.close()
+
+
+async def leave_alone(dsn: str, tenant: str) -> None:
+    """Take every row of the other tenant out of the database: what is left is what ``tenant`` may know of."""
+    admin = await asyncpg.connect(dsn)
+    try:
+        for table in (await tables(admin))[0]:
+            await admin.execute(f"DELETE FROM {table} WHERE tenant_id = $1", other(tenant))
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[Operations]:
+    """GraphQL in process on a database that nobody else works on."""
+    async with running(settings) as parts:
+        yield Operations(build_schema(), parts.doors.services, Context.for_operation, permission)
+
+
+@asynccontextmanager
+async def opened(
+    postgres: EmbeddedPostgres, seeded: str, redis_url: str, source: Path, to: Path
+) -> AsyncIterator[World]:
+    """A world on a copy of the database ``seeded`` and of its server's data folder ``source``."""
+    shutil.copytree(source, to, dirs_exist_ok=True)
+    async with AsyncExitStack() as stack:
+        alone = {}
+        for tenant in MARKERS:
+            dsn = await stack.enter_async_context(clone(postgres, seeded, f"{seeded}_{tenant}"))
+            await leave_alone(dsn, tenant)
+            alone[tenant] = await stack.enter_async_context(reading(settings_of(dsn, redis_url, to)))
+        dsn = await stack.enter_async_context(clone(postgres, seeded, f"{seeded}_both"))
+        admin = await asyncpg.connect(dsn)
+        stack.push_async_callback(admin.close)
+        served = await stack.enter_async_context(wired(settings_of(dsn, redis_url, to)))
+        yield World(served, dsn, admin, alone)
