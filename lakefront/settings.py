@@ -92,8 +92,8 @@ class Settings(BaseSettings):
     )
     trusted_proxies: tuple[str, ...] = Field(
         (),
-        description='JSON list of the proxies in front, as addresses or networks: ["10.0.0.0/8"]. X-Forwarded-For, Forwarded '
-        "and X-Forwarded-Proto are believed from these alone.",
+        description='JSON list of the proxies in front, as addresses or networks: ["10.0.0.0/8"]. X-Forwarded-For, '
+        "Forwarded and X-Forwarded-Proto are believed from these alone.",
     )
     max_body: int = Field(25 * MIB, ge=1024, description="Largest ingest body in bytes, sent and unpacked (P6).")
     body_budget: int = Field(
