@@ -16,7 +16,7 @@ from lakefront.adapters.objects import LocalStore
 from lakefront.db.database import PROVISIONER_ROLE, Database
 from lakefront.db.embedded import EmbeddedPostgres, EmbeddedRedis
 from lakefront.db.listener import Listener
-from lakefront.db.migrate import migrate
+from lakefront.db.migrate import DATABASE_RIGHTS, migrate
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.rights import Rights
 from lakefront.domain.services import Services
@@ -71,6 +71,7 @@ async def dsn(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
     """A fresh, migrated database of the test's own: its DSN (as superuser)."""
     name = f"test_{next(_numbers)}"
     await _execute(postgres.dsn("postgres"), f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    await _execute(postgres.dsn(name), DATABASE_RIGHTS)
     yield postgres.dsn(name)
     await _execute(postgres.dsn("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -16,6 +16,7 @@ from lakefront.errors import Unavailable
 APP_ROLE = "lakefront_app"
 APPENDER_ROLE = "lakefront_appender"
 PROVISIONER_ROLE = "lakefront_provisioner"
+VIEWS_ROLE = "lakefront_views"
 
 READING_THE_LOG: Mapping[str, str] = MappingProxyType({"enable_sort": "off"})
 """For pools that read the log in order of offset. Its primary key gives that order; a planner without statistics (a new

@@ -1,6 +1,8 @@
 """Bring a database up to date. Several servers may start at once: an advisory lock lets one of them do it."""
 
+import os
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -8,7 +10,17 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from lakefront.db import tenant_views
 from lakefront.db.tables.base import SCHEMA
+
+DATABASE_RIGHTS = """
+DO $$
+BEGIN
+  EXECUTE format('GRANT CREATE ON DATABASE %I TO lakefront_provisioner', current_database());
+  EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+END $$
+"""
+"""What roles may in the database itself. A copy of it (``TEMPLATE``, a restored dump) does not take that along."""
 
 _LOCK = 0x6C616B65  # "lake": the advisory lock under which migrations run
 _STEPS = files("lakefront.db").joinpath("migrations")
@@ -33,7 +45,11 @@ async def pending(dsn: str) -> bool:
 
 
 async def migrate(dsn: str) -> None:
-    """Upgrade the database at ``dsn`` to the newest revision; its user may create roles and schemas."""
+    """Upgrade the database at ``dsn`` to the newest revision; its user may create roles and schemas.
+
+    Tenants' views go before the steps and come back after them, all in one transaction: PostgreSQL needs room for some
+    40 locks a tenant (``max_connections`` times ``max_locks_per_transaction``), and says so where it has less.
+    """
     if not await pending(dsn):
         return  # most starts: alembic is not even imported
 
@@ -54,7 +70,8 @@ def engine_for(dsn: str) -> AsyncEngine:
     return create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, *further: Path) -> None:
+    """Take the steps that are due, also those of folders ``further``."""
     from alembic import command  # noqa: PLC0415 - a tenth of a second that most starts need not spend
     from alembic.config import Config  # noqa: PLC0415
 
@@ -62,5 +79,10 @@ def _upgrade(connection: Connection) -> None:
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
     config = Config()
     config.set_main_option("script_location", str(_STEPS))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("version_locations", os.pathsep.join(map(str, (_STEPS.joinpath("versions"), *further))))
     config.attributes["connection"] = connection
+    tenant_views.drop_all(connection)
     command.upgrade(config, "head")
+    connection.execute(text(DATABASE_RIGHTS))
+    tenant_views.create_all(connection)

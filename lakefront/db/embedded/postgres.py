@@ -46,6 +46,7 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "port": str(PORT),
         "unix_socket_permissions": "0700",
         "max_connections": "100",
+        "max_locks_per_transaction": "512",  # a migration makes all tenants' views anew: some 40 locks for each tenant
         "shared_buffers": "256MB",
         "maintenance_work_mem": "128MB",
         "max_wal_size": "2GB",  # with the next: fewer checkpoints, after each of which WAL holds whole pages

@@ -26,7 +26,6 @@ BEGIN
       EXECUTE format('GRANT %I TO CURRENT_USER WITH SET TRUE, INHERIT TRUE', name);
     END IF;
   END LOOP;
-  EXECUTE format('GRANT CREATE ON DATABASE %I TO lakefront_provisioner', current_database());
   GRANT lakefront_views TO lakefront_provisioner WITH SET TRUE, INHERIT TRUE;
   BEGIN
     ALTER ROLE lakefront_provisioner CREATEROLE;
@@ -35,6 +34,27 @@ BEGIN
   END;
 END $$
 """
+
+_FUNCTIONS = """
+DO $$
+DECLARE function regprocedure;
+BEGIN
+  IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    RAISE NOTICE 'tenants may take advisory locks and make large objects here: a superuser alone can forbid it';
+    RETURN;
+  END IF;
+  FOR function IN SELECT oid FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
+    AND (proname LIKE 'pg\\_%advisory%' OR proname IN ('lo_creat', 'lo_create', 'lo_from_bytea'))
+  LOOP
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
+    EXECUTE format(
+      'GRANT EXECUTE ON FUNCTION %s TO lakefront_owner, lakefront_appender, lakefront_app, lakefront_provisioner',
+      function);
+  END LOOP;
+END $$
+"""
+# What PostgreSQL lets anybody do, and a tenant's login for BI tools must not: hold the locks that the sealers share out
+# shards by, write large objects.
 
 _TABLES = """
 CREATE TABLE tenants.tenant_profiles (
@@ -125,15 +145,29 @@ CREATE TABLE tenants.dry_runs (
 );
 CREATE TABLE lakefront.policy_rules (
   rule_id uuid PRIMARY KEY,
-  ptype text NOT NULL CHECK (ptype IN ('p', 'g')),
   role text NOT NULL,
   domain text NOT NULL,
   object text NOT NULL,
   action text NOT NULL,
-  rows text NOT NULL CHECK (rows IN ('own', 'any')),
-  UNIQUE (ptype, role, domain, object, action)
+  rows text NOT NULL CHECK (rows IN ('own', 'any', 'none')),
+  UNIQUE (role, domain, object, action)
 );
 """
+
+_POLICIES = (
+    """
+CREATE FUNCTION lakefront.policies_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_notify('lakefront_policies', '');
+  RETURN NULL;
+END $$
+""",
+    """
+CREATE TRIGGER policies_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON lakefront.policy_rules
+EXECUTE FUNCTION lakefront.policies_changed()
+""",
+)
+# Whoever changes a rule, by whatever way: every server hears of it.
 
 _TENANTS = (
     *("tenant_profiles", "tenant_subscriptions", "tenant_usage_quotas", "tenant_api_keys"),
@@ -150,10 +184,14 @@ INSERT INTO tenants.tenant_subscriptions (tenant_id, plan, daily_pipelines) VALU
 _VIEWED = ("lakefront.events", "lakefront.permits", "lakefront.permit_addresses", "lakefront.lake_objects")
 """What a tenant's views show, beside the tables of the schema ``tenants``."""
 
+_PROGRESS = ("lakefront.heads", "lakefront.consumer_offsets")
+"""How far logs and their readers are: workers ask under the provisioner's role whose log has something for them."""
+
 
 def upgrade() -> None:
     """Make all of it."""
     op.execute(_ROLES)
+    op.execute(_FUNCTIONS)
     op.execute("CREATE SCHEMA tenants")
     op.execute("GRANT USAGE, CREATE ON SCHEMA tenants TO lakefront_owner")
     op.execute("GRANT USAGE ON SCHEMA tenants TO lakefront_app, lakefront_provisioner, lakefront_views")
@@ -162,6 +200,8 @@ def upgrade() -> None:
         for statement in script.split(";\n"):
             if statement.strip():
                 op.execute(statement)
+    for statement in _POLICIES:
+        op.execute(statement)
     mine = "(tenant_id = (SELECT current_setting('lakefront.tenant', true)))"
     for table in _TENANTS:
         op.execute(f"ALTER TABLE tenants.{table} ENABLE ROW LEVEL SECURITY")
@@ -172,6 +212,9 @@ def upgrade() -> None:
     op.execute("ALTER TABLE tenants.dry_runs OWNER TO lakefront_owner")
     op.execute("ALTER TABLE lakefront.policy_rules OWNER TO lakefront_owner")
     _grant()
+    for table in _PROGRESS:
+        op.execute(f"CREATE POLICY provisioner ON {table} FOR SELECT TO lakefront_provisioner USING (true)")
+        op.execute(f"GRANT SELECT ON {table} TO lakefront_provisioner")
     for table in ("tenants.tenant_pipeline_runs", "tenants.tenant_step_logs", "tenants.tenant_dq_results", *_VIEWED):
         op.execute(f"CREATE POLICY views ON {table} FOR SELECT TO lakefront_views USING (true)")
         op.execute(f"GRANT SELECT ON {table} TO lakefront_views")
@@ -193,10 +236,14 @@ def _grant() -> None:
 
 def downgrade() -> None:
     """Remove it; the roles stay, as other databases of the cluster may use them, and so do tenants' schemas."""
+    for table in _PROGRESS:
+        op.execute(f"DROP POLICY provisioner ON {table}")
+        op.execute(f"REVOKE ALL ON {table} FROM lakefront_provisioner")
     for table in _VIEWED:
         op.execute(f"DROP POLICY views ON {table}")
         op.execute(f"REVOKE ALL ON {table} FROM lakefront_views")
     op.execute("DROP TABLE lakefront.policy_rules")
+    op.execute("DROP FUNCTION lakefront.policies_changed")
     for table in ("dry_runs", *reversed(_TENANTS)):
         op.execute(f"DROP TABLE tenants.{table} CASCADE")
     op.execute("DROP SCHEMA tenants")
