@@ -118,6 +118,16 @@ class Conflict(LakefrontError):
     default_message = "This does not fit what is there now. Read it again, then decide."
 
 
+class DryRunRequired(LakefrontError):
+    """A tenant is to be onboarded without a dry run that passed (T1)."""
+
+    code, status = "dry_run_required", 400
+    default_message = (
+        "This very configuration has passed no dry run within the last hour. Send it to /api/v1/tenants/dryrun "
+        "(dryRunTenant), word for word; when every check has passed, onboard it."
+    )
+
+
 class IdempotencyConflict(LakefrontError):
     """The same idempotency key came with another body (X2)."""
 

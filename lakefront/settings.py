@@ -70,6 +70,11 @@ class Settings(BaseSettings):
     )
     token_cache: int = Field(60, ge=0, le=60, description="Seconds a verified token is remembered.")
 
+    onboarding: Literal["open", "admin"] | None = Field(
+        None,
+        description="Who may onboard tenants: 'open', whoever reaches the server, at a limited rate; 'admin', the scope "
+        "tenants:manage. Open when unset and the server embeds its own PostgreSQL, else admin.",
+    )
     shards: int = Field(2, ge=1, le=64, description="Shards of a new stream (P3); an existing stream keeps its own.")
     events_per_second: int = Field(1000, ge=1, description="Ingest quota in events/s for each shard (P6).")
     rate_limits: Literal["on", "off"] = Field(
@@ -199,6 +204,11 @@ class Settings(BaseSettings):
     def embedded_redis(self) -> bool:
         """Whether the server starts its own Redis: only beside its own PostgreSQL."""
         return self.redis_url is None and self.embedded_postgres
+
+    @property
+    def onboarding_open(self) -> bool:
+        """Whether tenants are onboarded without a token (T1, T2)."""
+        return self.onboarding == "open" or (self.onboarding is None and self.embedded_postgres)
 
     @property
     def limits_on(self) -> bool:
