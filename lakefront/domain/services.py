@@ -7,6 +7,7 @@ from lakefront.db.database import Database
 from lakefront.domain.meters import Meters
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.rights import Rights
+from lakefront.domain.tenants.allowances import Allowances
 from lakefront.domain.tenants.directory import Directory
 from lakefront.eventlog.driver import EventLog
 from lakefront.eventlog.projections.progress import Progress
@@ -30,3 +31,4 @@ class Services:
     directory: Directory
     rights: Rights
     meters: Meters = field(default_factory=Meters)
+    allowances: Allowances = field(default_factory=Allowances)

@@ -17,6 +17,7 @@ from lakefront.domain.idempotency import once
 from lakefront.domain.permits.payloads import Rejected, latest_timestamp, parse
 from lakefront.domain.services import Services
 from lakefront.domain.tally import Counts
+from lakefront.domain.tenants.allowances import Admitted
 from lakefront.errors import PayloadTooLarge, ValidationError
 from lakefront.eventlog.events import Appended, NewEvent, Outcome
 from lakefront.eventlog.projections.permits import STREAM
@@ -105,7 +106,7 @@ async def ingest(
 
     Valid events are kept even where others are not; with ``atomic`` one invalid or conflicting event keeps all of them
     out. With ``dry_run`` nothing is written. Raises ``ValidationError`` when no event (``atomic``: not every event) is
-    valid, ``PayloadTooLarge``, ``RateLimited`` past the quota, ``Forbidden``, ``Unavailable``.
+    valid, ``PayloadTooLarge``, ``RateLimited`` past the stream's or the tenant's quota, ``Forbidden``, ``Unavailable``.
     """
     actor.require(PERMITS_WRITE)
     actor.require_stream(STREAM)
@@ -163,6 +164,7 @@ async def _ingest(
         await services.quotas.take(f"{actor.tenant}:{STREAM}", len(events), rate=rate)
     batch = _Batch(services, actor, trace_id, latest_timestamp(settings.max_future), dry_run=dry_run)
     report = batch.report
+    admitted = Admitted() if dry_run else await services.allowances.admit(services, actor, len(events))
     try:
         if atomic:
             await batch.take_all_or_none(events)
@@ -170,6 +172,7 @@ async def _ingest(
             for start in range(0, len(events), CHUNK):
                 await batch.take(events[start : start + CHUNK], start)
     finally:
+        admitted.settle(report.accepted)
         counts.accepted, counts.duplicates, counts.rejected = report.accepted, report.duplicates, report.rejected
     if not report.accepted and not report.duplicates and not batch.conflicts:
         raise ValidationError(
