@@ -230,6 +230,7 @@ def _grant() -> None:
         "tenants.tenant_api_keys, tenants.tenant_usage_quotas TO lakefront_provisioner"
     )
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON tenants.dry_runs TO lakefront_provisioner")
+    op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON lakefront.idempotency_keys TO lakefront_provisioner")
     op.execute("GRANT SELECT ON lakefront.policy_rules TO lakefront_app")
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON lakefront.policy_rules TO lakefront_provisioner")
 
@@ -242,6 +243,7 @@ def downgrade() -> None:
     for table in _VIEWED:
         op.execute(f"DROP POLICY views ON {table}")
         op.execute(f"REVOKE ALL ON {table} FROM lakefront_views")
+    op.execute("REVOKE ALL ON lakefront.idempotency_keys FROM lakefront_provisioner")
     op.execute("DROP TABLE lakefront.policy_rules")
     op.execute("DROP FUNCTION lakefront.policies_changed")
     for table in ("dry_runs", *reversed(_TENANTS)):
