@@ -23,6 +23,7 @@ from lakefront.domain.quotas import Quotas
 from lakefront.domain.rights import Rights
 from lakefront.domain.services import Services
 from lakefront.domain.tenants import directory as tenants
+from lakefront.domain.tenants.allowances import Allowances
 from lakefront.domain.tenants.directory import Directory
 from lakefront.errors import Unavailable
 from lakefront.eventlog.lake.history import History
@@ -158,7 +159,10 @@ async def _services(
     progress = Progress(database)
     listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
     quotas = Quotas(redis, enabled=settings.limits_on)
-    services = Services(settings, database, log, progress, quotas, objects, provisioner, directory, granted)
+    services = Services(
+        *(settings, database, log, progress, quotas, objects, provisioner, directory, granted),
+        allowances=Allowances(redis),
+    )
     return services, listener, sealer
 
 
