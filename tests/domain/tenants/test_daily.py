@@ -1,0 +1,110 @@
+"""Daily counters: exact over servers, whatever comes in at once; without Redis, or its memory, they go on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import count
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from lakefront.domain.tenants.daily import DailyCounter, Taken
+from tests.conftest import EmbeddedRedis
+
+_runs = count()
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url) as client:
+        yield client
+
+
+async def test_servers_share_a_day_exactly(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as one, Redis.from_url(redis_url) as other:
+        counters = [DailyCounter(one), DailyCounter(other)]
+        answers = await asyncio.gather(*(counters[turn % 2].take("t", 17) for turn in range(50)))
+        assert sorted(answer.used for answer in answers if answer.passed) == list(range(1, 18))
+        assert [await counter.used("t") for counter in counters] == [17, 17]
+        assert await counters[0].used("u") == 0
+
+
+async def test_what_is_refused_is_not_counted(redis: Redis) -> None:
+    counter = DailyCounter(redis)
+    assert await counter.take("t", 5, amount=6) == Taken(passed=False, used=0)
+    assert await counter.take("t", 5, amount=5) == Taken(passed=True, used=5)
+    assert await counter.take("t", 5) == Taken(passed=False, used=5)
+    assert await counter.take("t", 6) == Taken(passed=True, used=6)
+
+
+async def test_a_day_is_forgotten_by_redis_in_time(redis: Redis) -> None:
+    await DailyCounter(redis).take("t", 5)
+    assert 86_400 < await redis.ttl("lakefront:daily:t") <= 2 * 86_400
+
+
+async def test_without_redis_a_process_counts_by_itself() -> None:
+    async with Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0)) as nowhere:
+        for counter in (DailyCounter(nowhere), DailyCounter(None)):
+            assert [(await counter.take("t", 3)).passed for _ in range(5)] == [True, True, True, False, False]
+            assert await counter.used("t") == 3
+
+
+async def test_redis_may_lose_its_memory(redis: Redis) -> None:
+    counter = DailyCounter(redis)
+    await asyncio.gather(*(counter.take("t", 100) for _ in range(7)))
+    await redis.flushall()
+    assert await counter.take("t", 8) == Taken(passed=True, used=8)
+    assert await DailyCounter(redis).used("t") == 8
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("take"), st.integers(0, 1), st.integers(1, 4)),
+        st.tuples(st.just("away"), st.just(0), st.just(0)),
+        st.tuples(st.just("back"), st.just(0), st.just(0)),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=60)
+@given(limit=st.integers(0, 25), steps=STEPS)
+async def test_nothing_that_passed_is_lost(
+    redis_server: EmbeddedRedis, limit: int, steps: list[tuple[str, int, int]]
+) -> None:
+    """Two servers, and a Redis that refuses now and then: when it is back it knows of all that passed.
+
+    While it answers, no server goes over the limit; while it does not, each by itself does not.
+    """
+    user, name = f"u{next(_runs)}", uuid4().hex
+    async with Redis.from_url(redis_server.url) as admin:
+        await admin.execute_command("ACL", "SETUSER", user, "on", "nopass", "~*", "+@all")
+        clients = [Redis.from_url(redis_server.url, username=user, password="any") for _ in range(2)]  # noqa: S106
+        counters = [DailyCounter(client, pause=0) for client in clients]
+        passed, here, away = 0, [0, 0], False
+        try:
+            for step, server, amount in steps:
+                if step != "take":
+                    away = step == "away"
+                    await admin.execute_command("ACL", "SETUSER", user, "-@all" if away else "+@all")
+                    continue
+                taken = await counters[server].take(name, limit, amount=amount)
+                if taken.passed:
+                    passed += amount
+                    here[server] += amount
+                    assert taken.used <= limit
+                elif not away:
+                    assert taken.used + amount > limit
+                assert here[server] <= limit
+            await admin.execute_command("ACL", "SETUSER", user, "+@all")
+            for counter in counters:
+                await counter.used(name)
+            assert await counters[0].used(name) == passed
+        finally:
+            for client in clients:
+                await client.aclose()
+            await admin.execute_command("ACL", "DELUSER", user)
