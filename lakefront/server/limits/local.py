@@ -1,0 +1,41 @@
+"""The windows of this process alone, for while Redis is away."""
+
+import time
+from collections import OrderedDict, deque
+from typing import Final
+
+from limits import RateLimitItem
+
+from lakefront.server.limits.shared import Taken
+
+MOST_WINDOWS: Final = 10_000
+"""Windows that are kept; past that the one that was used longest ago is forgotten."""
+
+
+class LocalWindows:
+    """Moving windows in memory, by the same rule as the shared ones, and bounded.
+
+    The library's ``MemoryStorage`` is neither: it sends every window it has through a thread, again and again.
+    """
+
+    def __init__(self, most: int = MOST_WINDOWS) -> None:
+        self._most = most
+        self._windows: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def take(self, key: str, item: RateLimitItem, amount: int) -> Taken:
+        """Take ``amount`` from the window ``key`` if it has room for all of it."""
+        now, seconds = time.monotonic(), item.get_expiry()
+        # The oldest entry is the first.
+        entries = self._windows.setdefault(key, deque())
+        self._windows.move_to_end(key)
+        while entries and entries[0] <= now - seconds:
+            entries.popleft()
+        too_many = len(entries) + amount - item.amount
+        wait = None
+        if too_many <= 0:
+            entries.extend([now] * amount)
+        else:
+            wait = entries[too_many - 1] + seconds - now if too_many <= len(entries) else float(seconds)
+        if len(self._windows) > self._most:
+            self._windows.popitem(last=False)
+        return Taken(wait, len(entries), (entries[0] if entries else now) + seconds - now)

@@ -1,0 +1,151 @@
+"""What the doors count with: ``RateLimits`` for the whole server, a ``Meter`` for one request or socket."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeVar
+
+from redis.asyncio import Redis
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lakefront.actor import Actor
+from lakefront.errors import RateLimited, Unauthenticated
+from lakefront.server.client_address import ClientAddresses, bucket
+from lakefront.server.limits.headers import rate_limit_headers
+from lakefront.server.limits.policies import Policies, Policy
+from lakefront.server.limits.windows import Standing, Windows
+from lakefront.settings import Settings
+
+Given = TypeVar("Given")
+
+MOST_KNOWN: Final = 10_000
+"""Credentials that are known to have held."""
+
+_METER: Final = "lakefront.meter"
+
+
+class RateLimits:
+    """The limits of one server; ``fields`` are the rates of the operations that have limits of their own."""
+
+    def __init__(self, settings: Settings, redis: "Redis | None", fields: Mapping[str, str] | None = None) -> None:
+        self.enabled = settings.limits_on
+        self.policies = Policies(settings)
+        self.fields = {name: Policy.of(name, rate) for name, rate in (fields or {}).items()}
+        self.addresses = ClientAddresses(settings.trusted_proxies)
+        self.windows = Windows(redis)
+        self._held: OrderedDict[int, None] = OrderedDict()
+
+    def held_before(self, fingerprint: int) -> bool:
+        """Whether credentials with that hash have held."""
+        return fingerprint in self._held
+
+    def holds(self, fingerprint: int) -> None:
+        """Keep in mind that credentials with that hash hold."""
+        self._held[fingerprint] = None
+        self._held.move_to_end(fingerprint)
+        if len(self._held) > MOST_KNOWN:
+            self._held.popitem(last=False)
+
+
+class Meter:
+    """Counts what one request, or the operations of one socket, take; ``limits`` None means that nothing counts."""
+
+    def __init__(self, limits: RateLimits | None, scope: Scope) -> None:
+        self._limits = limits if limits is not None and limits.enabled else None
+        self._scope = scope
+        self.standings: dict[str, Standing] = {}
+        """By policy, how whoever asks stands with what was counted so far."""
+
+    async def sign_in(self, given: Given, authenticate: Callable[[Given], Awaitable[Actor]]) -> Actor:
+        """The actor of the credentials ``given``; a failure counts against the address (C11).
+
+        From an address that has failed too often nothing is looked at but credentials that held before: guessing is
+        slow and costs next to nothing, and who shares the address may go on. Raises what ``authenticate`` does, and
+        ``RateLimited``.
+        """
+        limits = self._limits
+        if limits is None:
+            return await authenticate(given)
+        fingerprint = hash(given)
+        if not limits.held_before(fingerprint):
+            full = limits.windows.full(limits.policies.address, self._address)
+            if full is not None:
+                self._note(full)
+        try:
+            actor = await authenticate(given)
+        except Unauthenticated:
+            await self._take(limits.policies.address, self._address)
+            raise
+        limits.holds(fingerprint)
+        return actor
+
+    async def count(self, actor: Actor | None, amount: int = 1) -> None:
+        """Count a request of ``actor``, or of the address where nobody signed in; raises ``RateLimited``.
+
+        ``amount`` is what it costs.
+        """
+        limits = self._limits
+        if limits is None:
+            return
+        if actor is None:
+            await self._take(limits.policies.address, self._address, amount)
+        else:
+            await self._take(limits.policies.of_path(self._scope["path"]), _who(actor), amount)
+
+    async def count_field(self, actor: Actor | None, field: str, amount: int = 1) -> None:
+        """Count ``amount`` uses of the root field ``field`` where it has a limit of its own; raises ``RateLimited``."""
+        limits = self._limits
+        policy = limits.fields.get(field) if limits is not None else None
+        if policy is not None:
+            await self._take(policy, self._address if actor is None else _who(actor), amount)
+
+    async def _take(self, policy: Policy, who: str, amount: int = 1) -> None:
+        assert self._limits is not None
+        self._note(await self._limits.windows.take(policy, who, amount))
+
+    def _note(self, standing: Standing) -> None:
+        """Keep ``standing`` for the headers; raises ``RateLimited`` if it is a refusal."""
+        self.standings[standing.policy.name] = standing
+        if standing.wait is not None:
+            raise RateLimited(
+                f"The limit '{standing.policy.name}' of {standing.policy.item} is reached. "
+                "Wait as long as Retry-After says, then send again.",
+                retry_after=max(standing.wait, 0.001),
+            )
+
+    @property
+    def _address(self) -> str:
+        assert self._limits is not None
+        return bucket(self._limits.addresses.of(self._scope))
+
+
+class Metered:
+    """An ASGI application that gives every request and socket a meter, and tells its standings in the answer."""
+
+    def __init__(self, app: ASGIApp, limits: RateLimits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if not self._limits.enabled or scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        meter = scope[_METER] = Meter(self._limits, scope)
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start" and meter.standings:
+                message["headers"] = [*message["headers"], *rate_limit_headers(list(meter.standings.values()))]
+            await send(message)
+
+        await self._app(scope, receive, tell)
+
+
+def meter_of(scope: Scope) -> Meter:
+    """The meter of the request; one that counts nothing where there are no limits."""
+    found: Meter | None = scope.get(_METER)
+    return found if found is not None else Meter(None, scope)
+
+
+def _who(actor: Actor) -> str:
+    # A tenant's name has no slash.
+    return f"{actor.tenant}/{actor.subject}"

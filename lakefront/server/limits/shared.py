@@ -1,0 +1,115 @@
+"""The windows in Redis: every request that waits goes in one round trip, with the library's own scripts."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final
+
+from limits import RateLimitItem
+from limits.aio.storage.redis.bridge import RedisBridge
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+PATIENCE: Final = 0.05
+"""Seconds that requests wait for an answer of Redis."""
+
+MOST_AT_ONCE: Final = 200
+"""Windows in one round trip: Redis does nothing else meanwhile."""
+
+_SCRIPT: Final = f"""
+local function acquire(KEYS, ARGV)
+{RedisBridge.SCRIPT_ACQUIRE_MOVING_WINDOW.decode()}
+end
+local function window(KEYS, ARGV)
+{RedisBridge.SCRIPT_MOVING_WINDOW.decode()}
+end
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+local answers = {{}}
+for index, key in ipairs(KEYS) do
+    local limit, seconds, amount = unpack(ARGV, 3 * index - 2, 3 * index)
+    local wait = -1
+    if not acquire({{key}}, {{now, limit, seconds, amount}}) then
+        local blocking = redis.call('lindex', KEYS[index], limit - amount)
+        wait = math.ceil(((tonumber(blocking or now) + seconds) - now) * 1000)
+    end
+    local oldest = window({{key}}, {{now - seconds, limit}}) or {{now, 0}}
+    answers[index] = {{wait, oldest[2], math.ceil((oldest[1] + seconds - now) * 1000)}}
+end
+return answers
+"""
+
+
+class RedisAway(Exception):
+    """Redis did not answer, or not in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of an attempt: ``wait`` seconds until it may be made again, ``None`` if it was let in.
+
+    ``count`` are the entries in the window, of which the oldest leaves it in ``reset`` seconds.
+    """
+
+    wait: float | None
+    count: int
+    reset: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    key: str
+    item: RateLimitItem
+    amount: int
+    answer: asyncio.Future[Taken]
+
+
+class SharedWindows:
+    """Moving windows in one Redis. The clock is Redis' own, so that those of the servers may differ."""
+
+    def __init__(self, redis: "Redis") -> None:
+        self._script = redis.register_script(_SCRIPT)
+        self._waiting: deque[_Attempt] = deque()
+        self._sender: asyncio.Task[None] | None = None
+
+    async def take(self, key: str, item: RateLimitItem, amount: int) -> Taken:
+        """Take ``amount`` from the window ``key`` if it has room for all of it; raises ``RedisAway``."""
+        answer: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Attempt(key, item, amount, answer))
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send())
+        return await answer
+
+    async def _send(self) -> None:
+        """Send what waits, and what came meanwhile, until nothing does."""
+        try:
+            while self._waiting:
+                attempts = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+                try:
+                    async with asyncio.timeout(PATIENCE):
+                        answers = await self._ask(attempts)
+                except (RedisError, OSError, TimeoutError) as away:
+                    # Whoever came while these waited has no patience left either.
+                    self._fail([*attempts, *self._waiting], away)
+                    self._waiting.clear()
+                    return
+                for attempt, taken in zip(attempts, answers, strict=True):
+                    if not attempt.answer.done():
+                        attempt.answer.set_result(taken)
+        finally:
+            self._sender = None
+
+    async def _ask(self, attempts: list[_Attempt]) -> list[Taken]:
+        arguments = [
+            number
+            for attempt in attempts
+            for number in (attempt.item.amount, attempt.item.get_expiry(), attempt.amount)
+        ]
+        rows: Any = await self._script(keys=[attempt.key for attempt in attempts], args=arguments)
+        return [Taken(None if wait < 0 else wait / 1000, count, reset / 1000) for wait, count, reset in rows]
+
+    @staticmethod
+    def _fail(attempts: list[_Attempt], why: Exception) -> None:
+        for attempt in attempts:
+            if not attempt.answer.done():
+                attempt.answer.set_exception(RedisAway(str(why)))

@@ -1,0 +1,101 @@
+"""Counting: in Redis, in this process while Redis is away, and not at all for whoever has been told to wait."""
+
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+from limits import RateLimitItem
+from redis.asyncio import Redis
+
+from lakefront.server.limits.local import LocalWindows
+from lakefront.server.limits.policies import Policy
+from lakefront.server.limits.shared import RedisAway, SharedWindows, Taken
+
+AWAY_PAUSE: Final = 1.0
+"""Seconds for which Redis is not asked again after it failed, so that not every request waits for it in vain."""
+
+MOST_REFUSED: Final = 10_000
+"""Windows that are known to be full."""
+
+_log = logging.getLogger("lakefront.server.limits")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How somebody stands with a policy after an attempt.
+
+    ``remaining`` are left; more will be in ``reset`` seconds. ``wait`` are the seconds until a refused attempt may be
+    made again, ``None`` for one that was let in.
+    """
+
+    policy: Policy
+    remaining: int
+    reset: float
+    wait: float | None = None
+
+
+class Windows:
+    """Takes amounts from the windows of whoever asks; ``redis`` None means that only this process counts."""
+
+    def __init__(self, redis: "Redis | None") -> None:
+        self._shared = SharedWindows(redis) if redis is not None else None
+        self._local = LocalWindows()
+        self._refused: OrderedDict[str, tuple[float, Standing]] = OrderedDict()
+        self._away = False
+        self._ask_again_at = 0.0
+
+    async def take(self, policy: Policy, who: str, amount: int = 1) -> Standing:
+        """Take ``amount`` from the window that ``who`` has under ``policy``: all of it, or nothing."""
+        key = _key(policy, who)
+        full = self._full(key)
+        if full is not None:
+            return full
+        taken = await self._take(key, policy.item, amount)
+        standing = Standing(policy, max(0, policy.item.amount - taken.count), taken.reset, taken.wait)
+        # What refuses one refuses all; what refuses many may have room for one.
+        if taken.wait is not None and amount == 1:
+            self._refused[key] = (time.monotonic() + taken.wait, standing)
+            if len(self._refused) > MOST_REFUSED:
+                self._refused.popitem(last=False)
+        return standing
+
+    def full(self, policy: Policy, who: str) -> Standing | None:
+        """How ``who`` stands if this process knows that the window has no room; it asks nobody."""
+        return self._full(_key(policy, who)) if self._refused else None
+
+    def _full(self, key: str) -> Standing | None:
+        known = self._refused.get(key)
+        if known is None:
+            return None
+        until, standing = known
+        left = until - time.monotonic()
+        if left <= 0:
+            del self._refused[key]
+            return None
+        return Standing(standing.policy, standing.remaining, left, left)
+
+    async def _take(self, key: str, item: RateLimitItem, amount: int) -> Taken:
+        if self._shared is not None and time.monotonic() >= self._ask_again_at:
+            try:
+                taken = await self._shared.take(key, item, amount)
+            except RedisAway:
+                if not self._away:
+                    _log.warning("Redis is away: requests are counted by this process alone until it is back")
+                self._away = True
+                self._ask_again_at = time.monotonic() + AWAY_PAUSE
+            else:
+                if self._away:
+                    _log.info("Redis is back: requests are counted for all servers again")
+                self._away = False
+                return taken
+        return self._local.take(key, item, amount)
+
+
+def _key(policy: Policy, who: str) -> str:
+    """The window's name: of bounded length, and without the subject, which may be somebody's e-mail address."""
+    hashed = blake2b(who.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    item = policy.item
+    return f"lakefront:limit:{policy.name}:{item.amount}/{item.get_expiry()}:{hashed}"
