@@ -1,0 +1,24 @@
+"""What there is of a tenant, wherever one looks."""
+
+from lakefront.actor import CITY
+from lakefront.db.tenant_views import VIEWS
+from lakefront.domain.services import Services
+
+_TRACES = """
+SELECT (SELECT count(*) FROM tenants.tenant_profiles WHERE tenant_id = $1),
+  (SELECT count(*) FROM tenants.tenant_subscriptions WHERE tenant_id = $1),
+  (SELECT count(*) FROM tenants.tenant_api_keys WHERE tenant_id = $1),
+  (SELECT count(*) FROM pg_namespace WHERE nspname = $1),
+  (SELECT count(*) FROM pg_views WHERE schemaname = $1)
+"""
+
+
+async def traces(services: Services, tenant: str) -> set[str]:
+    """profile, subscription, key, schema, views: none or all of them; one row each, and every view."""
+    async with services.provisioner.transaction(CITY) as transaction:
+        [counts] = await transaction.fetch(_TRACES, tenant)
+    *ones, views = counts
+    assert set(ones) <= {0, 1}
+    assert views in (0, len(VIEWS))
+    names = ("profile", "subscription", "key", "schema", "views")
+    return {name for name, number in zip(names, counts, strict=True) if number}
