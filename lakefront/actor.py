@@ -1,9 +1,7 @@
 """Who asks: made once for each request or socket, handed to every use-case, the only source of the tenant."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
 from lakefront.errors import Forbidden
@@ -13,7 +11,16 @@ CITY: Final = "city"
 
 PERMITS_READ: Final = "permits:read"
 PERMITS_WRITE: Final = "permits:write"
+PERMITS_INSPECTOR: Final = "permits:inspector"
+"""Who inspects a permit: the name of an employee, wherever it shows."""
+
+SERVICE_REQUESTS_READ: Final = "service_requests:read"
+SERVICE_REQUESTS_CREATE: Final = "service_requests:create"
+SERVICE_REQUESTS_UPDATE: Final = "service_requests:update"
 METRICS_READ: Final = "metrics:read"
+LAKE_MANAGE: Final = "lake:manage"
+"""What an operator does to the lake: rebuild a projection, say."""
+
 KEYS_MANAGE: Final = "keys:manage"
 """API keys and ingest tokens of one's own tenant."""
 
@@ -23,20 +30,21 @@ TENANT_READ: Final = "tenant:read"
 TENANTS_MANAGE: Final = "tenants:manage"
 """All tenants: onboard, suspend, resume. For the installation's own tenant, CITY, alone."""
 
-ADMIN: Final = "admin"
+POLICIES_MANAGE: Final = "policies:manage"
+"""The rules of who may do what. For the installation's own tenant, CITY, alone."""
 
-ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {
-        "admin": frozenset(
-            {PERMITS_READ, PERMITS_WRITE, METRICS_READ, ADMIN, KEYS_MANAGE, TENANT_READ, TENANTS_MANAGE}
-        ),
-        "reader": frozenset({PERMITS_READ}),
-        "service": frozenset({PERMITS_READ, PERMITS_WRITE}),
-        "ingest": frozenset({PERMITS_WRITE}),
-        "monitor": frozenset({METRICS_READ}),
-    }
+SIGNED_IN: Final = "signed-in"
+"""What every actor may do: there is none without credentials that hold. No role needs to grant it."""
+
+SCOPES: Final = frozenset(
+    {PERMITS_READ, PERMITS_WRITE, PERMITS_INSPECTOR, METRICS_READ, LAKE_MANAGE, KEYS_MANAGE}
+    | {SERVICE_REQUESTS_READ, SERVICE_REQUESTS_CREATE, SERVICE_REQUESTS_UPDATE}
+    | {TENANT_READ, TENANTS_MANAGE, POLICIES_MANAGE}
 )
-"""What each role may do: role -> scopes."""
+"""Every scope that a role can grant: ``object:action``. Which role grants which: ``lakefront.domain.rights``."""
+
+OWNABLE: Final = frozenset({SERVICE_REQUESTS_READ, SERVICE_REQUESTS_CREATE})
+"""Scopes that may be granted for own rows alone: those whose rows have an owner, by whom they are told apart."""
 
 
 class Kind(StrEnum):
@@ -67,9 +75,13 @@ class Actor:
     on_behalf_of: str | None = None
     streams: frozenset[str] | None = None
 
+    def holds(self, scope: str) -> bool:
+        """Whether the actor has ``scope``, be it for own rows."""
+        return scope in self.scopes or scope in self.own or scope == SIGNED_IN
+
     def require(self, scope: str) -> None:
         """Pass if the actor holds ``scope``, be it for own rows; raises ``Forbidden`` otherwise (default deny)."""
-        if scope not in self.scopes and scope not in self.own:
+        if not self.holds(scope):
             raise Forbidden(f"This needs the scope '{scope}'. Ask for a token with a role that has it.", scope=scope)
 
     def require_stream(self, stream: str) -> None:
@@ -79,5 +91,5 @@ class Actor:
 
 
 def system_actor(tenant: str = CITY) -> Actor:
-    """The server itself: workers and the demo act as this."""
-    return Actor("lakefront", tenant, ROLES["admin"], kind=Kind.SERVICE, roles=frozenset({"admin"}))
+    """The server itself, which may do everything in ``tenant``: workers and the demo act as this."""
+    return Actor("lakefront", tenant, SCOPES, kind=Kind.SERVICE, roles=frozenset({"admin"}))

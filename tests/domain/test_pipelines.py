@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta, timezone
 import asyncpg
 import pytest
 
-from lakefront.actor import CITY, ROLES, Actor
+from lakefront.actor import CITY, Actor
 from lakefront.db.database import Database
 from lakefront.domain import permits, pipelines
 from lakefront.domain.services import Services
 from lakefront.domain.tally import Counts, Tally, prune
 from lakefront.errors import Forbidden, NotFound, PayloadTooLarge, Unavailable, ValidationError
+from tests.actors import of_role
 from tests.domain.permits.events import text
 
 STREAM = permits.STREAM
@@ -239,10 +240,10 @@ async def test_who_may_ask_and_for_what(services: Services, actor: Actor) -> Non
     assert not services.meters._answers
     for role in ("reader", "service", "ingest"):
         with pytest.raises(Forbidden):
-            await pipelines.measure(services, Actor("eve", CITY, ROLES[role]), STREAM)
-    monitor = Actor("mon", CITY, ROLES["monitor"])
+            await pipelines.measure(services, of_role(role), STREAM)
+    monitor = of_role("monitor")
     assert (await pipelines.measure(services, monitor, STREAM)).stream == STREAM
-    elsewhere = Actor("mallory", "other", ROLES["admin"])
+    elsewhere = of_role("admin", "other")
     await permits.ingest(services, actor, [text()])
     assert (await pipelines.measure(services, elsewhere, STREAM)).intake.requests == 0
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from lakefront.actor import CITY, ROLES, Actor
+from lakefront.actor import CITY
 from lakefront.db.database import Database
+from tests.actors import of_role
 from tests.graphql.conftest import Ask, RecordingDatabase
 
 STREAM = "sf-permit-events"
@@ -121,12 +122,12 @@ async def test_what_is_refused(ask: Ask, lake: None, variables: dict[str, Any], 
 
 @pytest.mark.parametrize("role", ["ingest", "monitor"])
 async def test_the_scope_of_the_stream_is_asked_for(ask: Ask, lake: None, role: str) -> None:
-    answer = await ask(PAGE, asking=Actor("somebody", CITY, ROLES[role]), stream=STREAM)
+    answer = await ask(PAGE, asking=of_role(role), stream=STREAM)
     assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
 
 
 async def test_another_tenants_objects_stay_theirs(ask: Ask, lake: None) -> None:
-    answer = await ask(PAGE, asking=Actor("somebody", "other", ROLES["reader"]), stream=STREAM)
+    answer = await ask(PAGE, asking=of_role("reader", "other"), stream=STREAM)
     assert [node["key"] for node in answer["data"]["lakeObjects"]["nodes"]] == [f"o/{key(0)}"]
 
 

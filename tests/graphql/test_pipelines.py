@@ -5,13 +5,14 @@ from contextlib import aclosing
 
 import pytest
 
-from lakefront.actor import CITY, ROLES, Actor
+from lakefront.actor import Actor
 from lakefront.domain import permits
 from lakefront.domain.services import Services
 from lakefront.graphql.context import Context
 from lakefront.graphql.declare import permission
 from lakefront.graphql.operations import OperationRequest, Operations
 from lakefront.graphql.schema import build_schema
+from tests.actors import of_role
 from tests.domain.permits.events import text
 
 MEASURE = """
@@ -25,7 +26,7 @@ query ($minutes: Int, $timeRange: TimeRange) {
 }
 """
 WATCH = 'subscription { metricsUpdated(stream: "sf-permit-events", every: 1) { accepted } }'
-MONITOR = Actor("monitor", CITY, ROLES["monitor"])
+MONITOR = of_role("monitor")
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ async def test_ranges_and_refusals(operations: Operations) -> None:
     assert await ask('{ pipelineMetrics(stream: "nothing") { requests } }') == (None, "NOT_FOUND")
     data, code = await ask(MEASURE, minutes=1440)
     assert (data is not None, code) == (True, "")
-    reader = Actor("ada", CITY, ROLES["reader"])
+    reader = of_role("reader")
     answer = await operations.execute(OperationRequest(MEASURE), reader, "trace")
     assert answer.errors
     assert answer.errors[0]["extensions"]["code"] == "FORBIDDEN"

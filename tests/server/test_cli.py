@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from lakefront import __version__
-from lakefront.actor import ROLES
+from lakefront.domain.rights import DEFAULT
 from lakefront.server.cli.token import Role
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "permits.csv"
@@ -133,7 +133,7 @@ def test_version() -> None:
 
 
 def test_roles_are_those_that_actors_have() -> None:
-    assert set(Role) == set(ROLES)
+    assert set(Role) == DEFAULT.roles
 
 
 @pytest.mark.parametrize(

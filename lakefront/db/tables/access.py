@@ -45,14 +45,13 @@ policy_rules = Table(
     "policy_rules",
     metadata,
     Column("rule_id", Uuid, primary_key=True),
-    Column("ptype", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("domain", Text, nullable=False),
     Column("object", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("rows", Text, nullable=False),
-    UniqueConstraint("ptype", "role", "domain", "object", "action"),
+    UniqueConstraint("role", "domain", "object", "action"),
 )
-"""Casbin's rules (C10, L15) beside the checked-in default. ``p``: ``role`` may do ``action`` to ``object`` in the
-tenant ``domain`` (``*``: any) on its ``own`` or ``any`` rows. Read by everybody, written by the provisioner alone; a
-change NOTIFYs ``lakefront_policies``."""
+"""An operator's rules (C10, L15), which go before the checked-in ones: ``role`` may do ``action`` to ``object`` in the
+tenant ``domain`` (``*``: any of the three) on ``any``, its ``own`` or ``none`` of the rows. Read by everybody, written
+by the provisioner alone; a change NOTIFYs ``lakefront_policies``."""

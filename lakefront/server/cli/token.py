@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 
 class Role(StrEnum):
-    """The roles of ``lakefront.actor.ROLES``, for the help text."""
+    """The roles of the checked-in policy, for the help text."""
 
     ADMIN = "admin"
+    STAFF = "staff"
+    CITIZEN = "citizen"
     READER = "reader"
     SERVICE = "service"
     INGEST = "ingest"
