@@ -22,6 +22,7 @@ from lakefront.domain.rights import Rights
 from lakefront.domain.services import Services
 from lakefront.domain.tenants import directory as tenants
 from lakefront.domain.tenants.directory import Directory
+from lakefront.eventlog.backlog import Backlog
 from lakefront.eventlog.postgres import PostgresLog
 from lakefront.eventlog.postgres.append import CHANNEL as EVENTS_CHANNEL
 from lakefront.eventlog.projections.permits import PERMITS
@@ -130,9 +131,9 @@ async def services(dsn: str, database: Database, provisioner: Database, tmp_path
     directory, rights = Directory(provisioner), Rights(database)
     await directory.load()
     await rights.load()
-    runner = ProjectionRunner(database, PERMITS, tenants=directory.known, poll=0.2)
+    runner = ProjectionRunner(database, PERMITS, Backlog(provisioner), poll=0.2)
     listener.on(tenants.CHANNEL, directory.changed)
-    listener.on(EVENTS_CHANNEL, lambda _: runner.wake())
+    listener.on(EVENTS_CHANNEL, runner.notice)
     listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
     await listener.open()
     running = asyncio.create_task(runner.run())

@@ -28,6 +28,34 @@ class Bell:
             return
 
 
+class Rests:
+    """Who failed is left alone for a while, so that others need not wait: twice as long each time."""
+
+    def __init__(self, first: float, longest: float = 30.0) -> None:
+        """``first`` and ``longest``: seconds."""
+        self._first = first
+        self._longest = longest
+        self._resting: dict[str, tuple[float, float]] = {}
+
+    def has(self, who: str) -> bool:
+        """Whether ``who`` rests now."""
+        return time.monotonic() < self._resting.get(who, (0.0, 0.0))[0]
+
+    def begin(self, who: str) -> None:
+        """``who`` failed."""
+        _, before = self._resting.get(who, (0.0, 0.0))
+        seconds = min(max(self._first, 2 * before), self._longest)
+        self._resting[who] = (time.monotonic() + seconds, seconds)
+
+    def end(self, who: str) -> None:
+        """``who`` did well."""
+        self._resting.pop(who, None)
+
+    def clear(self) -> None:
+        """Everybody may try again."""
+        self._resting.clear()
+
+
 async def lull(busy: Callable[[], bool], patience: float) -> None:
     """Return when appends are not ``busy`` any more, after ``patience`` seconds at the latest.
 

@@ -18,7 +18,6 @@ from lakefront.db.embedded import EmbeddedError, EmbeddedParts
 from lakefront.db.listener import Listener
 from lakefront.db.migrate import migrate
 from lakefront.domain import rights
-from lakefront.domain.ingest_tokens import CHANNEL as TOKENS_CHANNEL
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.rights import Rights
 from lakefront.domain.services import Services
@@ -26,6 +25,7 @@ from lakefront.domain.tenants import directory as tenants
 from lakefront.domain.tenants.allowances import Allowances
 from lakefront.domain.tenants.directory import Directory
 from lakefront.errors import Unavailable
+from lakefront.eventlog.backlog import Backlog
 from lakefront.eventlog.lake.history import History
 from lakefront.eventlog.lake.manifest import CHANNEL as LAKE_CHANNEL
 from lakefront.eventlog.lake.manifest import CONSUMER as SEALER
@@ -82,9 +82,9 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         services, listener, sealer = await _services(settings, dsn, redis, stack)
         keys = KeyRing(key, services.database)
         await keys.register()
-        authenticator = Authenticator(settings, keys, services.database)
-        listener.on(TOKENS_CHANNEL, authenticator.forget)
-        listener.watch(authenticator.watch)
+        authenticator = Authenticator(keys, services)
+        authenticator.listen(listener)
+        stack.push_async_callback(authenticator.close)
         await _workers(settings, services, listener, sealer, stack)
         doors = Doors(services, authenticator, ByteBudget(settings.body_budget), Metrics(services))
         yield Running(settings, doors, redis, key)
@@ -223,11 +223,11 @@ async def _workers(
     projection = ProjectionRunner(
         background,
         PERMITS,
-        tenants=services.directory.known,
+        Backlog(services.provisioner),
         poll=settings.poll_interval,
         busy=services.log.appending,
     )
-    listener.on(EVENTS_CHANNEL, lambda _: projection.wake())
+    listener.on(EVENTS_CHANNEL, projection.notice)
     listener.watch(lambda _: projection.wake())
     listener.watch(lambda _: sealer.wake())
     listener.on(LAKE_CHANNEL, services.meters.sealed)

@@ -8,15 +8,17 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from msgspec.structs import asdict
 
 from lakefront import tracing
 from lakefront.db.database import Database, Transaction
 from lakefront.errors import InternalError, LakefrontError, Unavailable
+from lakefront.eventlog.backlog import Backlog
 from lakefront.eventlog.lake.history import History
-from lakefront.eventlog.pace import Bell, lull
+from lakefront.eventlog.pace import Bell, Rests, lull
 
 BATCH = 500
 """Events of one transaction: at their largest they take some 100 MB."""
@@ -27,6 +29,14 @@ so many seconds."""
 
 CHANNEL = "lakefront_projections"
 """NOTIFY channel; the payload is ``tenant|projection``."""
+
+_BEHIND: Final = """
+SELECT CASE WHEN set_config('lakefront.tenant', $1, true) = $1 THEN (
+  SELECT coalesce(json_agg(h.shard ORDER BY h.shard), '[]') FROM lakefront.heads h
+  LEFT JOIN lakefront.consumer_offsets c
+    ON c.tenant_id = $1 AND c.consumer = $2 AND c.stream = h.stream AND c.shard = h.shard
+  WHERE h.tenant_id = $1 AND h.stream = $3 AND h.next > coalesce(c.next, 0)) END
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -42,54 +52,97 @@ class Projection:
 
 
 class ProjectionRunner:
-    """Keeps ``projection`` up to date for ``tenants``: looks when woken, and every ``poll`` seconds."""
+    """Keeps ``projection`` up to date for every tenant: for those that notices name at once, for all every ``poll``."""
 
     def __init__(
         self,
         database: Database,
         projection: Projection,
+        backlog: Backlog,
         *,
-        tenants: Callable[[], Iterable[str]],
         poll: float,
         busy: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``busy`` tells whether this process has appends under way; they go first, as somebody waits for them."""
+        """``poll``: seconds. ``busy``: this process has appends under way; they go first, somebody waits for them."""
         self._database = database
         self._busy = busy
         self._projection = projection
-        self._tenants = tenants
-        self._poll = poll
+        self._backlog = backlog
+        self._poll = self._pause = poll
         self._bell = Bell()
+        self._named: set[str] = set()
+        self._sweep_at = 0.0
+        self._rests = Rests(poll)
+
+    def notice(self, payload: str) -> None:
+        """Something was appended by any process: ``tenant|stream``."""
+        tenant, _, stream = payload.rpartition("|")
+        if stream == self._projection.stream:
+            self._named.add(tenant)
+            self._bell.ring()
 
     def wake(self) -> None:
-        """Look at the log now."""
+        """Look at all logs now, also at those that rest after a failure: notices were lost, or PostgreSQL is back."""
+        self._sweep_at = 0.0
+        self._rests.clear()
         self._bell.ring()
 
     async def run(self) -> None:
-        """Project for ever; a failing batch is tried again, never skipped."""
-        patience = self._poll
+        """Project for ever; a failing batch is tried again, never skipped, and holds up its own tenant alone."""
+        behind: set[str] = set()
         while True:
             self._bell.quiet()
             started = time.monotonic()
-            try:
-                behind = [await self.step(tenant) for tenant in self._tenants()]
-                patience = self._poll
-            except LakefrontError as away:
-                _log.warning("projection %s waits: %s", self._projection.name, away.message)
-                behind, patience = [], min(patience * 2, 30.0)
-            except Exception:  # noqa: BLE001 - the worker must outlive it
-                # One poisonous event must not end the worker silently: it stands still, says so, and tries again.
-                _log.exception("projection %s failed and will try again", self._projection.name)
-                behind, patience = [], min(patience * 2, 30.0)
-            if any(behind):
+            behind = await self._round(behind)
+            if behind:
                 await lull(self._busy, max(COURTESY[0] * (time.monotonic() - started), COURTESY[1]))
             else:
-                await self._bell.wait(patience)
+                await self._bell.wait(self._sweep_at - time.monotonic())
+
+    async def _round(self, tenants: set[str]) -> set[str]:
+        """A batch of each of ``tenants``, of those that were named, and of all that are behind when it is time to look.
+
+        Which of them may have more.
+        """
+        named, self._named = self._named, set()
+        try:
+            if time.monotonic() >= self._sweep_at:
+                named |= set(await self._backlog.tenants(self._projection.name, self._projection.stream))
+                self._pause = self._poll
+                self._sweep_at = time.monotonic() + self._pause
+            return {tenant for tenant in sorted(tenants | named) if await self._turn(tenant)}
+        except Exception as failure:  # noqa: BLE001 - the worker must outlive it
+            self._tell(failure, "all tenants")
+            self._pause = min(self._pause * 2, 30.0)
+            self._sweep_at = time.monotonic() + self._pause
+            return set()
+
+    async def _turn(self, tenant: str) -> bool:
+        """``step`` of a tenant that does not rest; one that fails rests. Raises ``Unavailable``."""
+        if self._rests.has(tenant):
+            return False
+        try:
+            more = await self.step(tenant)
+        except Unavailable:
+            raise
+        except Exception as failure:  # noqa: BLE001 - one poisonous event stops its own tenant alone
+            self._tell(failure, tenant)
+            self._rests.begin(tenant)
+            return False
+        self._rests.end(tenant)
+        return more
+
+    def _tell(self, failure: Exception, whose: str) -> None:
+        """Say why a projection stands still; it is tried again."""
+        if isinstance(failure, LakefrontError):
+            _log.warning("projection %s of %s waits: %s", self._projection.name, whose, failure.message)
+        else:
+            _log.error("projection %s of %s failed", self._projection.name, whose, exc_info=failure)
 
     async def step(self, tenant: str) -> bool:
         """Take in one batch of each shard that no other process holds; whether there may be more."""
         more, failures = False, []
-        for shard in await shards(self._database, tenant, self._projection.stream):
+        for shard in await behind(self._database, tenant, self._projection):
             try:
                 more |= await self._step_shard(tenant, shard)
             except Exception as failure:  # noqa: BLE001 - a shard that fails must not hold up the others
@@ -107,13 +160,10 @@ class ProjectionRunner:
         return taken == BATCH
 
 
-async def shards(database: Database, tenant: str, stream: str) -> list[int]:
-    """The shards of ``stream``; empty when it has no event yet."""
-    async with database.transaction(tenant) as transaction:
-        rows = await transaction.fetch(
-            "SELECT shard FROM lakefront.heads WHERE tenant_id = $1 AND stream = $2 ORDER BY shard", tenant, stream
-        )
-    return [shard for (shard,) in rows]
+async def behind(database: Database, tenant: str, projection: Projection) -> list[int]:
+    """The shards of the tenant's stream with events that ``projection`` has not taken in. Raises ``Unavailable``."""
+    found: list[int] = msgspec.json.decode(await database.text(_BEHIND, tenant, projection.name, projection.stream))
+    return found
 
 
 async def claim(transaction: Transaction, tenant: str, projection: Projection, shard: int) -> int | None:

@@ -1,18 +1,21 @@
 """The runner: every event once, whoever dies, and the whole anew while others read."""
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import pytest
 
-from lakefront.actor import CITY, Actor
-from lakefront.db.database import Database
+from lakefront.actor import CITY, Actor, system_actor
+from lakefront.db.database import Database, Transaction
 from lakefront.db.tables.log import consumer_offsets
 from lakefront.db.tables.permits import permit_addresses, permits
 from lakefront.domain import permits as domain
 from lakefront.domain.services import Services
 from lakefront.errors import InternalError, Unavailable
+from lakefront.eventlog.backlog import Backlog
 from lakefront.eventlog.lake.history import History
 from lakefront.eventlog.postgres import PostgresLog
 from lakefront.eventlog.projections.permits import PERMITS, STREAM
@@ -37,8 +40,8 @@ async def everything(database: Database) -> list[Any]:
 
 
 async def test_runners_of_several_processes_share_the_work(dsn: str, database: Database, services: Services) -> None:
-    actor = Actor("a", CITY, frozenset({"permits:write", "permits:read", "admin"}))
-    others = [ProjectionRunner(database, PERMITS, tenants=lambda: [CITY], poll=0.01) for _ in range(3)]
+    actor = Actor("a", CITY, frozenset({"permits:write", "permits:read", "lake:manage"}))
+    others = [ProjectionRunner(database, PERMITS, Backlog(services.provisioner), poll=0.01) for _ in range(3)]
     tasks = [asyncio.create_task(other.run()) for other in others]
     for round_number in range(6):
         await ingest(services, actor, round_number * 300, 300)
@@ -134,7 +137,7 @@ async def test_a_projection_that_begins_after_a_trim_goes_on_when_it_is_rebuilt(
     await seal_all(database, services.objects)
     await log.trim(actor, STREAM, head if whole else dict.fromkeys(head, 1))
     late = replace(PERMITS, name="late")
-    runner = ProjectionRunner(database, late, tenants=lambda: [CITY], poll=1)
+    runner = ProjectionRunner(database, late, Backlog(services.provisioner), poll=1)
     with pytest.raises(InternalError, match=r"in the lake alone.*`lakefront rebuild late`"):
         await runner.step(CITY)
     with pytest.raises(Unavailable, match="read the lake"):
@@ -146,3 +149,62 @@ async def test_a_projection_that_begins_after_a_trim_goes_on_when_it_is_rebuilt(
     await ingest(services, actor, 40, 10)
     await runner.step(CITY)
     assert await services.progress.reach(CITY, late, await log.head(actor, STREAM), patience=1)
+
+
+async def test_a_tenant_whose_events_cannot_be_folded_holds_up_no_other(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def poisonous(transaction: Transaction, tenant: str, events: Iterable[Mapping[str, Any]]) -> None:
+        if tenant == "acme":
+            raise ValueError("poison")
+        await PERMITS.project(transaction, tenant, events)
+
+    careful = replace(PERMITS, name="careful", project=poisonous)
+    database = services.database
+    for tenant in ("acme", "other"):
+        await ingest(services, system_actor(tenant), 0, 3)
+    runner = ProjectionRunner(database, careful, Backlog(services.provisioner), poll=0.05)
+    task = asyncio.create_task(runner.run())
+    head = await services.log.head(system_actor("other"), STREAM)
+    assert await services.progress.reach("other", careful, head)
+    await ingest(services, system_actor("other"), 3, 3)
+    runner.notice(f"other|{STREAM}")
+    head = await services.log.head(system_actor("other"), STREAM)
+    assert await services.progress.reach("other", careful, head, patience=2)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not await services.progress.reach("acme", careful, {0: 1, 1: 1}, patience=0.1)
+    assert "projection careful of acme failed" in caplog.text
+
+
+async def test_notices_that_anybody_may_send_do_no_harm(services: Services, actor: Actor) -> None:
+    runner = ProjectionRunner(services.database, PERMITS, Backlog(services.provisioner), poll=60)
+    task = asyncio.create_task(runner.run())
+    for payload in ("", "|", "nobody", f"nobody|{STREAM}", f"o'neil\"|{STREAM}", f"{'x' * 7000}|{STREAM}"):
+        runner.notice(payload)
+    await asyncio.sleep(0.2)
+    await ingest(services, actor, 0, 3)
+    runner.notice(f"{CITY}|{STREAM}")
+    assert await services.progress.reach(CITY, PERMITS, await services.log.head(actor, STREAM))
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_tenants_at_rest_cost_one_statement(dsn: str, services: Services) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(
+        "INSERT INTO lakefront.heads (tenant_id, stream, shard, layout, next) "
+        f"SELECT 'tenant' || n, '{STREAM}', shard, 1, 7 FROM generate_series(1, 500) n, generate_series(0, 1) shard"
+    )
+    await connection.execute(
+        "INSERT INTO lakefront.consumer_offsets (tenant_id, consumer, stream, shard, next) "
+        f"SELECT tenant_id, '{PERMITS.name}', stream, shard, next FROM lakefront.heads"
+    )
+    backlog = Backlog(services.provisioner)
+    assert await backlog.tenants(PERMITS.name, STREAM) == []
+    await connection.execute("UPDATE lakefront.heads SET next = 8 WHERE tenant_id = 'tenant3' AND shard = 1")
+    await connection.close()
+    assert await backlog.tenants(PERMITS.name, STREAM) == ["tenant3"]
+    assert len(await backlog.tenants("late", STREAM)) == 500
+    assert await backlog.tenants("late", "another") == []
