@@ -7,7 +7,7 @@ from secrets import token_urlsafe
 from typing import Final
 from uuid import UUID, uuid4
 
-from lakefront.actor import KEYS_MANAGE, ROLES, Actor, Kind
+from lakefront.actor import KEYS_MANAGE, Actor
 from lakefront.db.database import Database
 from lakefront.errors import ValidationError
 
@@ -27,6 +27,16 @@ class IngestToken:
     token_id: UUID
     stream: str
     created_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundToken:
+    """A token that holds: what an actor is made of, who may write ``stream`` alone."""
+
+    token_id: UUID
+    tenant: str
+    stream: str
     expires_at: datetime | None
 
 
@@ -81,8 +91,8 @@ def looks_like_one(text: str) -> bool:
     return MARK in text and "." not in text
 
 
-async def find(database: Database, text: str) -> Actor | None:
-    """The actor of an ingest token, who may write its stream alone; None if the token is not valid.
+async def find(database: Database, text: str) -> FoundToken | None:
+    """The ingest token with that text, None if there is none that holds.
 
     It is compared by hash, so that timing tells nothing. Raises ``Unavailable`` when PostgreSQL is away.
     """
@@ -98,15 +108,7 @@ async def find(database: Database, text: str) -> Actor | None:
     if not rows:
         return None
     [(token_id, stream, expires_at)] = rows
-    return Actor(
-        f"ingest-token:{token_id}",
-        tenant,
-        ROLES["ingest"],
-        expires_at.timestamp() if expires_at else None,
-        Kind.KEY,
-        frozenset({"ingest"}),
-        streams=frozenset({stream}),
-    )
+    return FoundToken(token_id, tenant, stream, expires_at)
 
 
 def _hash(text: str) -> bytes:

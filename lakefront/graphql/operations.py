@@ -21,7 +21,15 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from lakefront import tracing
 from lakefront.actor import Actor
 from lakefront.domain.services import Services
-from lakefront.errors import BadRequest, InternalError, LakefrontError, MethodNotAllowed, OperationTimeout, Unavailable
+from lakefront.errors import (
+    BadRequest,
+    Forbidden,
+    InternalError,
+    LakefrontError,
+    MethodNotAllowed,
+    OperationTimeout,
+    Unavailable,
+)
 from lakefront.graphql.following import Delivery, Following
 from lakefront.graphql.plan.authorise import authorise
 from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument, read_document, select_operation
@@ -104,7 +112,7 @@ def refused(error: LakefrontError, trace_id: str) -> Answer:
     return Answer(errors=[format_error(error, trace_id)], executed=False, refusal=error)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Operation:
     """An operation that may run: read, within the limits, valid, and allowed to its actor."""
 
@@ -208,6 +216,23 @@ class Operations:
         if node.operation is OperationType.MUTATION and not allow_mutations:
             return refused(MethodNotAllowed("Mutations are not allowed by GET. Send this one by POST."), trace_id)
         return Operation(document, node, request, actor, trace_id, following or Following())
+
+    def renew(self, operation: Operation, actor: Actor) -> LakefrontError | None:
+        """Go on with a subscription as ``actor``, its own with the rights of now; what is told is why it must end.
+
+        Queries and mutations, which are over soon, go on as they began.
+        """
+        if operation.kind is not OperationType.SUBSCRIPTION:
+            return None
+        narrowed = (operation.actor.scopes - actor.scopes) & actor.own
+        try:
+            authorise(self._schema, operation.document, operation.node, actor, self._permission)
+        except LakefrontError as error:
+            return error
+        if narrowed:
+            return Forbidden("Your rights hold for your own rows only from now on. Subscribe again.")
+        operation.actor = actor
+        return None
 
     async def _execute(self, operation: Operation) -> Answer:
         try:

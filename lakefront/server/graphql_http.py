@@ -20,11 +20,12 @@ from lakefront import tracing
 from lakefront.errors import BadRequest, InternalError, LakefrontError, MethodNotAllowed, NotAcceptable
 from lakefront.graphql.operations import Answer, OperationRequest, Operations, encode
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
-from lakefront.server.bodies import ByteBudget, ClientGone, Share, header, parse_json, read_body, require_json
+from lakefront.server.bodies import ByteBudget, ClientGone, Share, parse_json, read_body, require_json
+from lakefront.server.credentials import Credentials
 from lakefront.server.graphql_sse import COMPLETE, EVENT_STREAM, STREAM_HEADERS, EventStreams, next_event
 from lakefront.server.negotiation import names, negotiate
 from lakefront.server.origins import check_origin
-from lakefront.server.responses import error_headers, json_response
+from lakefront.server.responses import error_headers, expiry_headers, json_response
 from lakefront.server.token_watch import Authenticate
 from lakefront.settings import Settings
 
@@ -35,6 +36,7 @@ ENVELOPE_DEPTH: Final = 1
 """Levels of JSON around the variables: the request itself."""
 
 _ALLOW: Final = "GET, POST, OPTIONS"
+_EXPOSED: Final = "Retry-After, X-Trace-ID, WWW-Authenticate, X-API-Key-Expires, Warning"
 _log = logging.getLogger("lakefront.server.graphql")
 
 
@@ -92,13 +94,14 @@ class GraphQLHTTP:
         self._streams.look_again()
 
     async def _answer(
-        self, scope: Scope, receive: Receive, wanted: _Wanted, trace_id: str, headers: Mapping[str, str]
+        self, scope: Scope, receive: Receive, wanted: _Wanted, trace_id: str, headers: dict[str, str]
     ) -> ASGIApp:
+        """The response; what it adds to ``headers`` goes with the answer to a failure, too."""
         if scope["method"] not in ("GET", "POST"):
             raise MethodNotAllowed
-        raw = header(scope["headers"], b"authorization")
-        authorization = raw.decode("latin-1") if raw is not None else None
-        actor = await self._authenticate(authorization)
+        credentials = Credentials.of_headers(scope["headers"])
+        actor = await self._authenticate(credentials)
+        headers |= expiry_headers(actor)
         following = self._streams.following(scope["headers"])
         with self._budget.share() as share:
             request = await self._request(scope, receive, share)
@@ -110,7 +113,7 @@ class GraphQLHTTP:
                 return _respond(operation, wanted.media, trace_id, headers)
             if not wanted.events or operation.kind is not OperationType.SUBSCRIPTION:
                 return _respond(await self._operations.run(operation), wanted.media, trace_id, headers)
-        return self._streams.response(operation, scope["http_version"], authorization, headers)
+        return self._streams.response(operation, scope["http_version"], credentials, headers)
 
     async def _request(self, scope: Scope, receive: Receive, share: Share) -> OperationRequest:
         settings = self._settings
@@ -126,7 +129,7 @@ class GraphQLHTTP:
         origin = check_origin(scope["headers"], self._settings.allowed_origins)
         if origin is None:
             return {}
-        return {"access-control-allow-origin": origin, "access-control-expose-headers": "Retry-After, X-Trace-ID"}
+        return {"access-control-allow-origin": origin, "access-control-expose-headers": _EXPOSED}
 
 
 def _wanted(scope: Scope) -> _Wanted:
@@ -147,7 +150,7 @@ def _options(headers: Mapping[str, str]) -> Response:
         headers = {
             **headers,
             "access-control-allow-methods": "GET, POST",
-            "access-control-allow-headers": "Authorization, Content-Type, Accept, Last-Event-ID",
+            "access-control-allow-headers": "Authorization, X-API-Key, X-User-ID, Content-Type, Accept, Last-Event-ID",
             "access-control-max-age": "600",
         }
     return json_response(b"", status=204, headers={**headers, "allow": _ALLOW})

@@ -12,11 +12,13 @@ from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
+from lakefront.actor import Actor
 from lakefront.errors import InternalError, LakefrontError, RateLimited, Unavailable
 from lakefront.graphql.following import Following
 from lakefront.graphql.operations import Answer, Operation, Operations, refused
 from lakefront.graphql.plan.errors import log_unforeseen
 from lakefront.server.bodies import Headers, header
+from lakefront.server.credentials import Credentials
 from lakefront.server.protocol import CONNECTION, Connection
 from lakefront.server.responses import COMMON
 from lakefront.server.token_watch import Authenticate, TokenWatch
@@ -76,7 +78,7 @@ class EventStreams:
         return Following(resume_after=last.decode("latin-1") if last else None, heartbeat=self.settings.sse_heartbeat)
 
     def response(
-        self, operation: Operation, version: str, authorization: str | None, headers: Mapping[str, str]
+        self, operation: Operation, version: str, credentials: Credentials, headers: Mapping[str, str]
     ) -> "EventStream":
         """The response, to be sent at once, that tells the subscription ``operation`` to whoever signed in like this.
 
@@ -87,7 +89,7 @@ class EventStreams:
         who, limit = _who(operation), self.settings.sse_streams
         if sum(_who(stream.operation) == who for stream in self.running) >= limit:
             raise RateLimited(f"At most {limit} streams of one user run at once. Close one.", retry_after=RETRY_AFTER)
-        return EventStream(self, operation, authorization, headers)
+        return EventStream(self, operation, credentials, headers)
 
     def look_again(self) -> None:
         """End the streams whose tokens do not hold any more."""
@@ -107,11 +109,11 @@ class EventStream:
     """
 
     def __init__(
-        self, streams: EventStreams, operation: Operation, authorization: str | None, headers: Mapping[str, str]
+        self, streams: EventStreams, operation: Operation, credentials: Credentials, headers: Mapping[str, str]
     ) -> None:
         self.operation = operation
         self._streams = streams
-        self._authorization = authorization
+        self._credentials = credentials
         self._headers = {**STREAM_HEADERS, **headers, "x-trace-id": operation.trace_id}
         self._watch: TokenWatch | None = None
         self._end: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
@@ -122,7 +124,9 @@ class EventStream:
         trace_id, actor = self.operation.trace_id, self.operation.actor
         writer = _Writer(send, connection, self._streams.settings.socket_send_timeout)
         self._streams.running.add(self)
-        self._watch = TokenWatch(self._streams.authenticate, self._authorization, actor, self._fail, trace_id)
+        self._watch = TokenWatch(
+            self._streams.authenticate, self._credentials, actor, self._fail, self._renew, trace_id
+        )
         try:
             await writer.start(self._headers)
             work = [self._tell(writer), self._keep_alive(writer), self._hear(receive)]
@@ -187,6 +191,11 @@ class EventStream:
     async def _obey(self, connection: Connection) -> None:
         await connection.stopping.wait()
         self._fail(Unavailable("The server is stopping. Connect again to go on where this stream ended."))
+
+    async def _renew(self, actor: Actor) -> None:
+        error = self._streams.operations.renew(self.operation, actor)
+        if error is not None:
+            self._fail(error)
 
     def _fail(self, error: LakefrontError) -> None:
         self._finish(next_event(refused(error, self.operation.trace_id)) + COMPLETE)

@@ -6,6 +6,7 @@ a task and a context of its own; what a slow client does not take, it holds up, 
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,9 +15,9 @@ from starlette.types import Receive, Scope, Send
 
 from lakefront.actor import Actor
 from lakefront.errors import InternalError, LakefrontError, RateLimited
-from lakefront.graphql.operations import Operations, encode
+from lakefront.graphql.operations import Answer, Operation, Operations, encode
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
-from lakefront.server.bodies import header
+from lakefront.server.credentials import Credentials
 from lakefront.server.origins import check_origin
 from lakefront.server.responses import error_response
 from lakefront.server.socket_messages import (
@@ -65,7 +66,7 @@ class GraphQLSocket:
         trace_id = new_trace_id()
         try:
             check_origin(scope["headers"], self._settings.allowed_origins)
-            header(scope["headers"], b"authorization")
+            credentials = Credentials.of_headers(scope["headers"])
         except LakefrontError as error:
             _log.info("request refused trace_id=%s code=%s status=%d", trace_id, error.code, error.status)
             await error_response(error, trace_id)(scope, receive, send)
@@ -76,7 +77,9 @@ class GraphQLSocket:
             await send({"type": "websocket.close", "code": Close.SUBPROTOCOL_NOT_ACCEPTABLE, "reason": reason})
             return
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-        connection = _Connection(self._operations, self._authenticate, self._settings, scope, receive, send, trace_id)
+        connection = _Connection(
+            self._operations, self._authenticate, self._settings, credentials, receive, send, trace_id
+        )
         self._connections.add(connection)
         try:
             await connection.serve()
@@ -94,12 +97,13 @@ class GraphQLSocket:
             connection.look_again()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Running:
     """An operation under way, and the bytes of the message that asked for it."""
 
     task: asyncio.Task[None]
     size: int
+    operation: Operation | None = None
 
 
 class _Connection:
@@ -110,7 +114,7 @@ class _Connection:
         operations: Operations,
         authenticate: Authenticate,
         settings: Settings,
-        scope: Scope,
+        credentials: Credentials,
         receive: Receive,
         send: Send,
         trace_id: str,
@@ -118,7 +122,7 @@ class _Connection:
         self._operations = operations
         self._authenticate = authenticate
         self._settings = settings
-        self._headers = scope["headers"]
+        self._handshake = credentials
         self._receive = receive
         self._asgi_send = send
         self._trace_id = trace_id
@@ -189,17 +193,14 @@ class _Connection:
         if self._init_seen:
             raise CloseSocket(Close.TOO_MANY_INITS, "Too many initialisation requests")
         self._init_seen = True
-        authorization = message.authorization
-        if authorization is None:
-            raw = header(self._headers, b"authorization")
-            authorization = raw.decode("latin-1") if raw is not None else None
+        credentials = message.credentials(self._handshake)
         try:
-            actor = await self._authenticate(authorization)
+            actor = await self._authenticate(credentials)
         except LakefrontError as error:
             if error.status >= 500:
                 raise CloseSocket(Close.TRY_AGAIN_LATER, error.message) from None
             raise CloseSocket(Close.FORBIDDEN, f"Forbidden: {error.message}") from None
-        self._watch = TokenWatch(self._authenticate, authorization, actor, self._forbid, self._trace_id)
+        self._watch = TokenWatch(self._authenticate, credentials, actor, self._forbid, self._renew, self._trace_id)
         await self._send({"type": "connection_ack"})
 
     async def _subscribe(self, message: Subscribe) -> None:
@@ -213,7 +214,7 @@ class _Connection:
             error = RateLimited(f"At most {limit} operations of {MAX_HELD} bytes run at once. Complete one first.")
             await self._send(_error(message.id, error, new_trace_id()))
             return
-        task = asyncio.create_task(self._run(message, self._watch.actor))
+        task = asyncio.create_task(self._run(message, self._watch))
         self._running[message.id] = _Running(task, message.size)
 
     async def _cancel(self, name: str) -> None:
@@ -223,12 +224,12 @@ class _Connection:
             # Its source is closed before the next message is read: cancelling in a loop piles nothing up.
             await asyncio.wait([operation.task], timeout=CANCEL_TIMEOUT)
 
-    async def _run(self, message: Subscribe, actor: Actor) -> None:
+    async def _run(self, message: Subscribe, watch: TokenWatch) -> None:
         """One operation, from its first answer to ``complete`` or ``error``."""
         trace_id = new_trace_id()
         last: dict[str, Any] = {"id": message.id, "type": "complete"}
         try:
-            async with aclosing(self._operations.subscribe(message.request, actor, trace_id)) as answers:
+            async with aclosing(self._answers(message, watch.actor, trace_id)) as answers:
                 async for answer in answers:
                     if not answer.executed:
                         last = {"id": message.id, "type": "error", "payload": answer.errors}
@@ -250,6 +251,16 @@ class _Connection:
         except CloseSocket as end:
             self._finish(end)
 
+    async def _answers(self, message: Subscribe, actor: Actor, trace_id: str) -> AsyncGenerator[Answer]:
+        operation = self._operations.prepare(message.request, actor, trace_id)
+        if isinstance(operation, Answer):
+            yield operation
+            return
+        self._running[message.id].operation = operation
+        async with aclosing(self._operations.follow(operation)) as answers:
+            async for answer in answers:
+                yield answer
+
     async def _send(self, message: dict[str, Any]) -> None:
         """Send one message when the client takes it; raises ``CloseSocket`` when it takes nothing for too long."""
         text = encode(message).decode()
@@ -270,8 +281,21 @@ class _Connection:
     def _forbid(self, error: LakefrontError) -> None:
         self.stop(Close.FORBIDDEN, f"Forbidden: {error.message}")
 
+    async def _renew(self, actor: Actor) -> None:
+        """The actor's rights are others now: subscriptions that it may not have any more end."""
+        for name, running in list(self._running.items()):
+            error = self._operations.renew(running.operation, actor) if running.operation is not None else None
+            if error is None:
+                continue
+            await self._cancel(name)
+            if name not in self._running:  # else the client has begun another one meanwhile
+                try:
+                    await self._send(_error(name, error, new_trace_id()))
+                except CloseSocket as end:
+                    self._finish(end)
+
     def look_again(self) -> None:
-        """Close the socket if its token has expired or was revoked."""
+        """Close the socket if what it signed in with does not hold any more."""
         if self._watch is not None:
             self._watch.look_again()
 

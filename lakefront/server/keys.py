@@ -9,7 +9,7 @@ from uuid import uuid4
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from lakefront.actor import CITY, ROLES
+from lakefront.domain.rights import DEFAULT
 from lakefront.errors import ValidationError
 from lakefront.settings import Settings
 
@@ -43,14 +43,13 @@ class SigningKey:
 
 
 def mint(key: SigningKey, settings: Settings, subject: str, role: str, tenant: str, ttl: int) -> str:
-    """A token for ``subject`` with the scopes of ``role``, valid for ``ttl`` seconds.
+    """A token for ``subject`` in ``role``, valid for ``ttl`` seconds where there is such a tenant and it is active.
 
-    Raises ``ValidationError`` for an unknown role or tenant.
+    What the role may do is the policy's to say whenever the token is used. Raises ``ValidationError`` for an unknown
+    role.
     """
-    if tenant != CITY:
-        raise ValidationError(f"There is no tenant '{tenant}'. This version has one, '{CITY}'.")
-    if role not in ROLES:
-        raise ValidationError(f"There is no role '{role}'. Use one of {', '.join(sorted(ROLES))}.")
+    if role not in DEFAULT.roles:
+        raise ValidationError(f"There is no role '{role}'. Use one of {', '.join(sorted(DEFAULT.roles))}.")
     now = int(time.time())
     claims = {
         "iss": settings.token_issuer,
@@ -58,7 +57,6 @@ def mint(key: SigningKey, settings: Settings, subject: str, role: str, tenant: s
         "sub": subject,
         "tenant": tenant,
         "roles": [role],
-        "scope": " ".join(sorted(ROLES[role])),
         "iat": now,
         "exp": now + ttl,
         "jti": str(uuid4()),

@@ -64,7 +64,7 @@ class Operation:
 
     def every_error(self) -> list[type[LakefrontError]]:
         """Its own errors, and those that any handler has."""
-        signed_in = [Unauthenticated, Forbidden] if self.scope is not None else []
+        signed_in: list[type[LakefrontError]] = [Unauthenticated, Forbidden] if self.scope is not None else []
         return [*self.errors, *signed_in, InternalError]
 
 

@@ -1,5 +1,6 @@
 """Answers of the doors: bytes with the headers that every answer needs, and errors in the REST shape (L11)."""
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import ceil
@@ -8,6 +9,7 @@ from typing import Final
 import orjson
 from starlette.responses import Response
 
+from lakefront.actor import Actor, Kind
 from lakefront.errors import Forbidden, InternalError, LakefrontError, Unauthenticated
 
 JSON: Final = "application/json; charset=utf-8"
@@ -17,6 +19,10 @@ COMMON: Final[Mapping[str, str]] = {"x-content-type-options": "nosniff", "cache-
 
 REALM: Final = 'Bearer realm="lakefront"'
 """What every challenge to sign in begins with."""
+
+
+WARN_BEFORE: Final = 10 * 86_400.0
+"""Seconds before its end from which on the answers to an API key warn: from day 80 of 90 on."""
 
 
 def json_response(
@@ -63,6 +69,14 @@ def _challenge(error: LakefrontError) -> str | None:
             return f'{REALM}, error="insufficient_scope", scope="{scope}"'
         case _:
             return None
+
+
+def expiry_headers(actor: Actor) -> dict[str, str]:
+    """The warning that an API key ends soon: ``X-API-Key-Expires`` (RFC 3339), and the same in words (L14)."""
+    if actor.kind is not Kind.KEY or actor.expires_at is None or actor.expires_at - time.time() > WARN_BEFORE:
+        return {}
+    ends = datetime.fromtimestamp(actor.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"x-api-key-expires": ends, "warning": f'299 lakefront "This API key ends at {ends}. Rotate it before."'}
 
 
 def error_response(error: LakefrontError, trace_id: str, *, headers: Mapping[str, str] | None = None) -> Response:

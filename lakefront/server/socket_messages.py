@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
-from lakefront.errors import BadRequest
+from lakefront.errors import BadRequest, Unauthenticated
 from lakefront.graphql.operations import OperationRequest
 from lakefront.server.bodies import parse_json
+from lakefront.server.credentials import Credentials
 from lakefront.server.graphql_http import ENVELOPE_DEPTH, operation_request
 
 SUBPROTOCOL: Final = "graphql-transport-ws"
@@ -50,15 +51,14 @@ class Init:
 
     payload: dict[str, Any]
 
-    @property
-    def authorization(self) -> str | None:
-        """The payload's ``Authorization`` whatever its case; raises ``CloseSocket`` if it is there and no string."""
-        values = [value for key, value in self.payload.items() if key.lower() == "authorization" and value is not None]
-        if not values:
-            return None
-        if len(values) > 1 or not isinstance(values[0], str):
-            raise CloseSocket(Close.BAD_MESSAGE, "The payload's Authorization must be one string")
-        return values[0]
+    def credentials(self, handshake: Credentials) -> Credentials:
+        """Who asks; raises ``CloseSocket`` if what says so is malformed, or both a token and a key."""
+        try:
+            return Credentials.of_init(self.payload, handshake)
+        except BadRequest as error:
+            raise CloseSocket(Close.BAD_MESSAGE, error.message) from None
+        except Unauthenticated as error:
+            raise CloseSocket(Close.FORBIDDEN, f"Forbidden: {error.message}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A long connection lives no longer than the token that opened it: the one rule for sockets and streams of events."""
+"""A long connection lives no longer than what it was opened with: the one rule for sockets and streams of events."""
 
 import asyncio
 import logging
@@ -7,44 +7,57 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from lakefront.actor import Actor
-from lakefront.errors import LakefrontError, Unauthenticated
+from lakefront.errors import Forbidden, LakefrontError, Unauthenticated
+from lakefront.server.credentials import Credentials
 
-Authenticate = Callable[[str | None], Awaitable[Actor]]
-"""The Authorization header's value, or ``None`` -> who asks; raises ``Unauthenticated`` or ``Unavailable``."""
+Authenticate = Callable[[Credentials], Awaitable[Actor]]
+"""Credentials -> who asks; raises ``Unauthenticated``, ``Forbidden`` (a suspended tenant) or ``Unavailable``."""
 
 CHECK_INTERVAL: Final = 60.0
-"""Seconds between two looks whether a token still holds; clocks are set, and notices may be lost."""
+"""Seconds between two looks whether credentials still hold; clocks are set, and notices may be lost."""
 
 _log = logging.getLogger("lakefront.server.token")
 
 
 class TokenWatch:
-    """Looks at one connection's token when it expires, when it may have been revoked, and now and then."""
+    """Looks at one connection's credentials when they expire, when they may have been revoked, and now and then."""
 
     def __init__(
         self,
         authenticate: Authenticate,
-        authorization: str | None,
+        credentials: Credentials,
         actor: Actor,
-        ended: Callable[[Unauthenticated], None],
+        ended: Callable[[LakefrontError], None],
+        renewed: Callable[[Actor], Awaitable[None]],
         trace_id: str,
     ) -> None:
-        """``ended`` is called once the token does not hold any more, perhaps more than once; it must not raise."""
+        """``ended`` is called once the credentials do not hold any more, perhaps more than once.
+
+        ``renewed`` is called with the actor that it is from now on, where that may do other things than before or ends
+        at another time. Neither must raise.
+        """
         self.actor = actor
         self._authenticate = authenticate
-        self._authorization = authorization
+        self._credentials = credentials
         self._ended = ended
+        self._renewed = renewed
         self._trace_id = trace_id
         self._check: asyncio.Task[None] | None = None
+        self._told_again = False
+        self._unchecked = False
         self._closed = False
         self._timer = self._later()
 
     def look_again(self) -> None:
-        """Look now: the token may have been revoked."""
+        """Look now: the credentials may have been revoked, their tenant suspended, or the policy changed."""
         if self.actor.expires_at is not None and self.actor.expires_at <= time.time():
             self._ended(Unauthenticated("The token has expired. Get a new one and connect again."))
-        elif not self._closed and (self._check is None or self._check.done()):
+        elif self._closed:
+            pass
+        elif self._check is None or self._check.done():
             self._check = asyncio.create_task(self._authenticate_again())
+        else:
+            self._told_again = True  # what is being read may be older than what we were told just now
 
     async def close(self) -> None:
         """Look no more; leaves no task behind."""
@@ -56,19 +69,35 @@ class TokenWatch:
 
     async def _authenticate_again(self) -> None:
         try:
-            self.actor = await self._authenticate(self._authorization)
-        except Unauthenticated as error:
-            self._ended(error)
-        except LakefrontError as away:
-            # An outage decides nothing about a token.
-            _log.info("token not checked trace_id=%s code=%s", self._trace_id, away.code)
-        except Exception:  # noqa: BLE001 - logged with its traceback
-            # Nor does a failure of ours; but the watch goes on.
-            _log.exception("token not checked trace_id=%s", self._trace_id)
+            self._told_again = True
+            while self._told_again:
+                self._told_again = False
+                await self._look()
         finally:
             self._timer.cancel()
             if not self._closed:
                 self._timer = self._later()
+
+    async def _look(self) -> None:
+        try:
+            actor = await self._authenticate(self._credentials)
+        except (Unauthenticated, Forbidden) as error:
+            self._ended(error)
+            return
+        except LakefrontError as away:
+            # An outage decides nothing about credentials; nor is it told again and again.
+            if not self._unchecked:
+                _log.info("token not checked trace_id=%s code=%s", self._trace_id, away.code)
+            self._unchecked = True
+            return
+        except Exception:  # noqa: BLE001 - logged with its traceback
+            # Nor does a failure of ours; but the watch goes on.
+            _log.exception("token not checked trace_id=%s", self._trace_id)
+            return
+        self._unchecked = False
+        if actor != self.actor:
+            self.actor = actor
+            await self._renewed(actor)
 
     def _later(self) -> asyncio.TimerHandle:
         expires_at = self.actor.expires_at

@@ -13,6 +13,7 @@ from lakefront.domain.services import Services
 from lakefront.errors import Lagged, NotFound, Unauthenticated, Unavailable
 from lakefront.graphql.following import Following
 from lakefront.graphql.operations import Operations
+from lakefront.server.credentials import Credentials
 from lakefront.settings import Settings
 
 READER = Actor("ada", "city", frozenset({PERMITS_READ}))
@@ -44,9 +45,9 @@ class World:
     following: int = 0
     tokens: dict[str, Actor] = field(default_factory=lambda: {"reader": READER, "writer": WRITER, "nobody": NOBODY})
 
-    async def authenticate(self, authorization: str | None) -> Actor:
+    async def authenticate(self, credentials: Credentials) -> Actor:
         """``Bearer reader``, ``Bearer writer``, …; raises like the real one."""
-        scheme, _, token = (authorization or "").partition(" ")
+        scheme, _, token = (credentials.authorization or "").partition(" ")
         if token == "down":
             raise Unavailable(retry_after=3)
         if scheme != "Bearer" or token not in self.tokens:

@@ -3,17 +3,22 @@
 import asyncio
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import orjson
 import pytest
 
-from lakefront.actor import PERMITS_WRITE, Actor, system_actor
+from lakefront.actor import PERMITS_READ, PERMITS_WRITE, Actor, system_actor
 from lakefront.db.database import Database
 from lakefront.domain import ingest_tokens
+from lakefront.domain.permits import STREAM
+from lakefront.domain.rights import DEFAULT
+from lakefront.domain.services import Services
 from lakefront.errors import Forbidden, Unauthenticated, ValidationError
 from lakefront.server.auth import Authenticator, KeyRing
+from lakefront.server.credentials import Credentials
 from lakefront.server.keys import SigningKey, mint
 from lakefront.settings import Settings
 
@@ -26,14 +31,16 @@ def key(tmp_path: Path) -> SigningKey:
 
 
 @pytest.fixture
-async def authenticator(key: SigningKey, database: Database) -> Authenticator:
-    keys = KeyRing(key, database)
+async def authenticator(key: SigningKey, services: Services) -> AsyncIterator[Authenticator]:
+    keys = KeyRing(key, services.database)
     await keys.register()
-    return Authenticator(SETTINGS, keys, database)
+    made = Authenticator(keys, services)
+    yield made
+    await made.close()
 
 
-def bearer(token: str) -> str:
-    return f"Bearer {token}"
+def bearer(token: str) -> Credentials:
+    return Credentials(f"Bearer {token}")
 
 
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
@@ -47,7 +54,8 @@ def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
 
 async def test_a_token_of_ours_makes_an_actor(authenticator: Authenticator, key: SigningKey) -> None:
     actor = await authenticator.authenticate(bearer(mint(key, SETTINGS, "ann", "reader", "city", 60)))
-    assert (actor.subject, actor.tenant, actor.scopes) == ("ann", "city", frozenset({"permits:read"}))
+    assert (actor.subject, actor.tenant, actor.roles) == ("ann", "city", frozenset({"reader"}))
+    assert actor.scopes == DEFAULT.granted(["reader"], "city").scopes >= {PERMITS_READ}
     assert actor.expires_at is not None
     assert actor.expires_at <= time.time() + 61
 
@@ -61,13 +69,13 @@ async def test_what_does_not_hold(authenticator: Authenticator, key: SigningKey,
         return urlsafe_b64encode(orjson.dumps(data)).rstrip(b"=").decode()
 
     now = int(time.time())
-    claims = {"iss": "datapunk-auth", "aud": "lakefront", "sub": "a", "tenant": "city", "exp": now + 60, "scope": ""}
+    claims = {"iss": "datapunk-auth", "aud": "lakefront", "sub": "a", "tenant": "city", "exp": now + 60, "roles": []}
     wrong = [
-        None,
-        "",
-        "Bearer",
-        good,
-        f"Basic {good}",
+        Credentials(),
+        Credentials(""),
+        Credentials("Bearer"),
+        Credentials(good),
+        Credentials(f"Basic {good}"),
         bearer("x" * 9000),
         bearer("é"),
         bearer("a\0_ingest_b"),
@@ -82,11 +90,12 @@ async def test_what_does_not_hold(authenticator: Authenticator, key: SigningKey,
         *(bearer(key.sign({name: value for name, value in claims.items() if name != gone})) for gone in
           ("iss", "aud", "sub", "tenant", "exp")),
         *(bearer(key.sign({**claims, name: value})) for name, value in
-          (("iss", "x"), ("aud", "x"), ("sub", ""), ("tenant", ""), ("sub", 5), ("scope", ["admin"]))),
+          (("iss", "x"), ("aud", "x"), ("sub", ""), ("tenant", ""), ("sub", 5), ("tenant", "nobody"), ("scope", ["a"]),
+           ("roles", "admin"), ("roles", [5]), ("roles", None))),
     ]  # fmt: skip
-    for authorization in wrong:
+    for credentials in wrong:
         with pytest.raises(Unauthenticated):
-            await authenticator.authenticate(authorization)
+            await authenticator.authenticate(credentials)
 
 
 async def test_a_token_of_another_server_of_the_database_holds(
@@ -118,7 +127,9 @@ async def test_ingest_tokens_rotate_without_downtime(authenticator: Authenticato
     first, second = [await ingest_tokens.rotate(database, admin, "s") for _ in range(2)]
     for token in (first, second):
         actor = await authenticator.authenticate(bearer(token))
-        assert actor.scopes == {PERMITS_WRITE}
+        assert (actor.scopes, actor.streams) == ({PERMITS_WRITE}, {"s"})
+        with pytest.raises(Forbidden):
+            actor.require_stream(STREAM)
     third = await ingest_tokens.rotate(database, admin, "s")
     authenticator.forget()
     with pytest.raises(Unauthenticated):

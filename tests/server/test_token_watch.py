@@ -9,8 +9,13 @@ import pytest
 
 from lakefront.actor import Actor
 from lakefront.errors import LakefrontError
+from lakefront.server.credentials import Credentials
 from lakefront.server.token_watch import TokenWatch
 from tests.graphql.sample import READER, World
+
+
+async def unheard(_actor: Actor) -> None:
+    """A renewed actor that nobody waits for."""
 
 
 async def soon(ended: list[LakefrontError]) -> None:
@@ -23,7 +28,7 @@ async def test_it_tells_when_the_token_expires() -> None:
     ended: list[LakefrontError] = []
     actor = replace(READER, expires_at=time.time() + 0.1)
     world = World(tokens={"reader": actor})
-    watch = TokenWatch(world.authenticate, "Bearer reader", actor, ended.append, "t")
+    watch = TokenWatch(world.authenticate, Credentials("Bearer reader"), actor, ended.append, unheard, "t")
     await soon(ended)
     assert "expired" in ended[0].message
     await watch.close()
@@ -32,8 +37,8 @@ async def test_it_tells_when_the_token_expires() -> None:
 async def test_it_tells_of_a_revocation_and_not_of_an_outage() -> None:
     ended: list[LakefrontError] = []
     world = World()
-    away = TokenWatch(world.authenticate, "Bearer down", READER, ended.append, "t")
-    held = TokenWatch(world.authenticate, "Bearer reader", READER, ended.append, "t")
+    away = TokenWatch(world.authenticate, Credentials("Bearer down"), READER, ended.append, unheard, "t")
+    held = TokenWatch(world.authenticate, Credentials("Bearer reader"), READER, ended.append, unheard, "t")
     tasks = len(asyncio.all_tasks())
     away.look_again()
     held.look_again()
@@ -51,7 +56,7 @@ async def test_it_tells_of_a_revocation_and_not_of_an_outage() -> None:
 
 async def test_a_renewed_actor_is_the_one_that_counts() -> None:
     world = World()
-    watch = TokenWatch(world.authenticate, "Bearer reader", READER, lambda _: None, "t")
+    watch = TokenWatch(world.authenticate, Credentials("Bearer reader"), READER, lambda _: None, unheard, "t")
     world.tokens["reader"] = replace(READER, expires_at=time.time() + 60)
     watch.look_again()
     await asyncio.sleep(0.05)
@@ -63,10 +68,10 @@ async def test_a_failure_of_ours_stops_no_watch(caplog: pytest.LogCaptureFixture
     ended: list[LakefrontError] = []
     actor = replace(READER, expires_at=time.time() + 0.3)
 
-    async def authenticate(authorization: str | None) -> Actor:
-        raise KeyError(authorization)
+    async def authenticate(credentials: Credentials) -> Actor:
+        raise KeyError(credentials)
 
-    watch = TokenWatch(authenticate, "Bearer secret", actor, ended.append, "the-trace")
+    watch = TokenWatch(authenticate, Credentials("Bearer secret"), actor, ended.append, unheard, "the-trace")
     watch._timer.cancel()  # so that nothing but the check's end sets it
     watch.look_again()
     await soon(ended)

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
 from starlette.responses import Response
@@ -15,9 +15,10 @@ from lakefront.domain.services import Services
 from lakefront.errors import BadRequest, InternalError, LakefrontError
 from lakefront.graphql.plan.errors import log_unforeseen
 from lakefront.server.auth import Authenticator
-from lakefront.server.bodies import ByteBudget, ClientGone, header
+from lakefront.server.bodies import ByteBudget, ClientGone
+from lakefront.server.credentials import Credentials
 from lakefront.server.metrics import Metrics
-from lakefront.server.responses import error_response
+from lakefront.server.responses import error_response, expiry_headers
 
 _log = logging.getLogger(__name__)
 
@@ -42,13 +43,17 @@ class RestRequest:
     scope: Scope
     receive: Receive
     trace_id: str
+    headers: dict[str, str] = field(default_factory=dict)
+    """What goes with the answer, whatever it is."""
 
     async def actor(self) -> Actor:
-        """Who asks, by the Authorization header; raises ``Unauthenticated``."""
-        authorization = header(self.scope["headers"], b"authorization")
-        return await self.doors.authenticator.authenticate(
-            authorization.decode("latin-1") if authorization is not None else None
-        )
+        """Who asks, by the Authorization or X-API-Key header.
+
+        Raises ``Unauthenticated``, ``Forbidden`` (a suspended tenant), ``Unavailable``.
+        """
+        actor = await self.doors.authenticator.authenticate(Credentials.of_headers(self.scope["headers"]))
+        self.headers.update(expiry_headers(actor))
+        return actor
 
     def flag(self, name: str) -> bool:
         """The query parameter ``name``, the only one there is, as a truth value; false when absent.
@@ -79,8 +84,9 @@ class RestDoor:
         """Answer one request; never raises for what a client does."""
         trace_id = tracing.received(scope["headers"])
         started = time.perf_counter()
+        request = RestRequest(self._doors, scope, receive, trace_id)
         try:
-            response = await self.handler(RestRequest(self._doors, scope, receive, trace_id))
+            response = await self.handler(request)
             response.headers.setdefault("x-trace-id", trace_id)
         except ClientGone:
             return
@@ -90,5 +96,6 @@ class RestDoor:
         except Exception as error:  # noqa: BLE001 - the last line: whatever it is, the client gets an answer
             log_unforeseen(error, trace_id)
             response = error_response(InternalError(), trace_id)
+        response.headers.update(request.headers)
         self._doors.metrics.request(self._route, response.status_code, time.perf_counter() - started)
         await response(scope, receive, send)

@@ -230,6 +230,9 @@ def _grant() -> None:
         "tenants.tenant_api_keys, tenants.tenant_usage_quotas TO lakefront_provisioner"
     )
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON tenants.dry_runs TO lakefront_provisioner")
+    # Whether there is such a token, in whatever tenant; not whose it is.
+    op.execute("CREATE POLICY provisioner ON lakefront.ingest_tokens FOR SELECT TO lakefront_provisioner USING (true)")
+    op.execute("GRANT SELECT (sha256) ON lakefront.ingest_tokens TO lakefront_provisioner")
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON lakefront.idempotency_keys TO lakefront_provisioner")
     op.execute("GRANT SELECT ON lakefront.policy_rules TO lakefront_app")
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON lakefront.policy_rules TO lakefront_provisioner")
@@ -249,5 +252,7 @@ def downgrade() -> None:
     for table in ("dry_runs", *reversed(_TENANTS)):
         op.execute(f"DROP TABLE tenants.{table} CASCADE")
     op.execute("DROP SCHEMA tenants")
+    op.execute("DROP POLICY provisioner ON lakefront.ingest_tokens")
+    op.execute("REVOKE SELECT (sha256) ON lakefront.ingest_tokens FROM lakefront_provisioner")
     for role in ("lakefront_provisioner", "lakefront_views"):
         op.execute(f"REVOKE ALL ON SCHEMA lakefront FROM {role}")
