@@ -1,0 +1,48 @@
+"""What keeps browsers from misusing an answer: on every one of them, whichever door or check it comes from."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lakefront.server.client_address import ClientAddresses
+
+SAFE: Final[Mapping[str, str]] = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    # Pages that may use the server ask by CORS, to which this does not apply.
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+"""The strictest of each; an answer that needs another value (a page, a file that never changes) brings its own."""
+
+HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
+"""A year of TLS alone, for whoever came by TLS; subdomains are not ours to speak for."""
+
+_SAFE: Final = [(name.encode(), value.encode()) for name, value in SAFE.items()]
+
+
+class SecurityHeaders:
+    """An ASGI application that adds ``SAFE`` to every answer, and HSTS where the client speaks TLS."""
+
+    def __init__(self, app: ASGIApp, addresses: ClientAddresses) -> None:
+        """``addresses`` tells what a proxy in front says about TLS."""
+        self._app = app
+        self._addresses = addresses
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+
+        async def harden(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                headers = list(message["headers"])
+                present = {name.lower() for name, _ in headers}
+                headers += [(name, value) for name, value in _SAFE if name not in present]
+                if self._addresses.is_https(scope):
+                    headers.append(HSTS)
+                message["headers"] = headers
+            await send(message)
+
+        await self._app(scope, receive, harden)
