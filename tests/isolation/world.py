@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from lakefront.db.embedded import EmbeddedPostgres
 from lakefront.domain import permits
 from lakefront.graphql.context import Context
 from lakefront.graphql.declare import permission
-from lakefront.graphql.operations import Operations
+from lakefront.graphql.operations import OperationRequest, Operations
 from lakefront.graphql.schema import build_schema
 from lakefront.server.lifespan import running
 from lakefront.settings import Settings
@@ -168,7 +169,7 @@ class World:
     admin: "asyncpg.Connection[Any]"
     alone: Mapping[str, Operations]
 
-    @property
+    @cached_property
     def operations(self) -> Operations:
         """The application's own, in process."""
         return Operations(build_schema(), self.served.parts.doors.services, Context.for_operation, permission)
@@ -176,6 +177,11 @@ class World:
     def actor(self, tenant: str) -> Actor:
         """The one who may do everything in ``tenant``."""
         return system_actor(tenant)
+
+    async def ask(self, tenant: str, document: str) -> dict[str, Any]:
+        """The answer to a document, asked by ``tenant``."""
+        answer = await self.operations.execute(OperationRequest(document), self.actor(tenant), "trace")
+        return answer.payload()
 
 
 @asynccontextmanager

@@ -1,0 +1,52 @@
+"""Queries: what a tenant is told is what it would be told were it the only one."""
+
+from typing import Any
+
+import pytest
+
+from lakefront.graphql.operations import OperationRequest
+from lakefront.graphql.schema import build_schema
+from tests.isolation.documents import Documents
+from tests.isolation.explore import explore
+from tests.isolation.leaks import MARKERS, Leak, other, told
+from tests.isolation.loot import loot
+from tests.isolation.world import World
+
+EXAMPLES = 60
+
+pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+"""graphql-core leaves a field's coroutine where its neighbour's error has voided both."""
+
+_MOVING = {"traceId", "timestamp", "from", "to", "start", "points", "eventsPerSecond", "seconds"}
+"""Members that are of the moment or of the request."""
+
+
+async def interrogate(world: World, attacker: str, *, examples: int = EXAMPLES, shrink: bool = True) -> None:
+    """Ask random queries as ``attacker``; raises ``Leak`` where an answer depends on what the other one has."""
+    answered = 0
+
+    async def check(document: str) -> None:
+        nonlocal answered
+        request, actor = OperationRequest(document), world.actor(attacker)
+        answer = await world.ask(attacker, document)
+        told(f"the answer to {attacker}'s {document}", str(answer), MARKERS[other(attacker)])
+        were_it_alone = (await world.alone[attacker].execute(request, actor, "alone")).payload()
+        if still(answer) != still(were_it_alone):
+            raise Leak(f"{attacker}'s {document} is answered\n{answer}\nand without {other(attacker)}\n{were_it_alone}")
+        answered += "errors" not in answer
+
+    documents = Documents(build_schema()._schema, await loot(world, attacker))
+    await explore(documents.operations("query"), check, examples=examples, shrink=shrink)
+    assert answered > examples / 2, f"of {examples} queries only {answered} were answered without errors"
+
+
+def still(answer: Any) -> Any:
+    """``answer`` without what is of the moment."""
+    if isinstance(answer, dict):
+        return {name: still(value) for name, value in answer.items() if name not in _MOVING}
+    return [still(item) for item in answer] if isinstance(answer, list) else answer
+
+
+@pytest.mark.parametrize("attacker", MARKERS)
+async def test_an_answer_is_what_it_were_without_the_other_tenant(world: World, attacker: str) -> None:
+    await interrogate(world, attacker)
