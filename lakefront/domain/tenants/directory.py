@@ -25,31 +25,27 @@ class Directory:
         self._provisioner = provisioner
         self._status: dict[str, str] = {}
         self._listening = True
-        self._stale = True
+        self._notices = 0
+        self._heard: int | None = None
+        """How many notices there were when the tenants were read; ``None`` before."""
         self._read_at = -_BLIND
         self._reading: asyncio.Lock = asyncio.Lock()
 
     async def load(self) -> None:
         """Read all of them; raises ``Unavailable`` when PostgreSQL is away."""
-        async with self._reading:
-            self._stale = False
-            started = time.monotonic()
-            try:
-                async with self._provisioner.transaction("-") as transaction:
-                    rows = await transaction.fetch("SELECT tenant_id, status FROM tenants.tenant_profiles")
-            except BaseException:
-                self._stale = True
-                raise
-            self._status, self._read_at = dict(map(tuple, rows)), started
+        heard, started = self._notices, time.monotonic()
+        async with self._provisioner.transaction("-") as transaction:
+            rows = await transaction.fetch("SELECT tenant_id, status FROM tenants.tenant_profiles")
+        self._status, self._heard, self._read_at = dict(map(tuple, rows)), heard, started
 
     def changed(self, _notice: str = "") -> None:
         """What is known is void: read it again before the next answer."""
-        self._stale = True
+        self._notices += 1
 
     def watch(self, connected: bool) -> None:
         """While notices may be missed, what was read holds for a second."""
         self._listening = connected
-        self._stale = True
+        self._notices += 1
 
     def known(self) -> list[str]:
         """All tenants that were there at the last reading, suspended ones as well, in the order of their ids."""
@@ -57,12 +53,18 @@ class Directory:
 
     async def require_active(self, tenant: str) -> None:
         """Pass if ``tenant`` may be served; raises ``Unauthenticated`` if there is none, ``Forbidden`` if suspended."""
-        age = time.monotonic() - self._read_at
-        unknown = tenant not in self._status and age > _REFRESH_FLOOR
-        if self._stale or unknown or (not self._listening and age > _BLIND):
-            await self.load()
+        if self._void(tenant):
+            async with self._reading:
+                if self._void(tenant):
+                    await self.load()
         status = self._status.get(tenant)
         if status is None:
             raise Unauthenticated("There is no such tenant here.")
         if status != "active":
             raise Forbidden("This tenant is suspended. Ask whoever runs this server.")
+
+    def _void(self, tenant: str) -> bool:
+        age = time.monotonic() - self._read_at
+        unknown = tenant not in self._status and age > _REFRESH_FLOOR
+        blind = not self._listening and age > _BLIND
+        return self._heard != self._notices or unknown or blind
