@@ -13,11 +13,11 @@ from lakefront.domain.api_keys.keys import (
     MAX_OVERLAP,
     MAX_TTL,
     ApiKey,
-    KeyState,
+    ApiKeyState,
     NewKey,
     looks_like_one,
 )
-from lakefront.domain.api_keys.manage import Parts, acting_for, create, keys, regenerate, revoke, rotate
+from lakefront.domain.api_keys.manage import Parts, acting_for, create, key_id, keys, regenerate, revoke, rotate
 
 __all__ = [
     "CHANNEL",
@@ -27,14 +27,15 @@ __all__ = [
     "MAX_TTL",
     "MOST_LIVE",
     "ApiKey",
+    "ApiKeyState",
     "FoundKey",
-    "KeyState",
     "NewKey",
     "Parts",
     "acting_for",
     "create",
     "find",
     "issue",
+    "key_id",
     "keys",
     "looks_like_one",
     "regenerate",

@@ -26,7 +26,7 @@ PREFIX: Final = 8
 """Characters of the random part by which a key is looked up and shown."""
 
 
-class KeyState(StrEnum):
+class ApiKeyState(StrEnum):
     """Whether a key holds, and if not, why."""
 
     ACTIVE = "active"
@@ -57,13 +57,13 @@ class ApiKey:
         key_id, name, prefix, roles, *rest = row
         return cls(key_id, name, prefix, tuple(roles), *rest)
 
-    def state(self, at: datetime) -> KeyState:
+    def state(self, at: datetime) -> ApiKeyState:
         """What the key is at that time."""
         if self.revoked_at is not None:
-            return KeyState.REVOKED
+            return ApiKeyState.REVOKED
         if self.expires_at <= at:
-            return KeyState.EXPIRED
-        return KeyState.ACTIVE if self.replaced_by is None else KeyState.ROTATED
+            return ApiKeyState.EXPIRED
+        return ApiKeyState.ACTIVE if self.replaced_by is None else ApiKeyState.ROTATED
 
 
 COLUMNS: Final = [tenant_api_keys.c[field.name] for field in fields(ApiKey)]

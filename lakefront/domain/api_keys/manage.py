@@ -15,7 +15,7 @@ from lakefront.db.database import Database, Transaction
 from lakefront.db.tables.tenants import tenant_api_keys
 from lakefront.domain import idempotency
 from lakefront.domain.api_keys.issue import add, announce, check, invalid, issue, lock
-from lakefront.domain.api_keys.keys import COLUMNS, MAX_OVERLAP, ApiKey, KeyState, NewKey
+from lakefront.domain.api_keys.keys import COLUMNS, MAX_OVERLAP, ApiKey, ApiKeyState, NewKey
 from lakefront.domain.rights import Rights
 from lakefront.errors import Conflict, Forbidden, NotFound
 from lakefront.settings import Settings
@@ -53,6 +53,14 @@ async def acting_for(parts: Parts, actor: Actor, tenant: str) -> Actor:
     if not known:
         raise NotFound("There is no such tenant. Check its id.")
     return replace(actor, tenant=tenant, subject=f"{actor.tenant}:{actor.subject}")
+
+
+def key_id(text: str) -> UUID:
+    """The id that ``text`` names; raises ``NotFound`` for what is none, as for one that is not there."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise _not_found() from None
 
 
 async def keys(parts: Parts, actor: Actor) -> list[ApiKey]:
@@ -121,7 +129,7 @@ async def rotate(
         await lock(transaction, actor.tenant)
         old, now = await _one(transaction, actor.tenant, key_id)
         await _may_grant(parts, actor, old.roles)
-        if (state := old.state(now)) is not KeyState.ACTIVE:
+        if (state := old.state(now)) is not ApiKeyState.ACTIVE:
             raise Conflict(f"This key is {state}. Rotate the one that replaced it, or create a new one.")
         lifetime = old.expires_at - old.created_at
         new = await add(transaction, actor.tenant, old.name, old.roles, actor.subject, lifetime)
@@ -214,6 +222,10 @@ async def _one(transaction: Transaction, tenant: str, key_id: UUID) -> tuple[Api
     ours = (tenant_api_keys.c.tenant_id == tenant) & (tenant_api_keys.c.key_id == key_id)
     rows = await transaction.fetch(select(*COLUMNS, func.now()).where(ours))
     if not rows:
-        raise NotFound("This tenant has no API key with that id. List the keys to see their ids.")
+        raise _not_found()
     [(*columns, now)] = rows
     return ApiKey.of(columns), now
+
+
+def _not_found() -> NotFound:
+    return NotFound("This tenant has no API key with that id. List the keys to see their ids.")
