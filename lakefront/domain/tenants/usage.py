@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from lakefront.actor import CITY, TENANT_READ, TENANTS_MANAGE, Actor
+from lakefront.actor import CITY, TENANT_READ, Actor
 from lakefront.db.database import Transaction
 from lakefront.domain.services import Services
 from lakefront.domain.tenants.allowances import resets_at
 from lakefront.domain.tenants.plans import PLANS, Plan
+from lakefront.domain.tenants.profiles import read_profile, require_manager
 from lakefront.domain.tenants.reading import make_day
-from lakefront.errors import Forbidden, NotFound, ValidationError
+from lakefront.errors import Forbidden, ValidationError
 
 _TAKE_PIPELINE: Final = """
 UPDATE tenants.tenant_usage_quotas d SET pipelines_started = d.pipelines_started + 1
@@ -135,9 +136,6 @@ async def change_plan(services: Services, actor: Actor, tenant_id: str, plan: st
 
 async def _require_manager(services: Services, actor: Actor, tenant: str) -> None:
     """Pass if the actor may manage tenants, and ``tenant`` is one."""
-    actor.require(TENANTS_MANAGE)
-    if actor.tenant != CITY:
-        raise Forbidden("Tenants are managed by whoever runs this server.")
+    require_manager(actor)
     async with services.provisioner.transaction("-") as transaction:
-        if not await transaction.fetch("SELECT FROM tenants.tenant_subscriptions WHERE tenant_id = $1", tenant):
-            raise NotFound("There is no such tenant.")
+        await read_profile(transaction, tenant)

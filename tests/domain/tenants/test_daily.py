@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from lakefront.db.embedded import EmbeddedRedis
 from lakefront.domain.tenants.daily import DailyCounter, Taken
-from tests.conftest import EmbeddedRedis
 
 _runs = count()
 
@@ -82,15 +82,15 @@ async def test_nothing_that_passed_is_lost(
     """
     user, name = f"u{next(_runs)}", uuid4().hex
     async with Redis.from_url(redis_server.url) as admin:
-        await admin.execute_command("ACL", "SETUSER", user, "on", "nopass", "~*", "+@all")
-        clients = [Redis.from_url(redis_server.url, username=user, password="any") for _ in range(2)]  # noqa: S106
+        await admin.acl_setuser(user, enabled=True, nopass=True, keys=["*"], categories=["+@all"])
+        clients = [Redis.from_url(redis_server.url, username=user, password="any") for _ in range(2)]
         counters = [DailyCounter(client, pause=0) for client in clients]
         passed, here, away = 0, [0, 0], False
         try:
             for step, server, amount in steps:
                 if step != "take":
                     away = step == "away"
-                    await admin.execute_command("ACL", "SETUSER", user, "-@all" if away else "+@all")
+                    await admin.acl_setuser(user, enabled=True, categories=["-@all" if away else "+@all"])
                     continue
                 taken = await counters[server].take(name, limit, amount=amount)
                 if taken.passed:
@@ -100,11 +100,11 @@ async def test_nothing_that_passed_is_lost(
                 elif not away:
                     assert taken.used + amount > limit
                 assert here[server] <= limit
-            await admin.execute_command("ACL", "SETUSER", user, "+@all")
+            await admin.acl_setuser(user, enabled=True, categories=["+@all"])
             for counter in counters:
                 await counter.used(name)
             assert await counters[0].used(name) == passed
         finally:
             for client in clients:
                 await client.aclose()
-            await admin.execute_command("ACL", "DELUSER", user)
+            await admin.acl_deluser(user)
