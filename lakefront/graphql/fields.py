@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import strawberry
 from strawberry import UNSET
 
+from lakefront.graphql.rate_limits import RateLimit
+
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,25 +20,33 @@ class Requires:
     scope: str
 
 
-def field(description: str, *, requires: str | None = None) -> Callable[[F], F]:
-    """A field that the decorated method resolves."""
-    made: Callable[[F], F] = strawberry.field(description=description, metadata=_metadata(requires))
+def field(description: str, *, requires: str | None = None, limit: str | None = None) -> Callable[[F], F]:
+    """A field that the decorated method resolves; ``limit`` is a root field's own rate limit (``10/minute``)."""
+    made: Callable[[F], F] = strawberry.field(
+        description=description, metadata=_metadata(requires), directives=_directives(limit)
+    )
     return made
 
 
-def mutation(description: str, *, requires: str) -> Callable[[F], F]:
+def mutation(description: str, *, requires: str, limit: str | None = None) -> Callable[[F], F]:
     """A mutation that the decorated method carries out."""
-    return field(description, requires=requires)
+    return field(description, requires=requires, limit=limit)
 
 
-def subscription(description: str, *, requires: str) -> Callable[[F], F]:
+def subscription(description: str, *, requires: str, limit: str | None = None) -> Callable[[F], F]:
     """A subscription that the decorated async generator feeds."""
-    made: Callable[[F], F] = strawberry.subscription(description=description, metadata=_metadata(requires))
+    made: Callable[[F], F] = strawberry.subscription(
+        description=description, metadata=_metadata(requires), directives=_directives(limit)
+    )
     return made
 
 
 def _metadata(requires: str | None) -> dict[str, Requires]:
     return {} if requires is None else {"requires": Requires(requires)}
+
+
+def _directives(limit: str | None) -> tuple[RateLimit, ...]:
+    return () if limit is None else (RateLimit(limit=limit),)
 
 
 def given(value: T | None) -> T | None:
