@@ -7,10 +7,10 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 
-from lakefront.graphql import keys, lake, node, permits, pipelines
+from lakefront.graphql import keys, lake, node, permits, pipelines, tenants
 from lakefront.graphql.scalars import SCALARS
 
-DOMAINS = (node, permits, pipelines, lake, keys)
+DOMAINS = (node, permits, pipelines, lake, keys, tenants)
 """Each may have classes ``Query``, ``Mutation`` and ``Subscription``: their fields are the schema's root fields."""
 
 

@@ -19,8 +19,21 @@ MAX_EMAIL: Final = 254
 RESERVED: Final = frozenset(
     {
         *(CITY, "public", "lakefront", "tenants", "bench", "information_schema"),
-        *("admin", "api", "auth", "default", "docs", "graphql", "health", "ingest", "lake", "metrics", "objects"),
-        *("onboarding", "postgres", "root", "system", "template0", "template1"),
+        *(
+            "admin",
+            "api",
+            "auth",
+            "default",
+            "docs",
+            "dryrun",
+            "graphql",
+            "health",
+            "ingest",
+            "lake",
+            "metrics",
+            "objects",
+        ),
+        *("onboard", "onboarding", "postgres", "root", "system", "template0", "template1"),
     }
 )
 """Names that mean something here already: schemas, roles, paths, folders of the lake."""

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -26,6 +27,10 @@ FIRST_KEY: Final = "onboarding"
 """The name of a tenant's first API key, and who made it."""
 
 
+VISITOR: Final = Actor("visitor", CITY, frozenset({TENANTS_MANAGE}), kind=Kind.SERVICE)
+"""Who onboards without a token, where that is open; good for ``dry_run`` and ``onboard`` alone."""
+
+
 class DryRun(msgspec.Struct, frozen=True):
     """What a dry run found; ``ok``: this very configuration may be onboarded within the hour."""
 
@@ -46,17 +51,27 @@ class Onboarded(msgspec.Struct, frozen=True):
     message: str = "Tenant onboarded successfully"
 
 
-def visitor(address: str) -> Actor:
-    """Who onboards without a token, where that is open; limits count by ``address``."""
-    return Actor(f"address:{address}", CITY, frozenset({TENANTS_MANAGE}), kind=Kind.SERVICE)
-
-
-async def dry_run(services: Services, actor: Actor, configuration: Configuration, *, remember: bool = True) -> DryRun:
+async def dry_run(
+    services: Services,
+    actor: Actor,
+    configuration: Configuration,
+    *,
+    remember: bool = True,
+    idempotency_key: str | None = None,
+) -> DryRun:
     """Run every check of onboarding; create nothing, but remember for an hour that the configuration passed.
 
-    Needs the scope tenants:manage; raises ``Forbidden``, ``Unavailable`` without PostgreSQL.
+    Unless it is to ``remember`` nothing: then it is a dry run of the dry run (X4). Needs the scope tenants:manage;
+    raises ``Forbidden``, ``IdempotencyConflict``, ``Unavailable`` without PostgreSQL.
     """
     require_manager(actor)
+    run = partial(_check, services, configuration, remember=remember)
+    key = idempotency_key if remember else None
+    stored = await idempotency.once(services.database, actor, "dryRunTenant", key, configuration.digest(), run)
+    return msgspec.convert(stored, DryRun)
+
+
+async def _check(services: Services, configuration: Configuration, *, remember: bool) -> DryRun:
     checks = await check(services, configuration)
     failed = sum(not one.ok for one in checks)
     if failed:

@@ -11,7 +11,7 @@ from lakefront.db.database import Database
 from lakefront.domain import api_keys
 from lakefront.domain.services import Services
 from lakefront.domain.tenants.configuration import Configuration
-from lakefront.domain.tenants.onboarding import Onboarded, dry_run, onboard, visitor
+from lakefront.domain.tenants.onboarding import VISITOR, Onboarded, dry_run, onboard
 from lakefront.errors import Conflict, DryRunRequired, Forbidden, IdempotencyConflict
 from tests.domain.tenants.companies import ACME, company, settled
 from tests.domain.tenants.traces import traces
@@ -151,7 +151,7 @@ async def test_it_needs_the_scope_in_the_installations_own_tenant(services: Serv
 
 
 async def test_a_visitor_may_where_it_is_open(services: Services) -> None:
-    await settled(services, visitor("192.0.2.1"))
+    await settled(services, VISITOR)
 
 
 @pytest.mark.parametrize("tenant", ["\0", "\ud800", "", "a b", "city", "pg_catalog"], ids=ascii)
