@@ -79,6 +79,10 @@ class Actor:
         """Whether the actor has ``scope``, be it for own rows."""
         return scope in self.scopes or scope in self.own or scope == SIGNED_IN
 
+    def confined(self, scope: str) -> bool:
+        """Whether ``scope`` opens own rows alone to the actor."""
+        return scope in self.own and scope not in self.scopes
+
     def require(self, scope: str) -> None:
         """Pass if the actor holds ``scope``, be it for own rows; raises ``Forbidden`` otherwise (default deny)."""
         if not self.holds(scope):

@@ -148,9 +148,12 @@ class Database:
         opened = self._pool.get_size()
         return opened - self._pool.get_idle_size(), opened
 
-    async def rows(self, tenant: str, statement: Select[Any]) -> list[Row]:
-        """All rows of ``statement`` as ``tenant`` sees them, values in PostgreSQL's JSON forms."""
-        return await self.bound_rows(as_tenant(tenant, statement))
+    async def rows(self, tenant: str, statement: Select[Any], *, subject: str | None = None) -> list[Row]:
+        """All rows of ``statement`` as ``tenant`` sees them, values in PostgreSQL's JSON forms.
+
+        With ``subject`` tables that have an owner show the rows of that subject alone.
+        """
+        return await self.bound_rows(as_tenant(tenant, statement, subject=subject))
 
     async def bound_rows(self, statement: Statement) -> list[Row]:
         """All rows of a ``template_as_tenant`` that was bound."""

@@ -8,13 +8,16 @@ the canonical ones of every door: a DateTime is ``2024-01-15T10:30:00.5+00:00``.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ClauseElement, Select, Text, bindparam, case, func, literal_column, select
+from sqlalchemy import ClauseElement, ColumnElement, Select, Text, and_, bindparam, case, func, literal_column, select
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
 _DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 
 TENANT = "lakefront_tenant"
 """The parameter of ``as_tenant``'s guard."""
+
+SUBJECT = "lakefront_subject"
+"""Its second one, where a statement reads the rows of one subject alone."""
 
 
 class Statement(NamedTuple):
@@ -49,19 +52,26 @@ def compile_statement(statement: ClauseElement) -> Statement:
     return Template(statement).bind({})
 
 
-def template_as_tenant(rows: Select[Any]) -> Template:
+def template_as_tenant(rows: Select[Any], *, owned: bool = False) -> Template:
     """``rows`` as one JSON array text, read as the tenant that is bound to TENANT: one row, one column of the answer.
 
-    The statement fails closed: should the setting not take, the answer is NULL.
+    ``owned``: also as the subject that is bound to SUBJECT, to whom row security then holds tables that have an owner.
+    The statement fails closed: should a setting not take, the answer is NULL.
     """
     part = rows.subquery("q")
     body = select(func.coalesce(func.json_agg(literal_column("row_to_json(q)")), literal_column("'[]'::json")))
     body = body.select_from(part)
-    name = bindparam(TENANT, None, Text)
-    guard = func.set_config("lakefront.tenant", name, literal_column("true")) == name
+    guard = _set("lakefront.tenant", TENANT)
+    if owned:
+        guard = and_(guard, _set("lakefront.subject", SUBJECT))
     return Template(select(case((guard, body.scalar_subquery()))))
 
 
-def as_tenant(tenant: str, rows: Select[Any]) -> Statement:
-    """``rows`` as ``template_as_tenant`` has them, for one use."""
-    return template_as_tenant(rows).bind({TENANT: tenant})
+def _set(setting: str, parameter: str) -> ColumnElement[bool]:
+    value = bindparam(parameter, None, Text)
+    return func.set_config(setting, value, literal_column("true")) == value
+
+
+def as_tenant(tenant: str, rows: Select[Any], *, subject: str | None = None) -> Statement:
+    """``rows`` as ``template_as_tenant`` has them, for one use; ``subject``: the one whose rows alone are read."""
+    return template_as_tenant(rows, owned=subject is not None).bind({TENANT: tenant, SUBJECT: subject})

@@ -13,6 +13,7 @@ from lakefront.db.query.expression import (
     Opposite,
     Quantifier,
     Related,
+    scopes,
     sources,
     where,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "page",
     "pages_per_parent",
     "related",
+    "scopes",
     "sources",
     "where",
 ]

@@ -28,6 +28,7 @@ from sqlalchemy import (
     true,
 )
 
+from lakefront.actor import Actor
 from lakefront.db.query.source import Join, Source
 from lakefront.db.query.values import operand, operand_type
 
@@ -115,7 +116,7 @@ Expression = Compare | All | Either | Opposite | Related | Near
 
 
 def sources(expression: Expression | None) -> Iterator[Source]:
-    """Every source that the expression reads besides its own: the actor needs their scopes too."""
+    """Every source that the expression reads besides its own."""
     match expression:
         case All(parts) | Either(parts):
             for part in parts:
@@ -127,7 +128,26 @@ def sources(expression: Expression | None) -> Iterator[Source]:
             yield from sources(part)
 
 
-def where(expression: Expression | None, rows: FromClause, tenant: str) -> ColumnElement[bool]:
+def scopes(expression: Expression | None, source: Source) -> Iterator[str]:
+    """Every scope that an actor needs for a filter on ``source``: of other sources, of protected columns."""
+    match expression:
+        case Compare(column):
+            yield from source.scopes_of([column])
+        case All(parts) | Either(parts):
+            for part in parts:
+                yield from scopes(part, source)
+        case Opposite(part):
+            yield from scopes(part, source)
+        case Related(join, _, part):
+            yield from source.scopes_of(join.local)
+            yield from join.scopes()
+            yield from join.target.scopes_of(join.remote)
+            yield from scopes(part, join.target)
+        case Near(latitude, longitude):
+            yield from source.scopes_of([latitude, longitude])
+
+
+def where(expression: Expression | None, rows: FromClause, actor: Actor) -> ColumnElement[bool]:
     """The condition on ``rows``; no expression means all rows."""
     condition: ColumnElement[bool]
     match expression:
@@ -136,13 +156,13 @@ def where(expression: Expression | None, rows: FromClause, tenant: str) -> Colum
         case Compare(column, operator, value):
             condition = compare(rows.c[column], operator, value)
         case All(parts):
-            condition = and_(true(), *(where(part, rows, tenant) for part in parts))
+            condition = and_(true(), *(where(part, rows, actor) for part in parts))
         case Either(parts):
-            condition = or_(false(), *(where(part, rows, tenant) for part in parts))
+            condition = or_(false(), *(where(part, rows, actor) for part in parts))
         case Opposite(part):
-            condition = _complement(where(part, rows, tenant))
+            condition = _complement(where(part, rows, actor))
         case Related():
-            condition = _related(expression, rows, tenant)
+            condition = _related(expression, rows, actor)
         case Near():
             condition = _near(expression, rows)
         case _:
@@ -185,14 +205,14 @@ _COMPARISONS: Mapping[Operator, Callable[[ColumnElement[Any], Any], ColumnElemen
 }
 
 
-def _related(expression: Related, rows: FromClause, tenant: str) -> ColumnElement[bool]:
+def _related(expression: Related, rows: FromClause, actor: Actor) -> ColumnElement[bool]:
     join = expression.join
     there = join.target.table.alias()
     mine = and_(*(there.c[remote] == rows.c[local] for local, remote in join.on))
-    part = where(expression.part, there, tenant)
+    part = where(expression.part, there, actor)
     if expression.quantifier is Quantifier.EVERY:
         part = _complement(part)
-    found = exists(select(1).select_from(there).where(join.target.rows_of(tenant, there), mine, part).correlate(rows))
+    found = exists(select(1).select_from(there).where(join.target.rows_of(actor, there), mine, part).correlate(rows))
     return found if expression.quantifier is Quantifier.SOME else not_(found)
 
 

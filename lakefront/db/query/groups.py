@@ -1,6 +1,6 @@
 """Groups and their aggregates: ``GROUP BY`` with ``HAVING``, order and limit."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -23,6 +23,7 @@ from sqlalchemy import (
     true,
 )
 
+from lakefront.actor import Actor
 from lakefront.db.query.expression import Expression, Operator, compare, where
 from lakefront.db.query.source import Source
 
@@ -101,33 +102,38 @@ class GroupRequest:
     having: tuple[Having, ...] = ()
     order: tuple[GroupOrder, ...] = ()
 
+    def columns(self) -> Iterator[str]:
+        """The columns whose values the answer depends on, besides the filter's."""
+        parts = [*self.by, *self.measures, *(part.measure for part in self.having), *(part.by for part in self.order)]
+        return (part.column for part in parts if part.column)
 
-def groups(source: Source, tenant: str, request: GroupRequest) -> Select[Any]:
+
+def groups(source: Source, actor: Actor, request: GroupRequest) -> Select[Any]:
     """One row a group: the labels of ``by`` and ``measures``. Sums are exact, averages double precision."""
-    rows, statement = _grouped(source, tenant, request)
+    rows, statement = _grouped(source, actor, request)
     orders = [*request.order, *(GroupOrder(group) for group in request.by)]
     wanted = dict.fromkeys([*request.measures, Measure(Function.COUNT)])
     statement = statement.add_columns(*(_measure(measure, rows).label(measure.label) for measure in wanted))
     return statement.order_by(*(_order(order, rows) for order in orders)).limit(literal(request.limit, BigInteger))
 
 
-def count_groups(source: Source, tenant: str, request: GroupRequest) -> Select[Any]:
+def count_groups(source: Source, actor: Actor, request: GroupRequest) -> Select[Any]:
     """How many groups there are without the limit: one row with ``count``."""
-    _, statement = _grouped(source, tenant, request)
+    _, statement = _grouped(source, actor, request)
     inner = statement.add_columns(literal_column("1", Integer).label("#one")).subquery()
     return select(func.count().label("count")).select_from(inner)
 
 
-def _grouped(source: Source, tenant: str, request: GroupRequest) -> tuple[FromClause, Select[Any]]:
+def _grouped(source: Source, actor: Actor, request: GroupRequest) -> tuple[FromClause, Select[Any]]:
     rows = source.table.alias()
     keys = [_key(group, rows) for group in request.by]
-    having: Iterable[ColumnElement[bool]] = (
+    having: Iterator[ColumnElement[bool]] = (
         compare(_measure(part.measure, rows), part.operator, part.value) for part in request.having
     )
     statement = (
         select(*(key.label(group.label) for key, group in zip(keys, request.by, strict=True)))
         .select_from(rows)
-        .where(source.rows_of(tenant, rows), where(request.where, rows, tenant))
+        .where(source.rows_of(actor, rows), where(request.where, rows, actor))
         .having(and_(true(), *having))
     )
     return rows, statement.group_by(*keys) if keys else statement

@@ -1,6 +1,6 @@
 """Pages: of a source, or one for each of many parents in a single statement. No OFFSET anywhere."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -23,11 +23,12 @@ from sqlalchemy import (
     union_all,
 )
 
+from lakefront.actor import Actor
 from lakefront.db.query.expression import Expression, where
 from lakefront.db.query.order import OrderKey, Position, after, everything, reverse, segments
-from lakefront.db.query.source import QUERY_TENANT, Join, Key, Source
+from lakefront.db.query.source import QUERY_SUBJECT, QUERY_TENANT, Join, Key, Source
 from lakefront.db.query.values import operand_type
-from lakefront.db.statement import TENANT, Statement, Template, template_as_tenant
+from lakefront.db.statement import SUBJECT, TENANT, Statement, Template, template_as_tenant
 
 PARENT = "#parent"
 """The column that says to which of the given keys a row belongs, from 1 on; no column of ours can have this name."""
@@ -49,16 +50,20 @@ class PageRequest:
     after: Position | None = None
     before: Position | None = None
 
+    def columns(self) -> Iterator[str]:
+        """The columns whose values the page depends on, besides the filter's."""
+        return (key.column for key in self.order)
 
-def page(source: Source, tenant: str, request: PageRequest) -> Select[Any]:
+
+def page(source: Source, actor: Actor, request: PageRequest) -> Select[Any]:
     """One row more than asked, to know whether there are more."""
-    return _page(source, tenant, request, None)
+    return _page(source, actor, request, None)
 
 
-def pages_per_parent(join: Join, tenant: str, request: PageRequest, keys: Sequence[Key]) -> Select[Any]:
+def pages_per_parent(join: Join, actor: Actor, request: PageRequest, keys: Sequence[Key]) -> Select[Any]:
     """A page of related rows for each key, each one row more than asked; ``PARENT`` tells them apart."""
     parents = _parents(join, keys)
-    rows = _page(join.target, tenant, request, partial(_belongs, join, parents)).lateral("page")
+    rows = _page(join.target, actor, request, partial(_belongs, join, parents)).lateral("page")
     ordinal = parents.c.ordinal
     keys_in_order = reverse(request.order) if request.backward else request.order
     return (
@@ -68,51 +73,54 @@ def pages_per_parent(join: Join, tenant: str, request: PageRequest, keys: Sequen
     )
 
 
-def related(join: Join, tenant: str, keys: Sequence[Key]) -> Statement:
+def related(join: Join, actor: Actor, keys: Sequence[Key]) -> Statement:
     """All related rows of each key, in the target's default order; ``PARENT`` tells them apart.
 
     Compiled once for each join: a subscription asks it for every event, and compiling took most of an event's time.
     """
     values: dict[str, Any] = {f"keys{index}": [key[index] for key in keys] for index in range(len(join.on))}
-    return _related(join).bind(values | {TENANT: tenant, QUERY_TENANT: tenant})
+    subject = join.target.row_scope(actor)
+    values |= {TENANT: actor.tenant, QUERY_TENANT: actor.tenant, SUBJECT: subject, QUERY_SUBJECT: subject}
+    return _related(join, owned=subject is not None).bind(values)
 
 
 @lru_cache(maxsize=1000)
-def _related(join: Join) -> Template:
+def _related(join: Join, *, owned: bool) -> Template:
     target = join.target
     parents, rows = _parents(join, ()), target.table.alias()
-    ordinal = parents.c.ordinal
+    ordinal, mine = parents.c.ordinal, target.rows_within("", "" if owned else None, rows)
     return template_as_tenant(
         select(ordinal.label(PARENT), *(rows.c[name] for name in target.columns()))
-        .select_from(parents.join(rows, and_(_belongs(join, parents, rows), target.rows_of("", rows))))
-        .order_by(ordinal, *(key.clause(rows) for key in target.complete()))
+        .select_from(parents.join(rows, and_(_belongs(join, parents, rows), mine)))
+        .order_by(ordinal, *(key.clause(rows) for key in target.complete())),
+        owned=owned,
     )
 
 
-def count(source: Source, tenant: str, condition: Expression | None) -> Select[Any]:
+def count(source: Source, actor: Actor, condition: Expression | None) -> Select[Any]:
     """How many rows there are: one row with ``count``."""
     rows = source.table.alias()
-    mine = source.rows_of(tenant, rows)
-    return select(func.count().label("count")).select_from(rows).where(mine, where(condition, rows, tenant))
+    mine = source.rows_of(actor, rows)
+    return select(func.count().label("count")).select_from(rows).where(mine, where(condition, rows, actor))
 
 
-def counts_per_parent(join: Join, tenant: str, condition: Expression | None, keys: Sequence[Key]) -> Select[Any]:
+def counts_per_parent(join: Join, actor: Actor, condition: Expression | None, keys: Sequence[Key]) -> Select[Any]:
     """How many related rows each key has: one row each with ``PARENT`` and ``count``."""
     target = join.target
     parents, rows = _parents(join, keys), target.table.alias()
     found = select(func.count().label("count")).select_from(rows)
-    found = found.where(target.rows_of(tenant, rows), _belongs(join, parents, rows), where(condition, rows, tenant))
+    found = found.where(target.rows_of(actor, rows), _belongs(join, parents, rows), where(condition, rows, actor))
     counted = found.lateral("counted")
     return select(parents.c.ordinal.label(PARENT), counted.c.count).select_from(parents.join(counted, true()))
 
 
-def _page(source: Source, tenant: str, request: PageRequest, belongs: Belongs | None) -> Select[Any]:
+def _page(source: Source, actor: Actor, request: PageRequest, belongs: Belongs | None) -> Select[Any]:
     keys, start, end = request.order, request.after, request.before
     if request.backward:
         keys, start, end = reverse(keys), end, start
     rows = source.table.alias()
     ranges = segments(keys, rows, start) if start is not None else everything()
-    conditions = [source.rows_of(tenant, rows), where(request.where, rows, tenant)]
+    conditions = [source.rows_of(actor, rows), where(request.where, rows, actor)]
     if belongs is not None:
         conditions.append(belongs(rows))
     if end is not None:

@@ -1,15 +1,20 @@
 """What can be read: a table (or a part of one), its key, its order, the scope that opens it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, FromClause, Table, Text, and_, bindparam
 
+from lakefront.actor import Actor
 from lakefront.db.query.order import OrderKey
+from lakefront.errors import Forbidden
 
 QUERY_TENANT = "query_tenant"
 """The name of ``tenant_parameter``."""
+
+QUERY_SUBJECT = "query_subject"
+"""The name of the query's parameter for the subject, where rows have an owner and the actor sees its own alone."""
 
 Key = tuple[Any, ...]
 """Values of a source's key columns, or of a join's local columns, in their order."""
@@ -20,7 +25,9 @@ class Source:
     """Rows of ``table`` that belong to the tenant; ``name`` is what one row is called (``Permit``).
 
     ``key`` identifies a row within the tenant. ``order`` is the order when none is asked for (then the key). ``only``
-    restricts it to rows with these values; ``hidden`` columns are never read. An actor needs ``scope`` to read it.
+    restricts it to rows with these values; ``hidden`` columns are never read. An actor needs ``scope`` to read it; who
+    holds it for own rows alone reads those whose ``owner`` (a column) is its subject. ``protected``: column -> the
+    scope without which nothing may depend on its values (``column(requires=…)`` of the GraphQL type fills it).
     """
 
     name: str
@@ -30,6 +37,8 @@ class Source:
     order: tuple[str, ...] = ()
     only: Mapping[str, str] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
+    owner: str | None = None
+    protected: dict[str, str] = field(default_factory=dict)
 
     def columns(self) -> list[str]:
         """Names of the columns that a row has when it is read."""
@@ -51,21 +60,54 @@ class Source:
         nullable = bool(self.table.c[column].nullable)
         return OrderKey(column, descending, descending if nulls_first is None else nulls_first, nullable)
 
-    def rows_of(self, tenant: str, alias: FromClause) -> ColumnElement[bool]:
-        """The condition under which a row of ``alias`` belongs to this source and tenant.
+    def scopes_of(self, columns: Iterable[str]) -> Iterator[str]:
+        """The scopes that an actor needs to have anything depend on ``columns``."""
+        return (self.protected[name] for name in columns if name in self.protected)
+
+    def row_scope(self, actor: Actor) -> str | None:
+        """The subject whose rows are all that ``actor`` sees; ``None``: the tenant's.
+
+        Raises ``Forbidden`` where it is to see its own and nothing tells whose rows are.
+        """
+        if not actor.confined(self.scope):
+            return None
+        if self.owner is None:
+            raise Forbidden(f"'{self.scope}' is granted for own rows, and these have no owner. Ask for it on all rows.")
+        return actor.subject
+
+    def rows_of(self, actor: Actor, alias: FromClause) -> ColumnElement[bool]:
+        """The condition under which a row of ``alias`` is of this source and one that ``actor`` sees."""
+        return self.rows_within(actor.tenant, self.row_scope(actor), alias)
+
+    def rows_within(self, tenant: str, subject: str | None, alias: FromClause) -> ColumnElement[bool]:
+        """The same for a tenant and a row scope.
 
         Row security says the same; said here too, it collapses to a one-time check and index plans stay (DESIGN.md).
         """
-        mine = alias.c.tenant_id == tenant_parameter(tenant)
-        return and_(mine, *(alias.c[name] == value for name, value in self.only.items()))
+        conditions = [alias.c.tenant_id == tenant_parameter(tenant)]
+        conditions += [alias.c[name] == value for name, value in self.only.items()]
+        if subject is not None:
+            assert self.owner is not None, "row_scope refuses a source without an owner"
+            conditions.append(alias.c[self.owner] == bindparam(QUERY_SUBJECT, subject, Text))
+        return and_(*conditions)
 
 
 @dataclass(frozen=True)
 class Join:
-    """How rows of ``target`` belong to a row: pairs of (column of the row, column of ``target``)."""
+    """How rows of ``target`` belong to a row: pairs of (column of the row, column of ``target``).
+
+    An actor needs ``requires``, too, besides the target's own scope.
+    """
 
     target: Source
     on: tuple[tuple[str, str], ...]
+    requires: str | None = None
+
+    def scopes(self) -> Iterator[str]:
+        """The scopes that an actor needs to follow it."""
+        yield self.target.scope
+        if self.requires is not None:
+            yield self.requires
 
     @property
     def local(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lakefront.actor import system_actor
 from lakefront.db import query
 from lakefront.db.database import Database, Row
 from lakefront.db.query import (
@@ -29,6 +30,7 @@ from tests.city import COUNT, NEIGHBORHOODS, START
 from tests.db.query.oracle import Oracle, in_order, parsed
 
 TENANT = "city"
+ACTOR, OTHER = system_actor(TENANT), system_actor("other")
 PERMIT_EVENTS = Join(EVENTS, (("permit_id", "partition_key"),))
 PERMIT_ADDRESSES = Join(ADDRESSES, (("permit_id", "permit_id"),))
 
@@ -110,14 +112,14 @@ ORDERS = st.lists(
 async def oracle(database: Database, city: None) -> Oracle:
     tables = {}
     for source in (PERMITS, EVENTS, ADDRESSES):
-        everything = query.page(source, TENANT, PageRequest(source.complete(), 1000))
+        everything = query.page(source, ACTOR, PageRequest(source.complete(), 1000))
         tables[source.name] = [parsed(source, row) for row in await database.rows(TENANT, everything)]
     assert len(tables["Permit"]) == COUNT
     return Oracle(tables)
 
 
 async def _read(database: Database, request: PageRequest) -> tuple[list[Row], bool]:
-    rows = [parsed(PERMITS, row) for row in await database.rows(TENANT, query.page(PERMITS, TENANT, request))]
+    rows = [parsed(PERMITS, row) for row in await database.rows(TENANT, query.page(PERMITS, ACTOR, request))]
     kept = rows[: request.limit]
     return (kept[::-1] if request.backward else kept), len(rows) > request.limit
 
@@ -135,7 +137,7 @@ async def test_a_filter_and_its_opposite_select_what_python_selects(
     for part in (expression, Opposite(expression)):
         rows, _ = await _read(database, PageRequest(order, 1000, part))
         assert rows == oracle.rows(PERMITS, part)
-        counted = await database.rows(TENANT, query.count(PERMITS, TENANT, part))
+        counted = await database.rows(TENANT, query.count(PERMITS, ACTOR, part))
         assert counted == [{"count": len(rows)}]
 
 
@@ -182,7 +184,7 @@ async def test_a_page_for_each_parent(
     keys = [(f"P{number:03d}",) for number in numbers]
     order = EVENTS.complete((EVENTS.order_key("event_type", descending=True),) if by_type else ())
     request = PageRequest(order, limit, backward=backward)
-    found = await database.rows(TENANT, query.pages_per_parent(PERMIT_EVENTS, TENANT, request, keys))
+    found = await database.rows(TENANT, query.pages_per_parent(PERMIT_EVENTS, ACTOR, request, keys))
     for place, (key,) in enumerate(keys, 1):
         rows = [parsed(EVENTS, {n: v for n, v in row.items() if n != PARENT}) for row in found if row[PARENT] == place]
         own = in_order(order, oracle.rows(EVENTS, Compare("partition_key", Operator.EQ, key)))
@@ -205,11 +207,11 @@ async def test_pages_stay_put_when_rows_come_in_between(database: Database, dsn:
 
 async def test_another_tenant_sees_its_own_rows_alone(database: Database, city: None) -> None:
     async def read(source: Source) -> list[Row]:
-        return await database.rows("other", query.page(source, "other", PageRequest(source.complete(), 100)))
+        return await database.rows("other", query.page(source, OTHER, PageRequest(source.complete(), 100)))
 
     assert [row["neighborhood"] for row in await read(PERMITS)] == ["Secret"]
     assert [row["event_id"] for row in await read(EVENTS)] == ["secret"]
-    related = await database.bound_rows(query.related(PERMIT_ADDRESSES, "other", [("P001",), ("P002",)]))
+    related = await database.bound_rows(query.related(PERMIT_ADDRESSES, OTHER, [("P001",), ("P002",)]))
     assert [row["block"] for row in related] == ["secret"]
     # The statement's explicit condition and row security say the same: the one without the other gives nothing.
-    assert await database.rows("city", query.page(PERMITS, "other", PageRequest(PERMITS.complete(), 100))) == []
+    assert await database.rows("city", query.page(PERMITS, OTHER, PageRequest(PERMITS.complete(), 100))) == []

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from sqlalchemy import Select
 
+from lakefront.actor import system_actor
 from lakefront.db import query
 from lakefront.db.database import APP_ROLE, connect
 from lakefront.db.query import Compare, Join, Operator, PageRequest, Source
@@ -28,6 +29,7 @@ SELECT 'city', 'sf-permit-events', n % 2, n, 'E' || n, 'permit_filed', 'P' || n 
   timestamptz '2024-01-01' + n * interval '1 minute', now(), '{}', '', '1.0', '' FROM generate_series(1, 40000) n;
 ANALYZE lakefront.permits, lakefront.permit_addresses, lakefront.events;
 """
+ACTOR = system_actor()
 MISSION = Compare("neighborhood", Operator.EQ, "N7")
 BY_COST = PERMITS.complete((PERMITS.order_key("estimated_cost"),))
 BY_COST_DOWN = PERMITS.complete((PERMITS.order_key("estimated_cost", descending=True),))
@@ -59,11 +61,11 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _page(source: Source, **request: Any) -> Select[Any]:
-    return query.page(source, "city", PageRequest(**{"order": source.complete(), "limit": 100, **request}))
+    return query.page(source, ACTOR, PageRequest(**{"order": source.complete(), "limit": 100, **request}))
 
 
 SORTLESS: dict[str, tuple[Select[Any] | Statement, str]] = {
-    "permit by id": (query.related(query.by_key(PERMITS), "city", [("P77",)]), "permits_pkey"),
+    "permit by id": (query.related(query.by_key(PERMITS), ACTOR, [("P77",)]), "permits_pkey"),
     "permits in a neighborhood by cost": (_page(PERMITS, where=MISSION, order=BY_COST), "permits_by_neighborhood"),
     "the same, greatest first": (_page(PERMITS, where=MISSION, order=BY_COST_DOWN), "permits_by_neighborhood"),
     "the same, last rows": (_page(PERMITS, where=MISSION, order=BY_COST, backward=True), "permits_by_neighborhood"),
@@ -106,11 +108,11 @@ async def test_a_nullable_key_is_read_in_two_bounded_ranges(full: "asyncpg.Conne
 
 async def test_events_of_a_hundred_permits_are_a_hundred_index_scans(full: "asyncpg.Connection[Any]") -> None:
     request = PageRequest(EVENTS.complete(), 5, backward=True)
-    nodes = await _plan(full, query.pages_per_parent(PERMIT_EVENTS, "city", request, KEYS))
+    nodes = await _plan(full, query.pages_per_parent(PERMIT_EVENTS, ACTOR, request, KEYS))
     assert [node["Index Name"] for node in nodes if "Index Name" in node] == ["events_by_key"]
     assert "Seq Scan" not in {node["Node Type"] for node in nodes}
 
 
 async def test_addresses_of_a_hundred_permits_use_the_key(full: "asyncpg.Connection[Any]") -> None:
-    nodes = await _plan(full, query.related(Join(ADDRESSES, (("permit_id", "permit_id"),)), "city", KEYS))
+    nodes = await _plan(full, query.related(Join(ADDRESSES, (("permit_id", "permit_id"),)), ACTOR, KEYS))
     assert [node["Index Name"] for node in nodes if "Index Name" in node] == ["permit_addresses_pkey"]
