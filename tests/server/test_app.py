@@ -246,4 +246,4 @@ async def test_the_published_keys_verify_a_token_and_hold_no_secret(served: Wire
     for key in published["keys"]:
         assert key.keys() == {"kty", "n", "e", "kid", "use", "alg"}
     token = jwt.decode(served.token("reader"), KeySet.import_key_set(published), algorithms=["RS256"])
-    assert token.claims["scope"] == "permits:read"
+    assert token.claims["roles"] == ["reader"]

@@ -33,6 +33,7 @@ def token(
 ) -> None:
     """Make a token for the server on the data folder; the last line is the token alone."""
     settings = settings_with(data=data)
+    from lakefront.actor import CITY
     from lakefront.db.embedded.folder import make_data_folder
     from lakefront.db.embedded.process import unprivileged
     from lakefront.server.keys import SigningKey, mint
@@ -42,8 +43,8 @@ def token(
     if settings.embedded_postgres:
         make_data_folder(settings.data, unprivileged().owner)
     key = SigningKey.load_or_create(settings.data)
-    if not settings.embedded_postgres:
-        run(_publish(key, settings))
+    if not settings.embedded_postgres or tenant != CITY:
+        run(_introduce(key, settings, tenant))
     minted = mint(key, settings, f"cli:{role}", role, tenant, seconds)
     if fresh:
         typer.echo(f"No server has run on {settings.data} yet: the token is for one that will. Check --data.", err=True)
@@ -51,10 +52,18 @@ def token(
     typer.echo(minted)
 
 
-async def _publish(key: "SigningKey", settings: "Settings") -> None:
-    """Make the key known to the servers of DATABASE_URL, whose data folders are others."""
+async def _introduce(key: "SigningKey", settings: "Settings", tenant: str) -> None:
+    """Make the key known to the servers of the database, whose data folders may be others.
+
+    Raises ``ValidationError`` where there is no such tenant.
+    """
+    from lakefront.errors import ValidationError
     from lakefront.server.auth import KeyRing
     from lakefront.server.cli.parts import open_database
 
     async with open_database(settings) as database:
+        async with database.transaction(tenant) as transaction:
+            known = await transaction.fetch("SELECT 1 FROM tenants.tenant_profiles WHERE tenant_id = $1", tenant)
+        if not known:
+            raise ValidationError(f"There is no tenant '{tenant}' here. Onboard it first, or check --tenant.")
         await KeyRing(key, database).register()

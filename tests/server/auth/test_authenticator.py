@@ -3,7 +3,6 @@
 import asyncio
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from lakefront.db.database import Database
 from lakefront.domain import ingest_tokens
 from lakefront.domain.permits import STREAM
 from lakefront.domain.rights import DEFAULT
-from lakefront.domain.services import Services
 from lakefront.errors import Forbidden, Unauthenticated, ValidationError
 from lakefront.server.auth import Authenticator, KeyRing
 from lakefront.server.credentials import Credentials
@@ -25,31 +23,8 @@ from lakefront.settings import Settings
 SETTINGS = Settings()
 
 
-@pytest.fixture
-def key(tmp_path: Path) -> SigningKey:
-    return SigningKey.load_or_create(tmp_path)
-
-
-@pytest.fixture
-async def authenticator(key: SigningKey, services: Services) -> AsyncIterator[Authenticator]:
-    keys = KeyRing(key, services.database)
-    await keys.register()
-    made = Authenticator(keys, services)
-    yield made
-    await made.close()
-
-
 def bearer(token: str) -> Credentials:
     return Credentials(f"Bearer {token}")
-
-
-def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
-    first = SigningKey.load_or_create(tmp_path)
-    assert SigningKey.load_or_create(tmp_path).kid == first.kid
-    path = tmp_path / "keys" / "signing.pem"
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert "d" not in first.public_jwk
 
 
 async def test_a_token_of_ours_makes_an_actor(authenticator: Authenticator, key: SigningKey) -> None:
