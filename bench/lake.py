@@ -20,9 +20,10 @@ from rich.table import Table
 from bench.append import ACTOR, REQUEST, Row, follower_latency, make_events
 from lakefront.actor import CITY
 from lakefront.adapters.objects import LocalStore
-from lakefront.db.database import READING_THE_LOG, Database
+from lakefront.db.database import PROVISIONER_ROLE, READING_THE_LOG, Database
 from lakefront.db.embedded import EmbeddedPostgres
 from lakefront.db.migrate import migrate
+from lakefront.eventlog.backlog import Backlog
 from lakefront.eventlog.lake.envelope import GZIP_LEVEL, Compression
 from lakefront.eventlog.lake.history import History
 from lakefront.eventlog.lake.sealer import Sealer
@@ -75,11 +76,14 @@ async def fill(log: PostgresLog, stream: str, count: int) -> None:
 async def sealer(database: Database, store: LocalStore, compression: Compression) -> AsyncIterator[Sealer]:
     """A sealer with the contract's limits that does what it is told, no more."""
     of_each = OneStream(shards=2, seal_interval=30, seal_bytes=25 * MIB, seal_compression=compression)
-    made = Sealer(database, store, tenants=lambda: [CITY], stream=lambda _: of_each, poll=1)
+    provisioner = Database(database.dsn, pool_size=1, role=PROVISIONER_ROLE)
+    await provisioner.open()
+    made = Sealer(database, store, Backlog(provisioner), stream=lambda _: of_each, poll=1)
     try:
         yield made
     finally:
         await made.close()
+        await provisioner.close()
 
 
 async def sealing(log: PostgresLog, database: Database, store: LocalStore) -> list[Row]:

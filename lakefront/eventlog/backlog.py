@@ -7,10 +7,11 @@ import msgspec
 from lakefront.db.database import Database
 
 _TENANTS: Final = """
-SELECT coalesce(json_agg(DISTINCT h.tenant_id), '[]') FROM lakefront.heads h
-LEFT JOIN lakefront.consumer_offsets c
-  ON c.tenant_id = h.tenant_id AND c.consumer = $1 AND c.stream = h.stream AND c.shard = h.shard
-WHERE h.next > coalesce(c.next, 0) AND ($2::text IS NULL OR h.stream = $2)
+SELECT coalesce(json_object_agg(tenant_id, mark), '{}') FROM (
+  SELECT h.tenant_id, sum(h.next + coalesce(c.next, 0)) AS mark FROM lakefront.heads h
+  LEFT JOIN lakefront.consumer_offsets c
+    ON c.tenant_id = h.tenant_id AND c.consumer = $1 AND c.stream = h.stream AND c.shard = h.shard
+  WHERE h.next > coalesce(c.next, 0) AND ($2::text IS NULL OR h.stream = $2) GROUP BY h.tenant_id) q
 """
 
 
@@ -24,10 +25,10 @@ class Backlog:
     def __init__(self, provisioner: Database) -> None:
         self._provisioner = provisioner
 
-    async def tenants(self, consumer: str, stream: str | None = None) -> list[str]:
-        """The tenants with events (of ``stream``, if given) that ``consumer`` has not taken in, in order of their ids.
+    async def tenants(self, consumer: str, stream: str | None = None) -> dict[str, int]:
+        """The tenants with events (of ``stream``, if given) that ``consumer`` has not taken in.
 
-        Raises ``Unavailable``.
+        Each with a mark that is another as soon as an event of these is appended or taken in. Raises ``Unavailable``.
         """
-        found: list[str] = msgspec.json.decode(await self._provisioner.text(_TENANTS, consumer, stream))
+        found: dict[str, int] = msgspec.json.decode(await self._provisioner.text(_TENANTS, consumer, stream))
         return found

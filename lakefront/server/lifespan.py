@@ -153,7 +153,7 @@ async def _services(
         consumers={PERMITS.stream: (PERMITS.name, SEALER)},
     )
     # Before the log is opened, and so closed after it: then it seals what the log took in to its very end.
-    sealer = await _sealer(settings, dsn, objects, log, directory, stack)
+    sealer = await _sealer(settings, objects, log, provisioner, stack)
     await log.open()
     stack.push_async_callback(log.close)
     progress = Progress(database)
@@ -189,20 +189,15 @@ async def _objects(settings: Settings, stack: AsyncExitStack) -> ObjectStore:
 
 
 async def _sealer(
-    settings: Settings,
-    dsn: str,
-    objects: ObjectStore,
-    log: PostgresLog,
-    directory: Directory,
-    stack: AsyncExitStack,
+    settings: Settings, objects: ObjectStore, log: PostgresLog, provisioner: Database, stack: AsyncExitStack
 ) -> Sealer:
-    database = Database(dsn, pool_size=2, planner=READING_THE_LOG)
+    database = Database(provisioner.dsn, pool_size=2, planner=READING_THE_LOG)
     await database.open()
     stack.push_async_callback(database.close)
     sealer = Sealer(
         database,
         objects,
-        tenants=directory.known,
+        Backlog(provisioner),
         stream=settings.stream,
         poll=settings.poll_interval,
         busy=log.appending,

@@ -7,6 +7,8 @@ just this key, and so makes the same bytes.
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+import msgspec
+
 from lakefront.actor import CITY
 from lakefront.adapters.objects.keys import check_key
 from lakefront.db.database import Database
@@ -21,7 +23,10 @@ _MEASURED: Final = 5_000
 """Events that one statement measures."""
 
 _SHARDS: Final = """
-SELECT h.stream, h.shard, coalesce(c.next, 0) AS start, h.next AS until, i.until_offset, i.key, i.compression, i.layout,
+SELECT CASE WHEN set_config('lakefront.tenant', $1, true) = $1 THEN (SELECT coalesce(json_agg(q), '[]') FROM (
+SELECT h.stream, h.shard, coalesce(c.next, 0) AS start, h.next AS until,
+  CASE WHEN i.key IS NOT NULL THEN json_build_object(
+    'until', i.until_offset, 'key', i.key, 'compression', i.compression, 'layout', i.layout) END AS closed,
   (SELECT ingested_at FROM lakefront.events WHERE tenant_id = $1 AND stream = h.stream AND shard = h.shard
     AND "offset" = coalesce(c.next, 0)) AS opened_at
 FROM lakefront.heads h
@@ -30,7 +35,7 @@ LEFT JOIN lakefront.consumer_offsets c
 LEFT JOIN lakefront.seal_intents i
   ON i.tenant_id = $1 AND i.stream = h.stream AND i.shard = h.shard AND i.from_offset = coalesce(c.next, 0)
 WHERE h.tenant_id = $1 AND coalesce(c.next, 0) < h.next AND ($3::text IS NULL OR (h.stream, h.shard) = ($3, $4))
-ORDER BY h.stream, h.shard
+ORDER BY h.stream, h.shard) q) END
 """
 
 _EVENTS: Final = """
@@ -82,17 +87,37 @@ class Unsealed(NamedTuple):
         return (datetime.now(UTC) - self.opened_at).total_seconds()
 
 
+class _Closed(msgspec.Struct):
+    until: int
+    key: str
+    compression: Compression
+    layout: int
+
+
+class _Row(msgspec.Struct):
+    """A shard as ``_SHARDS`` finds it."""
+
+    stream: str
+    shard: int
+    start: int
+    until: int
+    opened_at: datetime | None
+    closed: _Closed | None
+
+
 async def unsealed(database: Database, tenant: str, place: Place | None = None) -> list[Unsealed]:
     """The shards of ``tenant`` (or just ``place``) that have something to seal. Raises ``Unavailable``."""
-    async with database.transaction(tenant) as transaction:
-        rows = await transaction.fetch(_SHARDS, tenant, CONSUMER, *(place[1:] if place else (None, None)))
+    text = await database.text(_SHARDS, tenant, CONSUMER, *(place[1:] if place else (None, None)))
     found = []
-    for stream, shard, start, until, closed, key, compression, layout, opened_at in rows:
-        where = Place(tenant, stream, shard)
-        if opened_at is None:
-            raise InternalError(f"Event {start} of {where} is to be sealed, but is not in the log.")
-        intent = None if key is None else Intent(where, start, closed, key, compression, layout, opened_at)
-        found.append(Unsealed(where, start, until, opened_at, intent))
+    for row in msgspec.json.decode(text, type=list[_Row]):
+        where = Place(tenant, row.stream, row.shard)
+        if row.opened_at is None:
+            raise InternalError(f"Event {row.start} of {where} is to be sealed, but is not in the log.")
+        intent = None
+        if (closed := row.closed) is not None:
+            form = closed.key, closed.compression, closed.layout
+            intent = Intent(where, row.start, closed.until, *form, row.opened_at)
+        found.append(Unsealed(where, row.start, row.until, row.opened_at, intent))
     return found
 
 

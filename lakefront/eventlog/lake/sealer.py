@@ -8,7 +8,7 @@ must still be where the batch begins. What a killed process left is finished by 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 from lakefront import tracing
 from lakefront.adapters.objects.store import ObjectConflict, ObjectStore
 from lakefront.db.database import Database
-from lakefront.errors import LakefrontError, Unavailable
+from lakefront.errors import InternalError, LakefrontError, Unavailable
+from lakefront.eventlog.backlog import Backlog
 from lakefront.eventlog.lake import manifest
 from lakefront.eventlog.lake.envelope import Compression, Packed, pack, traces
 from lakefront.eventlog.lake.intents import Sizes, Unsealed, close_batch, read, unsealed
@@ -55,6 +56,13 @@ class _Batch(NamedTuple):
     traces: Sequence[str]
 
 
+class _Waiting(NamedTuple):
+    """Nothing of a tenant is due before ``until`` (monotonic seconds), unless its ``mark`` changes."""
+
+    mark: int
+    until: float
+
+
 @dataclass(slots=True)
 class _State:
     """What this process remembers of a shard: who is at it, and until when it rests after a failure."""
@@ -65,14 +73,18 @@ class _State:
 
 
 class Sealer:
-    """Seals every stream of ``tenants``; one process at a time is at a shard, and another goes on where it died."""
+    """Seals every stream of every tenant; one process at a time is at a shard, and another goes on where it died.
+
+    It looks at all tenants at once every ``poll`` seconds, and at one whose log has something to seal when there is
+    something new in it, or its time has come.
+    """
 
     def __init__(
         self,
         database: Database,
         store: ObjectStore,
+        backlog: Backlog,
         *,
-        tenants: Callable[[], Iterable[str]],
         stream: Callable[[str], OneStream],
         poll: float,
         busy: Callable[[], bool] = lambda: False,
@@ -83,13 +95,14 @@ class Sealer:
         """
         self._database = database
         self._store = store
-        self._tenants = tenants
+        self._backlog = backlog
         self._stream = stream
         self._poll = poll
         self._busy = busy
         self._locks = Locks(database.dsn)
         self._sizes = Sizes(database)
         self._states: dict[Place, _State] = {}
+        self._waiting: dict[str, _Waiting] = {}
         self._bell = Bell()
         self._one_by_one = asyncio.Semaphore(1)
         self._few = asyncio.Semaphore(AT_ONCE)
@@ -100,6 +113,7 @@ class Sealer:
         """Look at the log now, also at shards that rest after a failure: PostgreSQL is back, say."""
         for state in self._states.values():
             state.rests_until = 0.0
+        self._waiting.clear()
         self._bell.ring()
 
     async def run(self) -> None:
@@ -121,7 +135,7 @@ class Sealer:
         """
         try:
             async with asyncio.timeout(patience), self._alone, asyncio.TaskGroup() as group:
-                for shard in await self._look() or ():
+                for shard in await self._look(all_of_it=True) or ():
                     group.create_task(self._try(shard, due=False))
         except TimeoutError:
             _log.warning("not everything could be sealed within %.0f s; the next start goes on with it", patience)
@@ -130,15 +144,42 @@ class Sealer:
         """Give up the locks."""
         await self._locks.close()
 
-    async def _look(self) -> list[Unsealed] | None:
-        """What is to be sealed; None when that cannot be told, which is logged."""
+    async def _look(self, *, all_of_it: bool = False) -> list[Unsealed] | None:
+        """What is to be sealed, also what just waits if ``all_of_it``; None when it cannot be told, which is logged."""
+        found: list[Unsealed] = []
         try:
-            return [shard for tenant in self._tenants() for shard in await unsealed(self._database, tenant)]
+            behind = await self._backlog.tenants(manifest.CONSUMER)
+            for tenant, mark in behind.items():
+                waiting = self._waiting.get(tenant)
+                if all_of_it or waiting is None or waiting.mark != mark or time.monotonic() >= waiting.until:
+                    found += await self._look_at(tenant, mark)
         except LakefrontError as away:
             _log.warning("the sealer waits: %s", away.message)
+            return None
         except Exception:  # noqa: BLE001 - the worker must outlive it
             _log.exception("the sealer cannot look at the log and will try again")
-        return None
+            return None
+        self._waiting = {tenant: waiting for tenant, waiting in self._waiting.items() if tenant in behind}
+        return found
+
+    async def _look_at(self, tenant: str, mark: int) -> list[Unsealed]:
+        """What a tenant's log has to seal; a log that lost an event holds up its own tenant alone, which is logged."""
+        try:
+            found = await unsealed(self._database, tenant)
+        except InternalError as damaged:
+            _log.error("sealing of %s stands still: %s", tenant, damaged.message)
+            self._waiting[tenant] = _Waiting(mark, time.monotonic() + LONGEST_PAUSE)
+            return []
+        self._waiting[tenant] = _Waiting(mark, time.monotonic() + min(map(self._due_in, found), default=0.0))
+        return found
+
+    def _due_in(self, shard: Unsealed) -> float:
+        """Seconds until ``shard`` is old enough to be sealed, however small it is; 0 when it is."""
+        interval = self._stream(shard.place.stream).seal_interval
+        # An event from a clock that was ahead, and is right again, would wait for hours: so its distance counts, too.
+        # Clocks of several servers that are a moment apart are no reason to hurry.
+        old = shard.intent is not None or abs(shard.age) >= interval
+        return 0.0 if old else interval - shard.age
 
     def _start(self, group: asyncio.TaskGroup, shard: Unsealed) -> None:
         state = self._states.setdefault(shard.place, _State())
@@ -194,11 +235,11 @@ class Sealer:
             return True
 
     async def _is_due(self, shard: Unsealed) -> bool:
-        one = self._stream(shard.place.stream)
-        # An event from a clock that was ahead, and is right again, would wait for hours: so its distance counts, too.
-        # Clocks of several servers that are a moment apart are no reason to hurry.
-        old = shard.intent is not None or abs(shard.age) >= one.seal_interval
-        return old or await self._sizes.reach(shard, one.seal_bytes)
+        if self._due_in(shard) > 0.0:
+            if not await self._sizes.reach(shard, self._stream(shard.place.stream).seal_bytes):
+                return False
+            self._waiting.pop(shard.place.tenant, None)  # whatever comes of it, there is no waiting for its time
+        return True
 
     async def _prepare(self, shard: Unsealed) -> _Batch | None:
         """The batch that ``shard`` begins with, closed and packed; None if another process closed another just now."""

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from lakefront.actor import CITY
 from lakefront.adapters.objects import LocalStore
 from lakefront.adapters.objects.store import ObjectStore
 from lakefront.db.database import READING_THE_LOG, Database
+from lakefront.eventlog.backlog import Backlog
 from lakefront.eventlog.lake.sealer import Sealer
 from lakefront.settings import Settings
 
@@ -25,7 +25,7 @@ async def store(tmp_path: Path) -> LocalStore:
 
 
 @pytest.fixture
-async def open_sealer(dsn: str, store: LocalStore) -> AsyncIterator[OpenSealer]:
+async def open_sealer(dsn: str, store: LocalStore, provisioner: Database) -> AsyncIterator[OpenSealer]:
     """Makes a sealer with connections of its own; further options are settings."""
     async with AsyncExitStack() as stack:
 
@@ -33,7 +33,6 @@ async def open_sealer(dsn: str, store: LocalStore) -> AsyncIterator[OpenSealer]:
             *,
             at: ObjectStore = store,
             poll: float = 0.02,
-            tenant: str = CITY,
             busy: Callable[[], bool] = lambda: False,
             **chosen: Any,
         ) -> Sealer:
@@ -41,7 +40,7 @@ async def open_sealer(dsn: str, store: LocalStore) -> AsyncIterator[OpenSealer]:
             await database.open()
             stack.push_async_callback(database.close)
             settings = Settings(**chosen)
-            sealer = Sealer(database, at, tenants=lambda: [tenant], stream=settings.stream, poll=poll, busy=busy)
+            sealer = Sealer(database, at, Backlog(provisioner), stream=settings.stream, poll=poll, busy=busy)
             stack.push_async_callback(sealer.close)
             return sealer
 

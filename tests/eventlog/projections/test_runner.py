@@ -202,9 +202,9 @@ async def test_tenants_at_rest_cost_one_statement(dsn: str, services: Services) 
         f"SELECT tenant_id, '{PERMITS.name}', stream, shard, next FROM lakefront.heads"
     )
     backlog = Backlog(services.provisioner)
-    assert await backlog.tenants(PERMITS.name, STREAM) == []
+    assert await backlog.tenants(PERMITS.name, STREAM) == {}
     await connection.execute("UPDATE lakefront.heads SET next = 8 WHERE tenant_id = 'tenant3' AND shard = 1")
     await connection.close()
-    assert await backlog.tenants(PERMITS.name, STREAM) == ["tenant3"]
+    assert await backlog.tenants(PERMITS.name, STREAM) == {"tenant3": 8 + 7}
     assert len(await backlog.tenants("late", STREAM)) == 500
-    assert await backlog.tenants("late", "another") == []
+    assert await backlog.tenants("late", "another") == {}
