@@ -13,18 +13,23 @@ from lakefront.errors import LakefrontError, MethodNotAllowed, NotFound
 from lakefront.graphql.context import Context
 from lakefront.graphql.declare import permission
 from lakefront.graphql.operations import Operations
+from lakefront.graphql.rate_limits import rate_limits
 from lakefront.graphql.schema import build_schema
+from lakefront.server.cors import Cors
 from lakefront.server.graphql_http import GraphQLHTTP
 from lakefront.server.graphql_ws import GraphQLSocket
 from lakefront.server.hosts import HostCheck
 from lakefront.server.lifespan import Running
+from lakefront.server.limits import RateLimits
+from lakefront.server.limits.meter import Metered
 from lakefront.server.metrics import Counted, Metrics
 from lakefront.server.openapi import OpenAPIDocument
 from lakefront.server.pages.bundle import ASSETS_PATH, Assets, Page
 from lakefront.server.pages.graphiql import GraphiQLOrGraphQL
 from lakefront.server.responses import error_response
-from lakefront.server.rest import lake, permits, system
+from lakefront.server.rest import api_keys, lake, permits, system, tenants
 from lakefront.server.rest.door import Handler, RestDoor
+from lakefront.server.security_headers import SecurityHeaders
 from lakefront.tracing import new_trace_id
 
 PUBLIC = frozenset(
@@ -32,11 +37,15 @@ PUBLIC = frozenset(
 )
 """Paths that answer without a token (CONTRACT.md, T7); a test holds all others to 401."""
 
+_API_KEYS = "/api/v1/tenants/{tenant_id}/api-keys"
+
 
 def build_app(running: Running) -> Starlette:
     """The application on the parts that run."""
     doors, settings = running.doors, running.settings
-    operations = Operations(build_schema(), doors.services, Context.for_operation, permission)
+    schema = build_schema()
+    operations = Operations(schema, doors.services, Context.for_operation, permission)
+    limits = RateLimits(settings, running.redis, rate_limits(schema))
     authenticate = doors.authenticator.authenticate
     http = GraphQLHTTP(operations, authenticate, settings, doors.budget)
     counted = Counted(http, doors.metrics, "/graphql")
@@ -47,8 +56,8 @@ def build_app(running: Running) -> Starlette:
     doors.metrics.gauge("lakefront_event_streams", "Streams of server-sent events that are open.", lambda: http.streams)
     doors.metrics.gauge("lakefront_subscriptions", "Subscriptions that run.", lambda: operations.subscriptions)
 
-    def rest(path: str, method: str, handler: Handler) -> BaseRoute:
-        return Route(path, RestDoor(doors, path, handler), methods=[method])
+    def rest(path: str, methods: str, handler: Handler) -> BaseRoute:
+        return Route(path, RestDoor(doors, path, handler), methods=methods.split())
 
     routes: list[BaseRoute] = [
         rest("/", "GET", system.get_index),
@@ -58,6 +67,15 @@ def build_app(running: Running) -> Starlette:
         rest("/.well-known/jwks.json", "GET", system.get_jwks),
         rest("/sf-permit-events", "POST", permits.post_permit_events),
         rest("/lake/{key:path}", "GET", lake.get_object),
+        rest("/api/v1/tenants/dryrun", "POST", tenants.post_dry_run),
+        rest("/api/v1/tenants/onboard", "POST", tenants.post_onboard),
+        rest("/api/v1/tenants/{tenant_id}", "GET", tenants.get_tenant),
+        rest("/api/v1/tenants/{tenant_id}/suspend", "POST", tenants.post_suspend),
+        rest("/api/v1/tenants/{tenant_id}/resume", "POST", tenants.post_resume),
+        rest(_API_KEYS, "GET POST", api_keys.list_or_create),
+        rest(f"{_API_KEYS}/{{key_id}}", "DELETE", api_keys.revoke_key),
+        rest(f"{_API_KEYS}/{{key_id}}/rotate", "POST", api_keys.rotate_key),
+        rest(f"{_API_KEYS}/{{key_id}}/regenerate", "POST", api_keys.regenerate_key),
         rest("/docs", "GET", Page("docs")),
         rest("/redoc", "GET", Page("redoc")),
         rest(ASSETS_PATH, "GET", Assets()),
@@ -67,7 +85,12 @@ def build_app(running: Running) -> Starlette:
     routes.append(rest("/openapi.json", "GET", OpenAPIDocument(routes)))
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(HostCheck, settings.host, settings.allowed_hosts, doors.metrics.unrouted)],
+        middleware=[
+            Middleware(SecurityHeaders, limits.addresses),
+            Middleware(HostCheck, settings.host, settings.allowed_hosts, doors.metrics.unrouted),
+            Middleware(Cors, settings.allowed_origins, doors.metrics.unrouted),
+            Middleware(Metered, limits),
+        ],
         exception_handlers=_unrouted(doors.metrics),
     )
     # A redirect to the path without its slash would be made of whatever Host the client named.

@@ -39,6 +39,7 @@ class Content:
     media: tuple[str, ...] = (JSON_MEDIA,)
     example: Any = None
     components: Mapping[str, Schema] = field(default_factory=dict)
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,12 @@ def describe(**methods: Operation) -> Callable[[Declared], Declared]:
 def described(route: BaseRoute) -> Mapping[str, Operation] | None:
     """What the handler behind ``route`` declares, by method; ``None`` for pages, sockets, and what declares nothing."""
     app = getattr(route, "app", None)
-    found: Mapping[str, Operation] | None = getattr(getattr(app, "handler", app), "openapi", None)
+    return described_by(getattr(app, "handler", app))
+
+
+def described_by(handler: Any) -> Mapping[str, Operation] | None:
+    """What a handler declares, by method; ``None`` if it declares nothing."""
+    found: Mapping[str, Operation] | None = getattr(handler, "openapi", None)
     return found
 
 
@@ -136,7 +142,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.parameters:
         made["parameters"] = list(operation.parameters)
     if operation.body is not None:
-        made["requestBody"] = {"required": True, "content": _content(operation.body)}
+        made["requestBody"] = {"required": operation.body.required, "content": _content(operation.body)}
     responses: dict[str, Any] = {}
     for status, answer in operation.answers.items():
         responses[str(status)] = {"description": answer.description}
