@@ -1,6 +1,6 @@
 """The mutations by which tenants come (T1, T2). They need a token: where onboarding is open, REST is the open door."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import strawberry
 from strawberry import UNSET
@@ -12,6 +12,12 @@ from lakefront.graphql.context import Info
 from lakefront.graphql.fields import given, mutation
 from lakefront.graphql.reports import DryRunReport
 from lakefront.graphql.tenants.types import SubscriptionPlan
+
+DRY_RUN_RATE: Final = "10/minute"
+"""How often one may check a configuration, by REST and GraphQL together; without a token, one address."""
+
+ONBOARD_RATE: Final = "5/minute"
+"""How often one may onboard, in the same way."""
 
 IdempotencyKey = Annotated[
     str | None,
@@ -83,6 +89,7 @@ class Onboarding:
         "Run every check of onboarding and create nothing (T1). That the configuration passed is remembered for an "
         "hour, in which onboardTenant takes it. Without a token, where that is open: POST /api/v1/tenants/dryrun.",
         requires=TENANTS_MANAGE,
+        limit=DRY_RUN_RATE,
     )
     async def dry_run_tenant(
         self,
@@ -114,6 +121,7 @@ class Onboarding:
         "Make a tenant, whose dry run passed within the hour (T2): its profile, plan, schema with views, and first API "
         "key; all of it or nothing. Without a token, where that is open: POST /api/v1/tenants/onboard.",
         requires=TENANTS_MANAGE,
+        limit=ONBOARD_RATE,
     )
     async def onboard_tenant(
         self,
