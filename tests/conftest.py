@@ -133,6 +133,7 @@ async def services(dsn: str, database: Database, provisioner: Database, tmp_path
     await rights.load()
     runner = ProjectionRunner(database, PERMITS, Backlog(provisioner), poll=0.2)
     listener.on(tenants.CHANNEL, directory.changed)
+    listener.watch(directory.watch)
     listener.on(EVENTS_CHANNEL, runner.notice)
     listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
     await listener.open()

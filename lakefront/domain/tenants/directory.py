@@ -11,7 +11,8 @@ CHANNEL: Final = "lakefront_tenants"
 """NOTIFY channel: a tenant came, was suspended or resumed."""
 
 _REFRESH_FLOOR: Final = 0.5
-"""Least seconds between two readings that unknown names cause: a flood of them costs two statements a second."""
+"""Least seconds between two readings that unknown names cause: a flood of them costs two statements a second. Whoever
+has such a name waits for the next one: the tenant may have come a moment ago."""
 
 _BLIND: Final = 1.0
 """Seconds for which what was read holds while notices may be missed."""
@@ -24,7 +25,7 @@ class Directory:
         """``provisioner`` is under the role that sees all tenants."""
         self._provisioner = provisioner
         self._status: dict[str, str] = {}
-        self._listening = True
+        self._listening = False
         self._notices = 0
         self._heard: int | None = None
         """How many notices there were when the tenants were read; ``None`` before."""
@@ -53,9 +54,12 @@ class Directory:
 
     async def require_active(self, tenant: str) -> None:
         """Pass if ``tenant`` may be served; raises ``Unauthenticated`` if there is none, ``Forbidden`` if suspended."""
-        if self._void(tenant):
+        asked = time.monotonic()
+        if tenant not in self._status:
+            await asyncio.sleep(self._read_at + _REFRESH_FLOOR - asked)
+        if self._void(tenant, asked):
             async with self._reading:
-                if self._void(tenant):
+                if self._void(tenant, asked):
                     await self.load()
         status = self._status.get(tenant)
         if status is None:
@@ -63,8 +67,7 @@ class Directory:
         if status != "active":
             raise Forbidden("This tenant is suspended. Ask whoever runs this server.")
 
-    def _void(self, tenant: str) -> bool:
-        age = time.monotonic() - self._read_at
-        unknown = tenant not in self._status and age > _REFRESH_FLOOR
-        blind = not self._listening and age > _BLIND
+    def _void(self, tenant: str, asked: float) -> bool:
+        unknown = tenant not in self._status and self._read_at < asked
+        blind = not self._listening and time.monotonic() - self._read_at > _BLIND
         return self._heard != self._notices or unknown or blind
