@@ -1,6 +1,6 @@
 """The seeded database is made once a run; every test works on a copy of it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +11,11 @@ from tests.isolation.world import World, clone, opened, seed
 
 
 class Seeded(NamedTuple):
-    """A database with both tenants, and the data folder of the server that filled it."""
+    """A database with both tenants, and the data folder of the server that filled it, and the tenants' API keys."""
 
     name: str
     folder: Path
+    keys: Mapping[str, str]
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +25,12 @@ async def seeded(
     """Both tenants, made once."""
     folder = tmp_path_factory.mktemp("seeded")
     async with clone(postgres, template, "isolation") as dsn:
-        await seed(dsn, redis_server.url, folder)
-        yield Seeded("isolation", folder)
+        keys = await seed(dsn, redis_server.url, folder)
+        yield Seeded("isolation", folder, keys)
 
 
 @pytest.fixture
 async def world(postgres: EmbeddedPostgres, seeded: Seeded, redis_url: str, tmp_path: Path) -> AsyncIterator[World]:
     """Both tenants on a server of the test's own."""
-    async with opened(postgres, seeded.name, redis_url, seeded.folder, tmp_path) as made:
+    async with opened(postgres, seeded.name, seeded.keys, redis_url, seeded.folder, tmp_path) as made:
         yield made

@@ -110,7 +110,7 @@ class Documents:
         if isinstance(type_, GraphQLNonNull):
             return self._literal(draw, type_.of_type, name, depth)
         if isinstance(type_, GraphQLList):
-            size = 2 if name == "between" else draw(st.integers(1, 2))
+            size = 2 if name == "between" else 1 if name in {"orderBy", "groupBy"} else draw(st.integers(1, 2))
             return f"[{', '.join(self._literal(draw, type_.of_type, name, depth) for _ in range(size))}]"
         if isinstance(type_, GraphQLEnumType):
             return str(draw(st.sampled_from(sorted(type_.values))))

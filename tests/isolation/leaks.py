@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import asyncpg
+import httpx
 
 MARKERS: Mapping[str, str] = {"acme": "kestrelnine", "globex": "ospreyseven"}
 """tenant -> a word that is in all of its data, and that nobody else ever says."""
@@ -43,6 +44,13 @@ def told(what: str, seen: bytes | str, *secrets: str) -> None:
         for secret in secrets:
             if secret.encode() in reading.lower():
                 raise Leak(f"{what} holds '{secret}': {data[:2000]!r}")
+
+
+def heard(what: str, response: httpx.Response, *secrets: str) -> None:
+    """Pass if nothing of ``secrets`` is in the answer to ``what``: status, headers, body; raises ``Leak``."""
+    headers = "\n".join(f"{name}: {value}" for name, value in response.headers.items())
+    told(f"the head of the answer to {what}", headers, *secrets)
+    told(f"the answer {response.status_code} to {what}", response.content, *secrets)
 
 
 def _readings(data: bytes) -> Iterator[bytes]:

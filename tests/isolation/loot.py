@@ -4,7 +4,6 @@ from typing import Any
 
 from lakefront.domain.permits import STREAM
 from lakefront.eventlog import cursors
-from lakefront.graphql.operations import OperationRequest
 from tests.isolation.documents import Values
 from tests.isolation.leaks import MARKERS, other
 from tests.isolation.world import SHARED, World, alone_of, key_id_of
@@ -22,9 +21,9 @@ async def loot(world: World, attacker: str) -> Values:
     """Values for documents: what ``attacker`` has, and what the other one has."""
     pools: dict[str, set[str]] = {"cursor": set(), "id": set(), "key": set()}
     for tenant in MARKERS:
-        answer = await world.operations.execute(OperationRequest(_EVERYTHING), world.actor(tenant), "loot")
-        assert not answer.errors, answer.errors
-        _collect(answer.payload()["data"], pools)
+        answer = (await world.ask(tenant, _EVERYTHING)).json()
+        assert "errors" not in answer, answer
+        _collect(answer["data"], pools)
     heads = await world.admin.fetch("SELECT shard, next FROM lakefront.heads WHERE tenant_id = $1", other(attacker))
     live = [cursors.encode(STREAM, 1, {row["shard"]: row["next"] - back for row in heads}) for back in (0, 1, 3)]
     victim = other(attacker)
@@ -34,6 +33,8 @@ async def loot(world: World, attacker: str) -> Values:
         "id": sorted(pools["id"]),
         "ids": sorted(pools["id"]),
         "stream": [STREAM],
+        "from": ["2024-01-02T08:00:00+00:00", "2020-01-01T00:00:00Z"],
+        "to": ["2030-01-01T00:00:00Z"],
         "permitId": [*SHARED, *alone_of(victim), *alone_of(attacker)],
         "tenantId": [victim, attacker, "city", "nobody"],
         "keyId": [str(key_id_of(victim))],

@@ -11,15 +11,22 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import httpx
 import orjson
 
 from lakefront.actor import Actor, system_actor
 from lakefront.db.embedded import EmbeddedPostgres
+from lakefront.db.migrate import DATABASE_RIGHTS
 from lakefront.domain import permits
+from lakefront.domain.services import Services
+from lakefront.domain.tenants import onboarding
+from lakefront.domain.tenants.configuration import Configuration
 from lakefront.graphql.context import Context
 from lakefront.graphql.declare import permission
-from lakefront.graphql.operations import OperationRequest, Operations
+from lakefront.graphql.operations import Operations
 from lakefront.graphql.schema import build_schema
+from lakefront.server.credentials import Credentials
+from lakefront.server.keys import mint
 from lakefront.server.lifespan import running
 from lakefront.settings import Settings
 from tests.isolation.leaks import MARKERS, other, tables
@@ -69,19 +76,15 @@ def events_of(tenant: str) -> list[dict[str, Any]]:
     return made
 
 
-async def found(admin: "asyncpg.Connection[Any]", tenant: str) -> None:
-    """The tenant itself, by SQL."""
-    mark = MARKERS[tenant]
-    await admin.execute(
-        "INSERT INTO tenants.tenant_profiles (tenant_id, company_name, admin_email, status) "
-        "VALUES ($1, $2, $3, 'active') ON CONFLICT DO NOTHING",
-        *(tenant, f"{mark} incorporated", f"{mark}@example.com"),
-    )
-    await admin.execute(
-        "INSERT INTO tenants.tenant_subscriptions (tenant_id, plan, daily_pipelines) VALUES ($1, 'BASIC', $2) "
-        "ON CONFLICT DO NOTHING",
-        *(tenant, 10 + len(tenant)),
-    )
+async def onboard(services: Services, tenant: str) -> str:
+    """Make the tenant as whoever manages tenants does: its API key."""
+    mark, manager = MARKERS[tenant], system_actor()
+    configuration = Configuration(tenant, f"{mark} incorporated", f"{mark}@example.com", "PROFESSIONAL")
+    tried = await onboarding.dry_run(services, manager, configuration)
+    assert tried.ok, tried
+    made = await onboarding.onboard(services, manager, configuration)
+    assert made.api_key is not None
+    return made.api_key
 
 
 _REST = """
@@ -120,14 +123,14 @@ async def furnish(admin: "asyncpg.Connection[Any]", tenant: str) -> None:
         await admin.execute(statement)
 
 
-async def seed(dsn: str, redis_url: str, folder: Path) -> None:
-    """Both tenants, their events ingested, projected and sealed by the server's own parts."""
+async def seed(dsn: str, redis_url: str, folder: Path) -> dict[str, str]:
+    """Both tenants, their events ingested, projected and sealed by the server's own parts: their API keys."""
     admin = await asyncpg.connect(dsn)
     try:
-        for tenant in MARKERS:
-            await found(admin, tenant)
         async with running(settings_of(dsn, redis_url, folder)) as parts:
             services = parts.doors.services
+            keys = {tenant: await onboard(services, tenant) for tenant in MARKERS}
+            await services.directory.load()  # as a request of theirs would have it
             for tenant in MARKERS:
                 sent = [orjson.dumps(event) for event in events_of(tenant)]
                 report = await permits.ingest(services, system_actor(tenant), sent)
@@ -141,6 +144,7 @@ async def seed(dsn: str, redis_url: str, folder: Path) -> None:
             assert not missing, f"{table} has no row of {missing}: add one to tests/isolation/world.py"
     finally:
         await admin.close()
+    return keys
 
 
 async def projected(admin: "asyncpg.Connection[Any]") -> None:
@@ -168,20 +172,29 @@ class World:
     dsn: str
     admin: "asyncpg.Connection[Any]"
     alone: Mapping[str, Operations]
+    keys: Mapping[str, str]
+    """tenant -> its API key"""
 
     @cached_property
-    def operations(self) -> Operations:
-        """The application's own, in process."""
-        return Operations(build_schema(), self.served.parts.doors.services, Context.for_operation, permission)
+    def tokens(self) -> Mapping[str, str]:
+        """Tenant -> a token of its administrator."""
+        parts = self.served.parts
+        return {name: mint(parts.key, parts.settings, f"{name}'s admin", "admin", name, 3600) for name in MARKERS}
 
-    def actor(self, tenant: str) -> Actor:
-        """The one who may do everything in ``tenant``."""
-        return system_actor(tenant)
+    def headers(self, tenant: str, *, by_key: bool = False) -> dict[str, str]:
+        """How ``tenant`` signs in: by its token, or by its API key."""
+        if by_key:
+            return {"X-API-Key": self.keys[tenant]}
+        return {"Authorization": f"Bearer {self.tokens[tenant]}"}
 
-    async def ask(self, tenant: str, document: str) -> dict[str, Any]:
-        """The answer to a document, asked by ``tenant``."""
-        answer = await self.operations.execute(OperationRequest(document), self.actor(tenant), "trace")
-        return answer.payload()
+    async def actor(self, tenant: str) -> Actor:
+        """Who ``tenant`` is by its token."""
+        credentials = Credentials(authorization=self.headers(tenant)["Authorization"])
+        return await self.served.parts.doors.authenticator.authenticate(credentials)
+
+    async def ask(self, tenant: str, document: str) -> httpx.Response:
+        """The answer to a document, asked by ``tenant`` over HTTP."""
+        return await self.served.client.post("/graphql", json={"query": document}, headers=self.headers(tenant))
 
 
 @asynccontextmanager
@@ -191,7 +204,11 @@ async def clone(postgres: EmbeddedPostgres, template: str, name: str) -> AsyncIt
     try:
         await server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         try:
-            yield postgres.dsn(name)
+            dsn = postgres.dsn(name)
+            admin = await asyncpg.connect(dsn)
+            await admin.execute(DATABASE_RIGHTS)
+            await admin.close()
+            yield dsn
         finally:
             await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
@@ -217,7 +234,7 @@ async def reading(settings: Settings) -> AsyncIterator[Operations]:
 
 @asynccontextmanager
 async def opened(
-    postgres: EmbeddedPostgres, seeded: str, redis_url: str, source: Path, to: Path
+    postgres: EmbeddedPostgres, seeded: str, keys: Mapping[str, str], redis_url: str, source: Path, to: Path
 ) -> AsyncIterator[World]:
     """A world on a copy of the database ``seeded`` and of its server's data folder ``source``."""
     shutil.copytree(source, to, dirs_exist_ok=True)
@@ -231,4 +248,4 @@ async def opened(
         admin = await asyncpg.connect(dsn)
         stack.push_async_callback(admin.close)
         served = await stack.enter_async_context(wired(settings_of(dsn, redis_url, to)))
-        yield World(served, dsn, admin, alone)
+        yield World(served, dsn, admin, alone, keys)
