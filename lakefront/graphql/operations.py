@@ -145,6 +145,7 @@ class Operations:
         self._settings = services.settings
         self._context = context
         self._permission = partial(permission, schema)
+        self._nulls = services.settings.forbidden_fields == "null"
         self._slots = asyncio.Semaphore(services.settings.graphql_concurrency)
         self._waiting = 0
         self.subscriptions = 0
@@ -205,7 +206,7 @@ class Operations:
         try:
             document = read_document(self._schema, request.document, self._settings)
             node = select_operation(document, request.operation_name)
-            authorise(self._schema, document, node, actor, self._permission)
+            authorise(self._schema, document, node, actor, self._permission, nulls=self._nulls)
         except InvalidDocument as invalid:
             return Answer(errors=format_request_errors(invalid.errors, trace_id), executed=False)
         except LakefrontError as error:
@@ -226,7 +227,7 @@ class Operations:
             return None
         narrowed = (operation.actor.scopes - actor.scopes) & actor.own
         try:
-            authorise(self._schema, operation.document, operation.node, actor, self._permission)
+            authorise(self._schema, operation.document, operation.node, actor, self._permission, nulls=self._nulls)
         except LakefrontError as error:
             return error
         if narrowed:
@@ -238,6 +239,7 @@ class Operations:
         try:
             with _traced(operation):
                 async with self._slot(), self._guarded(operation.trace_id):
+                    await self._services.allowances.take_request(self._services, operation.actor)
                     executor = self._executor(operation)
                     if isinstance(executor, Answer):
                         return executor
@@ -255,6 +257,7 @@ class Operations:
         try:
             with _traced(operation):
                 async with self._guarded(trace_id):
+                    await self._services.allowances.take_request(self._services, operation.actor)
                     source: Any = create_source_event_stream(executor)
                     if executor.is_awaitable(source):
                         source = await source

@@ -10,6 +10,7 @@ from strawberry.types import Info
 
 from lakefront.actor import PERMITS_READ, PERMITS_WRITE, Actor
 from lakefront.domain.services import Services
+from lakefront.domain.tenants.allowances import Allowances
 from lakefront.errors import Lagged, NotFound, Unauthenticated, Unavailable
 from lakefront.graphql.following import Following
 from lakefront.graphql.operations import Operations
@@ -188,7 +189,7 @@ class Subscription:
 
 def settings(**changes: Any) -> Settings:
     """Settings of a test, independent of the environment."""
-    return Settings(**{"database_url": "postgresql://nowhere", "port": 0, **changes})
+    return Settings(**{"database_url": "postgresql://nowhere", "port": 0, "rate_limits": "off", **changes})
 
 
 def build(world: World | None = None, **changes: Any) -> tuple[Operations, World, Settings]:
@@ -197,7 +198,7 @@ def build(world: World | None = None, **changes: Any) -> tuple[Operations, World
     chosen = settings(**changes)
     # No resolver of the sample touches the database, the log or any other part.
     parts: dict[str, Any] = {part.name: None for part in fields(Services)}
-    services = Services(**{**parts, "settings": chosen})
+    services = Services(**{**parts, "settings": chosen, "allowances": Allowances()})
 
     def context(_services: Services, actor: Actor, _trace_id: str, following: Following) -> Seen:
         world.contexts += 1

@@ -17,6 +17,7 @@ from lakefront.graphql.plan.errors import log_unforeseen
 from lakefront.server.auth import Authenticator
 from lakefront.server.bodies import ByteBudget, ClientGone
 from lakefront.server.credentials import Credentials
+from lakefront.server.limits import meter_of
 from lakefront.server.metrics import Metrics
 from lakefront.server.responses import error_response, expiry_headers
 
@@ -46,13 +47,21 @@ class RestRequest:
     headers: dict[str, str] = field(default_factory=dict)
     """What goes with the answer, whatever it is."""
 
-    async def actor(self) -> Actor:
-        """Who asks, by the Authorization or X-API-Key header.
+    async def actor(self, *, counted: bool = True, like: str | None = None) -> Actor:
+        """Who asks, by the Authorization or X-API-Key header; to be asked once, as it counts a request of the tenant.
 
-        Raises ``Unauthenticated``, ``Forbidden`` (a suspended tenant), ``Unavailable``.
+        Of the actor it counts one where ``counted`` (C11); ``like`` is the root field that does the same and has a
+        limit of its own. Raises ``Unauthenticated``, ``Forbidden`` (a suspended tenant), ``RateLimited``,
+        ``Unavailable``.
         """
-        actor = await self.doors.authenticator.authenticate(Credentials.of_headers(self.scope["headers"]))
+        meter, credentials = meter_of(self.scope), Credentials.of_headers(self.scope["headers"])
+        actor = await meter.sign_in(credentials, self.doors.authenticator.authenticate)
         self.headers.update(expiry_headers(actor))
+        if counted:
+            await meter.count(actor)
+        if like is not None:
+            await meter.count_field(actor, like)
+        await self.doors.services.allowances.take_request(self.doors.services, actor)
         return actor
 
     def flag(self, name: str) -> bool:
