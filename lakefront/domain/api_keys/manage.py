@@ -39,7 +39,7 @@ class Parts(Protocol):
         """What roles may do."""
 
 
-async def acting_for(parts: Parts, actor: Actor, tenant: str) -> Actor:
+async def acting_for(database: Database, actor: Actor, tenant: str) -> Actor:
     """``actor`` as one of ``tenant``: itself in its own; whoever manages tenants acts for any, as ``home:subject``.
 
     Raises ``Forbidden`` for a foreign tenant without the scope tenants:manage, ``NotFound`` where there is no tenant.
@@ -50,7 +50,7 @@ async def acting_for(parts: Parts, actor: Actor, tenant: str) -> Actor:
         raise Forbidden("This is not your tenant. Use your own tenant's id in the path.")
     known: list[Any] = []
     if tenant.isprintable():  # others are no text for PostgreSQL, some of them
-        async with parts.database.transaction(tenant) as transaction:
+        async with database.transaction(tenant) as transaction:
             known = await transaction.fetch("SELECT 1 FROM tenants.tenant_profiles WHERE tenant_id = $1", tenant)
     if not known:
         raise NotFound("There is no such tenant. Check its id.")

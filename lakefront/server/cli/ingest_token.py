@@ -25,12 +25,13 @@ def rotate(
     """Make a token; the newest so far holds on for the overlap, older ones end. The last line is the token alone."""
     settings = settings_with(data=data)
     from lakefront.actor import system_actor
-    from lakefront.domain import ingest_tokens
+    from lakefront.domain import api_keys, ingest_tokens
     from lakefront.server.cli.parts import open_database
 
     async def work() -> str:
         async with open_database(settings) as database:
-            return await ingest_tokens.rotate(database, system_actor(tenant), stream, timedelta(seconds=overlap))
+            actor = await api_keys.acting_for(database, system_actor(), tenant)
+            return await ingest_tokens.rotate(database, actor, stream, timedelta(seconds=overlap))
 
     minted = run(work())
     typer.echo(
@@ -44,12 +45,13 @@ def list_tokens(*, tenant: Tenant = "city", stream: Stream = "sf-permit-events",
     """Show the tokens that hold now: their ids and times; their text is not kept."""
     settings = settings_with(data=data)
     from lakefront.actor import system_actor
-    from lakefront.domain import ingest_tokens
+    from lakefront.domain import api_keys, ingest_tokens
     from lakefront.server.cli.parts import open_database
 
     async def work() -> list[ingest_tokens.IngestToken]:
         async with open_database(settings) as database:
-            return await ingest_tokens.valid_tokens(database, system_actor(tenant), stream)
+            actor = await api_keys.acting_for(database, system_actor(), tenant)
+            return await ingest_tokens.valid_tokens(database, actor, stream)
 
     for found in run(work()):
         end = f"until {found.expires_at:%Y-%m-%d %H:%M:%S} UTC" if found.expires_at else "until it is rotated out"

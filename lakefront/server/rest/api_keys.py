@@ -224,7 +224,8 @@ async def _actor(request: RestRequest) -> Actor:
     """Who asks, as one of the tenant in the path; before the body is read, that nobody else may make us read it."""
     actor = await request.actor()
     actor.require(KEYS_MANAGE)
-    return await api_keys.acting_for(request.doors.services, actor, request.scope["path_params"]["tenant_id"])
+    tenant = request.scope["path_params"]["tenant_id"]
+    return await api_keys.acting_for(request.doors.services.database, actor, tenant)
 
 
 def _key_id(request: RestRequest) -> UUID:

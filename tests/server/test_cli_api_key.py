@@ -1,0 +1,55 @@
+"""``lakefront api-key``: keys made, listed, rotated and revoked from the command line."""
+
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from lakefront.db.database import Database
+from lakefront.domain import api_keys
+from tests.server.test_cli import fails_plainly, lakefront
+
+Command = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture
+def command(dsn: str, tmp_path: Path) -> Command:
+    """``lakefront`` on the test's database."""
+
+    def run(*arguments: str) -> CompletedProcess[str]:
+        return lakefront(*arguments, DATABASE_URL=dsn, LAKEFRONT_DATA=str(tmp_path))
+
+    return run
+
+
+async def test_a_key_from_its_making_to_its_end(command: Command, database: Database) -> None:
+    made = command("api-key", "create", "Nightly load", "--role", "service", "--days", "30")
+    first = made.stdout.splitlines()[-1]
+    found = await api_keys.find(database, first)
+    assert found is not None
+    assert (found.roles, (found.expires_at - found.created_at).days) == (("service",), 30)
+    assert str(found.key_id) in made.stderr
+    rotated = command("api-key", "rotate", str(found.key_id), "--overlap", "600")
+    second = rotated.stdout.splitlines()[-1]
+    listed = command("api-key", "list").stdout
+    assert first not in listed
+    newest, oldest = listed.splitlines()
+    assert " active " in newest
+    assert f"{found.key_id}  {first.removeprefix('city_api_')[:8]}…  rotated " in oldest
+    assert oldest.endswith("never used  service  Nightly load")
+    for text in (first, second):
+        assert await api_keys.find(database, text) is not None
+    revoked = command("api-key", "revoke", str(found.key_id))
+    assert " revoked " in revoked.stdout
+    assert await api_keys.find(database, first) is None
+    assert await api_keys.find(database, second) is not None
+
+
+def test_what_is_wrong_is_told_plainly(command: Command) -> None:
+    create = ("api-key", "create", "CI", "--role")
+    fails_plainly(command(*create, "emperor"), "There is no role 'emperor'")
+    fails_plainly(command(*create, "reader", "--tenant", "nobody"), "There is no such tenant.")
+    fails_plainly(command("api-key", "revoke", "x"), "has no API key with that id")
+    ingest_token = ("ingest-token", "rotate", "--tenant")
+    fails_plainly(command(*ingest_token, "nobody"), "There is no such tenant.")
