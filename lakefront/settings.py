@@ -148,6 +148,11 @@ class Settings(BaseSettings):
     graphql_max_directives: int = Field(50, ge=1, description="Most directives in a document.")
     graphql_max_operations: int = Field(10, ge=1, description="Most operations in a document.")
     graphql_max_variables_depth: int = Field(32, ge=4, description="Deepest nesting of JSON in variables.")
+    forbidden_fields: Literal["refuse", "null"] = Field(
+        "refuse",
+        description="What becomes of an operation with a field that its actor may not see: it is refused before it "
+        "runs, or, where such fields may be null, they are null with a FORBIDDEN error each.",
+    )
     graphql_timeout: float = Field(30.0, gt=0, description="Seconds an operation may run.")
     graphql_concurrency: int = Field(100, ge=1, description="Operations that run at once; further ones wait.")
     socket_operations: int = Field(100, ge=1, description="Subscriptions at once on one WebSocket.")

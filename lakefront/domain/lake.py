@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from sqlalchemy import select
 
-from lakefront.actor import PERMITS_READ, Actor
+from lakefront.actor import PERMITS_INSPECTOR, PERMITS_READ, Actor
 from lakefront.db.database import Row
 from lakefront.db.tables.lake import lake_objects
 from lakefront.domain.services import Services
@@ -16,7 +16,10 @@ from lakefront.errors import Forbidden, InternalError, NotFound
 from lakefront.eventlog.projections.permits import STREAM
 
 READABLE: Final = {STREAM: PERMITS_READ}
-"""stream -> the scope that opens its objects."""
+"""stream -> the scope that lists its objects."""
+
+CONTENT: Final = {STREAM: (PERMITS_READ, PERMITS_INSPECTOR)}
+"""stream -> the scopes that open its objects: whole events are in them."""
 
 LINK_SECONDS: Final = 900
 """How long a link that the store signed is good."""
@@ -40,9 +43,10 @@ async def find(services: Services, actor: Actor, key: str) -> Row:
     Only keys of the manifest are ever looked for in the store, so that none leads anywhere else. Raises ``NotFound``,
     ``Forbidden``, ``Unavailable``.
     """
-    streams = [stream for stream, scope in READABLE.items() if scope in actor.scopes]
+    streams = [stream for stream, scopes in CONTENT.items() if actor.scopes.issuperset(scopes)]
     if not streams:
-        raise Forbidden(f"This needs a scope such as '{PERMITS_READ}'. Ask for a token with a role that has it.")
+        told = f"This needs scopes such as {' and '.join(CONTENT[STREAM])}. Ask for a token with a role that has them."
+        raise Forbidden(told)
     columns = lake_objects.c
     statement = select(*(column for column in columns if column.name != "tenant_id")).where(
         columns.tenant_id == actor.tenant, columns.key == key, columns.stream.in_(streams)

@@ -1,4 +1,4 @@
-"""Hand-written fields: Strawberry's decorators, typed, with a description and the scope that a root field requires."""
+"""Hand-written fields: Strawberry's decorators, typed, with a description and the scope that a field requires."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Requires:
-    """The scope that an actor needs to ask for a root field."""
+    """The scope that an actor needs to ask for a field."""
 
     scope: str
 
@@ -26,6 +26,11 @@ def field(description: str, *, requires: str | None = None, limit: str | None = 
         description=description, metadata=_metadata(requires), directives=_directives(limit)
     )
     return made
+
+
+def attribute(description: str, *, requires: str | None = None) -> Any:
+    """A field that is an attribute of its object."""
+    return strawberry.field(description=description, metadata=_metadata(requires))
 
 
 def mutation(description: str, *, requires: str, limit: str | None = None) -> Callable[[F], F]:

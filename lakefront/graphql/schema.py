@@ -8,6 +8,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 
 from lakefront.graphql import keys, lake, node, permits, pipelines, tenants
+from lakefront.graphql.declare.permission import guard
 from lakefront.graphql.scalars import SCALARS
 
 DOMAINS = (node, permits, pipelines, lake, keys, tenants)
@@ -16,12 +17,13 @@ DOMAINS = (node, permits, pipelines, lake, keys, tenants)
 
 def build_schema(domains: Iterable[Any] = DOMAINS) -> strawberry.Schema:
     """The schema of ``domains`` (modules, or whatever has the classes); raises ``TypeError`` for a name used twice."""
-    return strawberry.Schema(
+    schema = strawberry.Schema(
         query=_root(domains, "Query", "What can be asked."),
         mutation=_root(domains, "Mutation", "What can be done."),
         subscription=_root(domains, "Subscription", "What can be followed live."),
         config=StrawberryConfig(scalar_map=SCALARS),
     )
+    return guard(schema)
 
 
 def print_schema() -> str:

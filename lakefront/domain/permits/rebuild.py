@@ -8,7 +8,7 @@ from lakefront.eventlog.projections.runner import rebuild as rebuild_projection
 
 
 async def rebuild(database: Database, actor: Actor, history: History | None = None) -> int:
-    """Fold the whole log of the actor's tenant again, while serving; how many events it took. Needs the scope lake:manage.
+    """Fold the whole log of the actor's tenant again, while serving; how many events it took. Needs lake:manage.
 
     What was trimmed from the log is read from ``history``; a trimmed log without one raises ``Unavailable``.
     """

@@ -33,7 +33,7 @@ class Rights:
         heard, started = self._notices, time.monotonic()
         async with self._database.transaction("-") as transaction:
             rows = await transaction.fetch("SELECT role, domain, object, action, rows FROM lakefront.policy_rules")
-        added = tuple(sorted(Rule(*row[:4], Rows(row[4])) for row in rows))
+        added = tuple(sorted(Rule(role, domain, on, action, Rows(which)) for role, domain, on, action, which in rows))
         if added != self._policy.added:
             self._policy = Policy(added)
         self._heard, self._read_at = heard, started

@@ -13,6 +13,7 @@ from strawberry.utils.str_converters import to_camel_case
 from lakefront.db.database import Row
 from lakefront.db.query import Join, Key, Source
 from lakefront.graphql.declare.declarations import Column, Connected, Declaration, Listed
+from lakefront.graphql.fields import Requires
 
 
 @dataclass(kw_only=True)
@@ -37,6 +38,12 @@ def declaration_of(field: StrawberryField) -> Declaration | None:
     if isinstance(found, Column) and not found.name:
         return replace(found, name=field.python_name)
     return found
+
+
+def required(field: StrawberryField) -> str | None:
+    """The scope that the field requires, if it declares one."""
+    found: Requires | None = field.metadata.get("requires")
+    return found.scope if found is not None else None
 
 
 def declared(cls: type) -> Mapping[str, tuple[StrawberryField, Declaration]]:
@@ -83,4 +90,4 @@ def record_of(field: StrawberryField) -> type[Record]:
 
 def join_of(field: StrawberryField, declaration: Listed | Connected) -> Join:
     """How the field's rows are found from its parent's."""
-    return Join(record_of(field).record_source, tuple(declaration.on.items()))
+    return Join(record_of(field).record_source, tuple(declaration.on.items()), required(field))

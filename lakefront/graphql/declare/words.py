@@ -9,6 +9,7 @@ from strawberry.types.base import StrawberryOptional
 from lakefront.db.query import Source
 from lakefront.graphql.declare.declarations import Column, Connected, Declaration, Embedded, Found, Identity, Listed
 from lakefront.graphql.declare.field import DeclaredField
+from lakefront.graphql.declare.protected import check_protected, protected_columns
 from lakefront.graphql.declare.record import Record, declared
 from lakefront.graphql.fields import Requires
 
@@ -30,6 +31,7 @@ def record(source: Source | None = None) -> Callable[[type[R]], type[R]]:
                 raise TypeError(f"{cls.__name__} is declared over a source named {source.name}: give both one name.")
             made.record_source = source
             _NODES[source.name] = made
+            source.protected.update(protected_columns(made))
             _check(made, source)
         return made
 
@@ -42,7 +44,7 @@ def node_type(name: str) -> type[Record] | None:
 
 
 def declare(declaration: Declaration, description: str, *, requires: str | None = None, **options: Any) -> Any:
-    """A field with ``declaration``; ``requires`` is the scope of a root field."""
+    """A field with ``declaration``; ``requires``: the scope without which nobody may ask for it."""
     metadata: dict[str, Any] = {"declaration": declaration}
     if requires is not None:
         metadata["requires"] = Requires(requires)
@@ -50,15 +52,24 @@ def declare(declaration: Declaration, description: str, *, requires: str | None 
 
 
 def column(
-    description: str, *, name: str = "", filtered: bool = True, ordered: bool = True, grouped: bool = True
+    description: str,
+    *,
+    name: str = "",
+    filtered: bool = True,
+    ordered: bool = True,
+    grouped: bool = True,
+    requires: str | None = None,
 ) -> Any:
-    """The column ``name`` of the table (default: named like the field); to filter, order, group by unless said."""
-    return declare(Column(name, filtered, ordered, grouped), description)
+    """The column ``name`` of the table (default: named like the field); to filter, order, group by unless said.
+
+    Whoever lacks the scope that it ``requires`` may not have anything depend on the column, either.
+    """
+    return declare(Column(name, filtered, ordered, grouped), description, requires=requires)
 
 
-def embedded(description: str) -> Any:
+def embedded(description: str, *, requires: str | None = None) -> Any:
     """An object of columns of the same row; its record has no source of its own."""
-    return declare(Embedded(), description)
+    return declare(Embedded(), description, requires=requires)
 
 
 def identity(description: str) -> Any:
@@ -66,9 +77,9 @@ def identity(description: str) -> Any:
     return declare(Identity(), description)
 
 
-def relation(description: str, *, on: Mapping[str, str]) -> Any:
+def relation(description: str, *, on: Mapping[str, str], requires: str | None = None) -> Any:
     """Related rows (``on``: own column -> theirs): all when annotated as a list, else the one there is."""
-    return declare(Listed(on), description)
+    return declare(Listed(on), description, requires=requires)
 
 
 def connection(description: str, *, on: Mapping[str, str] | None = None, requires: str | None = None) -> Any:
@@ -89,3 +100,4 @@ def _check(cls: type[Record], source: Source) -> None:
                 raise TypeError(f"{cls.__name__}.{name}: {source.table.name} has no column {declaration.name} to read.")
             if found.nullable and not isinstance(field.type, StrawberryOptional):
                 raise TypeError(f"{cls.__name__}.{name}: {found} may be null; annotate it with '| None'.")
+    check_protected(cls, source)

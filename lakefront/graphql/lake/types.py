@@ -4,7 +4,7 @@ from datetime import datetime
 
 import strawberry
 
-from lakefront.actor import PERMITS_READ
+from lakefront.actor import PERMITS_INSPECTOR, PERMITS_READ
 from lakefront.db.query import Source
 from lakefront.db.tables.lake import lake_objects
 from lakefront.domain import lake as domain
@@ -39,7 +39,8 @@ class LakeObject(Record):
 
     @field(
         "Where to download it: a link that the object store signed, good for 15 minutes for whoever has it; where the "
-        "store cannot sign, a path on this server, which asks for your bearer token."
+        "store cannot sign, a path on this server, which asks for your bearer token.",
+        requires=PERMITS_INSPECTOR,
     )
     async def download_url(self, info: Info) -> str:
         """Made when it is selected."""

@@ -5,7 +5,7 @@ from datetime import date, datetime
 import strawberry
 from strawberry.scalars import JSON
 
-from lakefront.actor import PERMITS_READ
+from lakefront.actor import PERMITS_INSPECTOR, PERMITS_READ
 from lakefront.db.query import Source
 from lakefront.db.tables import log, permits
 from lakefront.domain.permits import STREAM
@@ -122,7 +122,7 @@ class Permit(Node):
     neighborhood: str | None = column("The neighborhood of its main address.")
     supervisor_district: int | None = column("The supervisor's district of its main address.")
     zipcode: str | None = column("The postal code of its main address.")
-    inspector: str | None = column("The inspector who is assigned.")
+    inspector: str | None = column("The inspector who is assigned.", requires=PERMITS_INSPECTOR)
     updated_at: datetime = column("When the server last changed this row.")
     latest_inspection: PermitInspection | None = embedded("The latest inspection; null when nothing is known.")
     addresses: list[PermitAddress] = relation("Its addresses.", on={"permit_id": "permit_id"})
@@ -140,7 +140,9 @@ class PermitEvent(Node):
     event_type: PermitEventType = column("What happened.")
     occurred_at: datetime = column("When it happened, by its producer.")
     ingested_at: datetime = column("When it was taken in.")
-    event_data: JSON = column("What the producer said about it.", name="payload")
+    event_data: JSON = column(
+        "What the producer said about it: an inspector's name, too.", name="payload", requires=PERMITS_INSPECTOR
+    )
     trace_id: str = column("The request that brought it.")
     correlation_id: str | None = column("What the producer relates it to.")
     schema_version: str = column("The version of its form.")
