@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from lakefront.actor import CITY, TENANT_READ, Actor
+from lakefront.actor import TENANT_READ, Actor
 from lakefront.db.database import Transaction
 from lakefront.domain.services import Services
 from lakefront.domain.tenants.allowances import resets_at
-from lakefront.domain.tenants.plans import PLANS, Plan
 from lakefront.domain.tenants.profiles import read_profile, require_manager
 from lakefront.domain.tenants.reading import make_day
-from lakefront.errors import Forbidden, ValidationError
+from lakefront.errors import Forbidden
 
 _TAKE_PIPELINE: Final = """
 UPDATE tenants.tenant_usage_quotas d SET pipelines_started = d.pipelines_started + 1
@@ -24,13 +23,6 @@ RETURNING d.pipelines_started
 _DAY: Final = """
 SELECT s.daily_pipelines, d.usage_date FROM tenants.tenant_subscriptions s
 LEFT JOIN tenants.tenant_usage_quotas d ON d.tenant_id = $1 AND d.usage_date = $2 WHERE s.tenant_id = $1
-"""
-
-_CHANGE_PLAN: Final = """
-UPDATE tenants.tenant_subscriptions SET plan = $2, daily_pipelines = $3, daily_events = $4, daily_requests = $5,
-  storage_bytes = $6, started_at = now()
-WHERE tenant_id = $1
-RETURNING plan
 """
 
 
@@ -71,7 +63,9 @@ async def usage(services: Services, actor: Actor, tenant_id: str | None = None) 
     if tenant == actor.tenant:
         actor.require(TENANT_READ)
     else:
-        await _require_manager(services, actor, tenant)
+        require_manager(actor)
+        async with services.provisioner.transaction(actor.tenant) as transaction:
+            await read_profile(transaction, tenant)  # so that an unknown one is not found
     allowances = services.allowances
     reading = await allowances.reading(services.database, tenant, exact=True)
     bounds = reading.bounds
@@ -111,31 +105,3 @@ async def start_pipeline(services: Services, transaction: Transaction, actor: Ac
                 "Retry-After says, or ask for a larger plan."
             )
     return int(taken[0]["pipelines_started"])
-
-
-async def change_plan(services: Services, actor: Actor, tenant_id: str, plan: str, *, dry_run: bool = False) -> Plan:
-    """Give ``tenant_id`` the plan with its quotas; what it used of the day stays used. Servers know within a second.
-
-    With ``dry_run`` nothing is changed. Needs the scope tenants:manage. Raises ``Forbidden``, ``ValidationError`` for a
-    plan that there is not and for the city, which has no plan, ``NotFound``, ``Unavailable``.
-    """
-    await _require_manager(services, actor, tenant_id)
-    quotas = PLANS.get(plan)
-    if quotas is None:
-        told = {"field": "plan", "message": f"Give one of {', '.join(PLANS)}."}
-        raise ValidationError("There is no such plan.", details=[told])
-    if tenant_id == CITY:
-        told = {"field": "tenantId", "message": "The installation's own tenant is bound by its streams' rate alone."}
-        raise ValidationError("This tenant has no plan to change.", details=[told])
-    if not dry_run:
-        async with services.provisioner.transaction(tenant_id) as transaction:
-            await transaction.execute(_CHANGE_PLAN, tenant_id, plan, *quotas)
-        services.allowances.forget(tenant_id)
-    return quotas
-
-
-async def _require_manager(services: Services, actor: Actor, tenant: str) -> None:
-    """Pass if the actor may manage tenants, and ``tenant`` is one."""
-    require_manager(actor)
-    async with services.provisioner.transaction("-") as transaction:
-        await read_profile(transaction, tenant)

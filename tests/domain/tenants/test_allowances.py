@@ -18,7 +18,8 @@ from lakefront.db.database import Database
 from lakefront.domain import permits
 from lakefront.domain.services import Services
 from lakefront.domain.tenants.allowances import FRESH, STORAGE_RETRY
-from lakefront.domain.tenants.usage import change_plan, usage
+from lakefront.domain.tenants.subscriptions import change_plan
+from lakefront.domain.tenants.usage import usage
 from lakefront.errors import RateLimited, ValidationError
 from lakefront.settings import Settings
 from tests.domain.permits.events import text

@@ -15,10 +15,9 @@ from lakefront.actor import CITY, Actor, system_actor
 from lakefront.db.database import Database
 from lakefront.domain import permits
 from lakefront.domain.services import Services
-from lakefront.domain.tenants.plans import PLANS
 from lakefront.domain.tenants.reading import make_day
-from lakefront.domain.tenants.usage import Use, change_plan, start_pipeline, usage
-from lakefront.errors import Forbidden, NotFound, RateLimited, ValidationError
+from lakefront.domain.tenants.usage import Use, start_pipeline, usage
+from lakefront.errors import Forbidden, NotFound, RateLimited
 from lakefront.settings import Settings
 from tests.domain.tenants.subscribed import Clock, batch, bound, subscribe
 
@@ -231,32 +230,3 @@ async def test_a_tenant_without_a_plan_starts_nothing(services: Services) -> Non
     for attempt in (take(services, stranger), permits.ingest(services, stranger, batch(0, 1))):
         with pytest.raises(Forbidden):
             await attempt
-
-
-async def test_a_new_plan_holds_at_once_and_keeps_what_was_used(services: Services, acme: Actor, actor: Actor) -> None:
-    services = bound(services)
-    await permits.ingest(services, acme, batch(0, 5))
-    for _ in range(3):
-        await take(services, acme)
-    with pytest.raises(RateLimited):
-        await take(services, acme)
-    assert await change_plan(services, actor, "acme", "BASIC", dry_run=True) == PLANS["BASIC"]
-    assert (await usage(services, acme)).plan == "FREE"
-    await change_plan(services, actor, "acme", "BASIC")
-    assert await take(services, acme) == 4
-    found = await usage(services, acme)
-    assert (found.plan, found.pipelines, found.events) == ("BASIC", Use(4, 10), Use(5, 1_000_000))
-    await change_plan(services, actor, "acme", "FREE")
-    assert (await usage(services, acme)).pipelines == Use(4, 3)
-    assert (await usage(services, acme)).pipelines.remaining == 0
-
-
-async def test_plans_are_changed_by_the_citys_administrator(services: Services, acme: Actor, actor: Actor) -> None:
-    with pytest.raises(Forbidden):
-        await change_plan(services, replace(acme, scopes=actor.scopes), "acme", "BASIC")
-    with pytest.raises(ValidationError):
-        await change_plan(services, actor, "acme", "basic")
-    with pytest.raises(ValidationError):
-        await change_plan(services, actor, CITY, "BASIC")
-    with pytest.raises(NotFound):
-        await change_plan(services, actor, "nobody", "BASIC")
