@@ -27,7 +27,7 @@ from lakefront.server.openapi import OpenAPIDocument
 from lakefront.server.pages.bundle import ASSETS_PATH, Assets, Page
 from lakefront.server.pages.graphiql import GraphiQLOrGraphQL
 from lakefront.server.responses import error_response
-from lakefront.server.rest import api_keys, lake, permits, system, tenants
+from lakefront.server.rest import api_keys, lake, permits, system, tenant_usage, tenants
 from lakefront.server.rest.door import Handler, RestDoor
 from lakefront.server.security_headers import SecurityHeaders
 from lakefront.tracing import new_trace_id
@@ -70,6 +70,7 @@ def build_app(running: Running) -> Starlette:
         rest("/api/v1/tenants/dryrun", "POST", tenants.post_dry_run),
         rest("/api/v1/tenants/onboard", "POST", tenants.post_onboard),
         rest("/api/v1/tenants/{tenant_id}", "GET", tenants.get_tenant),
+        rest("/api/v1/tenants/{tenant_id}/usage", "GET", tenant_usage.get_usage),
         rest("/api/v1/tenants/{tenant_id}/suspend", "POST", tenants.post_suspend),
         rest("/api/v1/tenants/{tenant_id}/resume", "POST", tenants.post_resume),
         rest(_API_KEYS, "GET POST", api_keys.list_or_create),
