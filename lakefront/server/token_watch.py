@@ -47,6 +47,7 @@ class TokenWatch:
         self._unchecked = False
         self._closed = False
         self._timer = self._later()
+        self.look_again()  # what was told between the sign-in and now, nobody told us
 
     def look_again(self) -> None:
         """Look now: the credentials may have been revoked, their tenant suspended, or the policy changed."""
