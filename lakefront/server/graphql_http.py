@@ -23,8 +23,8 @@ from lakefront.graphql.plan.errors import format_error, log_unforeseen
 from lakefront.server.bodies import ByteBudget, ClientGone, Share, parse_json, read_body, require_json
 from lakefront.server.credentials import Credentials
 from lakefront.server.graphql_sse import COMPLETE, EVENT_STREAM, STREAM_HEADERS, EventStreams, next_event
+from lakefront.server.limits import meter_of
 from lakefront.server.negotiation import names, negotiate
-from lakefront.server.origins import check_origin
 from lakefront.server.responses import error_headers, expiry_headers, json_response
 from lakefront.server.token_watch import Authenticate
 from lakefront.settings import Settings
@@ -36,7 +36,6 @@ ENVELOPE_DEPTH: Final = 1
 """Levels of JSON around the variables: the request itself."""
 
 _ALLOW: Final = "GET, POST, OPTIONS"
-_EXPOSED: Final = "Retry-After, X-Trace-ID, WWW-Authenticate, X-API-Key-Expires, Warning"
 _log = logging.getLogger("lakefront.server.graphql")
 
 
@@ -64,13 +63,12 @@ class GraphQLHTTP:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; never raises for what a client does."""
         trace_id = tracing.received(scope["headers"])
-        headers: dict[str, str] = {"vary": "Origin, Accept"}
+        headers: dict[str, str] = {"vary": "Accept"}
         wanted = _Wanted()
         response: ASGIApp
         try:
-            headers |= self._cross_origin(scope)
             if scope["method"] == "OPTIONS":
-                response = _options(headers)
+                response = json_response(b"", status=204, headers={**headers, "allow": _ALLOW})
             else:
                 wanted = _wanted(scope)
                 response = await self._answer(scope, receive, wanted, trace_id, headers)
@@ -100,8 +98,10 @@ class GraphQLHTTP:
         if scope["method"] not in ("GET", "POST"):
             raise MethodNotAllowed
         credentials = Credentials.of_headers(scope["headers"])
-        actor = await self._authenticate(credentials)
+        meter = meter_of(scope)
+        actor = await meter.sign_in(credentials, self._authenticate)
         headers |= expiry_headers(actor)
+        await meter.count(actor)
         following = self._streams.following(scope["headers"])
         with self._budget.share() as share:
             request = await self._request(scope, receive, share)
@@ -111,6 +111,7 @@ class GraphQLHTTP:
             del request
             if isinstance(operation, Answer):
                 return _respond(operation, wanted.media, trace_id, headers)
+            await meter.count_fields(operation)
             if not wanted.events or operation.kind is not OperationType.SUBSCRIPTION:
                 return _respond(await self._operations.run(operation), wanted.media, trace_id, headers)
         return self._streams.response(operation, scope["http_version"], credentials, headers)
@@ -125,12 +126,6 @@ class GraphQLHTTP:
         )
         return operation_request(parse_json(raw, max_depth=settings.graphql_max_variables_depth + ENVELOPE_DEPTH))
 
-    def _cross_origin(self, scope: Scope) -> dict[str, str]:
-        origin = check_origin(scope["headers"], self._settings.allowed_origins)
-        if origin is None:
-            return {}
-        return {"access-control-allow-origin": origin, "access-control-expose-headers": _EXPOSED}
-
 
 def _wanted(scope: Scope) -> _Wanted:
     """What ``Accept`` asks for; raises ``NotAcceptable`` if nothing of it can be served."""
@@ -143,17 +138,6 @@ def _wanted(scope: Scope) -> _Wanted:
     if media is None:
         raise NotAcceptable(f"Accept {GRAPHQL_JSON}, {PLAIN_JSON} or {EVENT_STREAM}; other types cannot be served.")
     return _Wanted(media, events)
-
-
-def _options(headers: Mapping[str, str]) -> Response:
-    if "access-control-allow-origin" in headers:
-        headers = {
-            **headers,
-            "access-control-allow-methods": "GET, POST",
-            "access-control-allow-headers": "Authorization, X-API-Key, X-User-ID, Content-Type, Accept, Last-Event-ID",
-            "access-control-max-age": "600",
-        }
-    return json_response(b"", status=204, headers={**headers, "allow": _ALLOW})
 
 
 def operation_request(body: Any) -> OperationRequest:

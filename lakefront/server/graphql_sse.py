@@ -20,14 +20,12 @@ from lakefront.graphql.plan.errors import log_unforeseen
 from lakefront.server.bodies import Headers, header
 from lakefront.server.credentials import Credentials
 from lakefront.server.protocol import CONNECTION, Connection
-from lakefront.server.responses import COMMON
 from lakefront.server.token_watch import Authenticate, TokenWatch
 from lakefront.settings import Settings
 
 EVENT_STREAM: Final = "text/event-stream"
 
 STREAM_HEADERS: Final[Mapping[str, str]] = {
-    **COMMON,
     "content-type": f"{EVENT_STREAM}; charset=utf-8",
     "x-accel-buffering": "no",
 }

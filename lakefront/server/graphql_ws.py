@@ -15,10 +15,10 @@ from starlette.types import Receive, Scope, Send
 
 from lakefront.actor import Actor
 from lakefront.errors import InternalError, LakefrontError, RateLimited
-from lakefront.graphql.operations import Answer, Operation, Operations, encode
+from lakefront.graphql.operations import Answer, Operation, Operations, encode, refused
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
 from lakefront.server.credentials import Credentials
-from lakefront.server.origins import check_origin
+from lakefront.server.limits import Meter, meter_of
 from lakefront.server.responses import error_response
 from lakefront.server.socket_messages import (
     SUBPROTOCOL,
@@ -65,7 +65,6 @@ class GraphQLSocket:
             return
         trace_id = new_trace_id()
         try:
-            check_origin(scope["headers"], self._settings.allowed_origins)
             credentials = Credentials.of_headers(scope["headers"])
         except LakefrontError as error:
             _log.info("request refused trace_id=%s code=%s status=%d", trace_id, error.code, error.status)
@@ -78,7 +77,7 @@ class GraphQLSocket:
             return
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
         connection = _Connection(
-            self._operations, self._authenticate, self._settings, credentials, receive, send, trace_id
+            self._operations, self._authenticate, self._settings, credentials, meter_of(scope), receive, send, trace_id
         )
         self._connections.add(connection)
         try:
@@ -115,6 +114,7 @@ class _Connection:
         authenticate: Authenticate,
         settings: Settings,
         credentials: Credentials,
+        meter: Meter,
         receive: Receive,
         send: Send,
         trace_id: str,
@@ -123,6 +123,7 @@ class _Connection:
         self._authenticate = authenticate
         self._settings = settings
         self._handshake = credentials
+        self._meter = meter
         self._receive = receive
         self._asgi_send = send
         self._trace_id = trace_id
@@ -195,9 +196,9 @@ class _Connection:
         self._init_seen = True
         credentials = message.credentials(self._handshake)
         try:
-            actor = await self._authenticate(credentials)
+            actor = await self._meter.sign_in(credentials, self._authenticate)
         except LakefrontError as error:
-            if error.status >= 500:
+            if error.status >= 500 or isinstance(error, RateLimited):
                 raise CloseSocket(Close.TRY_AGAIN_LATER, error.message) from None
             raise CloseSocket(Close.FORBIDDEN, f"Forbidden: {error.message}") from None
         self._watch = TokenWatch(self._authenticate, credentials, actor, self._forbid, self._renew, self._trace_id)
@@ -252,7 +253,14 @@ class _Connection:
             self._finish(end)
 
     async def _answers(self, message: Subscribe, actor: Actor, trace_id: str) -> AsyncGenerator[Answer]:
-        operation = self._operations.prepare(message.request, actor, trace_id)
+        """Counts as a request does that comes by HTTP, whatever it is; its events do not."""
+        try:
+            await self._meter.count(actor)
+            operation = self._operations.prepare(message.request, actor, trace_id)
+            if not isinstance(operation, Answer):
+                await self._meter.count_fields(operation)
+        except RateLimited as error:
+            operation = refused(error, trace_id)
         if isinstance(operation, Answer):
             yield operation
             return

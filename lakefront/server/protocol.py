@@ -18,7 +18,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from lakefront.errors import BadRequest, LakefrontError, RequestTimeout
-from lakefront.server.responses import COMMON, JSON, error_body
+from lakefront.server.responses import JSON, error_body
+from lakefront.server.security_headers import SAFE
 from lakefront.settings import MIB, Settings
 from lakefront.tracing import new_trace_id
 
@@ -245,7 +246,7 @@ class HTTPProtocol(HttpToolsProtocol):
         if self._idle():
             body = error_body(error, new_trace_id())
             head = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
-            head += [f"{name}: {value}" for name, value in COMMON.items()]
+            head += [f"{name}: {value}" for name, value in SAFE.items()]
             head += [f"content-type: {JSON}", f"content-length: {len(body)}", "connection: close"]
             self.transport.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
             _log.info("connection refused code=%s", error.code)

@@ -14,9 +14,6 @@ from lakefront.errors import Forbidden, InternalError, LakefrontError, Unauthent
 
 JSON: Final = "application/json; charset=utf-8"
 
-COMMON: Final[Mapping[str, str]] = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
-"""No guessing of types, nothing kept by caches: every answer is for one caller at one time."""
-
 REALM: Final = 'Bearer realm="lakefront"'
 """What every challenge to sign in begins with."""
 
@@ -28,8 +25,8 @@ WARN_BEFORE: Final = 10 * 86_400.0
 def json_response(
     body: bytes, *, status: int = 200, media_type: str = JSON, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """``body``, already encoded, with the common headers."""
-    return Response(body, status, {**COMMON, "content-type": media_type, **(headers or {})})
+    """``body``, already encoded. What every answer needs besides, ``security_headers`` adds."""
+    return Response(body, status, {"content-type": media_type, **(headers or {})})
 
 
 def error_body(error: LakefrontError, trace_id: str) -> bytes:

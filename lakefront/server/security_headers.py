@@ -11,7 +11,7 @@ SAFE: Final[Mapping[str, str]] = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
-    # Pages that may use the server ask by CORS, to which this does not apply.
+    # It does not apply to pages that ask by CORS, as those that may use the server do.
     "cross-origin-resource-policy": "same-origin",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",

@@ -8,7 +8,10 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from lakefront.server.client_address import ClientAddresses
+from lakefront.server.cors import Cors
 from lakefront.server.protocol import server_config
+from lakefront.server.security_headers import SecurityHeaders
 from lakefront.settings import Settings
 
 
@@ -33,6 +36,12 @@ async def serving(app: ASGIApp, settings: Settings, **overrides: Any) -> AsyncIt
     finally:
         server.should_exit = True
         await task
+
+
+def guarded(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """A door behind what stands in front of all doors in the application."""
+    addresses = ClientAddresses(settings.trusted_proxies)
+    return SecurityHeaders(Cors(app, settings.allowed_origins), addresses)
 
 
 async def exchange(port: int, data: bytes, *, seconds: float = 5, eof: bool = False) -> bytes:

@@ -13,7 +13,7 @@ from websockets.typing import Subprotocol
 from lakefront.server.graphql_ws import GraphQLSocket
 from lakefront.server.socket_messages import SUBPROTOCOL
 from tests.graphql.sample import World, build
-from tests.server.serving import serving
+from tests.server.serving import guarded, serving
 
 INIT = {"type": "connection_init", "payload": {"Authorization": "Bearer reader"}}
 
@@ -72,7 +72,7 @@ class Door:
 async def opened(**changes: Any) -> AsyncIterator[Door]:
     operations, world, settings = build(**changes)
     app = GraphQLSocket(operations, world.authenticate, settings)
-    async with serving(app, settings) as port:
+    async with serving(guarded(app, settings), settings) as port:
         yield Door(port, world, app)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lakefront.server.graphql_http import GRAPHQL_JSON, PLAIN_JSON, GraphQLHTTP
 from tests.graphql.sample import World, build
-from tests.server.serving import exchange, serving
+from tests.server.serving import exchange, guarded, serving
 
 READER = {"Authorization": "Bearer reader"}
 
@@ -41,7 +41,7 @@ class Door:
 async def door() -> AsyncIterator[Door]:
     operations, world, settings = build(allowed_origins=("https://app.example",), body_timeout=1.0)
     async with (
-        serving(GraphQLHTTP(operations, world.authenticate, settings), settings) as port,
+        serving(guarded(GraphQLHTTP(operations, world.authenticate, settings), settings), settings) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
     ):
         yield Door(port, world, client)

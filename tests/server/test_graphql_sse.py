@@ -14,7 +14,7 @@ import pytest
 from lakefront.server.graphql_http import GRAPHQL_JSON, PLAIN_JSON, GraphQLHTTP
 from tests.graphql.sample import World, build
 from tests.server.events import EVENTS, Reader, following
-from tests.server.serving import exchange, serving
+from tests.server.serving import exchange, guarded, serving
 
 URQL = f"{GRAPHQL_JSON}, application/graphql+json, {PLAIN_JSON}, text/event-stream, multipart/mixed"
 
@@ -38,7 +38,7 @@ async def door() -> AsyncIterator[Door]:
     operations, world, settings = build(sse_heartbeat=0.2, sse_streams=3, socket_send_timeout=0.5)
     app = GraphQLHTTP(operations, world.authenticate, settings)
     async with (
-        serving(app, settings) as port,
+        serving(guarded(app, settings), settings) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
     ):
         yield Door(port, world, app, client)

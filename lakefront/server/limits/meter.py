@@ -9,6 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakefront.actor import Actor
 from lakefront.errors import RateLimited, Unauthenticated
+from lakefront.graphql.operations import Operation
+from lakefront.graphql.rate_limits import limited_uses
 from lakefront.server.client_address import ClientAddresses, bucket
 from lakefront.server.limits.headers import rate_limit_headers
 from lakefront.server.limits.policies import Policies, Policy
@@ -91,8 +93,19 @@ class Meter:
         else:
             await self._take(limits.policies.of_path(self._scope["path"]), _who(actor), amount)
 
+    async def count_fields(self, operation: Operation) -> None:
+        """Count the root fields of ``operation`` that have limits of their own; raises ``RateLimited``."""
+        if self._limits is None or not self._limits.fields:
+            return
+        uses = limited_uses(operation.document, operation.node, self._limits.fields)
+        for field, amount in sorted(uses.items()):
+            await self.count_field(operation.actor, field, amount)
+
     async def count_field(self, actor: Actor | None, field: str, amount: int = 1) -> None:
-        """Count ``amount`` uses of the root field ``field`` where it has a limit of its own; raises ``RateLimited``."""
+        """Count ``amount`` uses of the root field ``field`` where it has a limit of its own; raises ``RateLimited``.
+
+        Doors beside GraphQL call this with the field that does the same, so that both have one limit.
+        """
         limits = self._limits
         policy = limits.fields.get(field) if limits is not None else None
         if policy is not None:

@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, Response
 
 from lakefront.errors import NotFound
 from lakefront.server.bodies import header
-from lakefront.server.responses import COMMON, json_response
+from lakefront.server.responses import json_response
 from lakefront.server.rest.door import RestRequest
 
 FOLDER: Final = Path(__file__).parent / "static" / "console"
@@ -24,23 +24,18 @@ NOT_BUILT: Final = (
 )
 
 PAGE_HEADERS: Final[Mapping[str, str]] = {
-    **COMMON,
     # Monaco and styled-components write style elements and attributes; fonts and small pictures come inside of CSS.
     "content-security-policy": "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "cross-origin-opener-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-frame-options": "DENY",
 }
 
 _ASSET_HEADERS: Final[Mapping[str, str]] = {
-    "x-content-type-options": "nosniff",
     # A worker has the policy that comes with its script.
     "content-security-policy": "default-src 'none'; script-src 'self'; frame-ancestors 'none'",
     # The name has the content's hash in it.
     "cache-control": "public, max-age=31536000, immutable",
-    "cross-origin-resource-policy": "same-origin",
 }
 
 _MEDIA_TYPES: Final = {

@@ -14,7 +14,6 @@ from lakefront.domain import lake
 from lakefront.errors import NotFound, Unavailable
 from lakefront.server.bodies import header
 from lakefront.server.openapi import Answer, Content, Operation, describe
-from lakefront.server.responses import COMMON
 from lakefront.server.rest.door import RestRequest
 
 MEDIA = {"gzip": "application/gzip", "zstd": "application/zstd"}
@@ -61,7 +60,6 @@ async def get_object(request: RestRequest) -> Response:
     row = await lake.find(services, await request.actor(), request.scope["path_params"]["key"])
     name = row["key"].rpartition("/")[2]
     headers = {
-        **COMMON,
         "cache-control": "private, no-cache",  # kept by its reader alone, and asked for each time: tokens end
         "etag": f'"{row["sha256"]}"',
     }
