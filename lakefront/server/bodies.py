@@ -30,6 +30,7 @@ MAX_GZIP_MEMBERS: Final = 10_000
 DISCARD_SECONDS: Final = 1.0
 """How long a body that is too large is read and thrown away, so that its sender gets to read the answer."""
 
+_FORMS: Final = frozenset({b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain"})
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
@@ -257,6 +258,26 @@ def header(headers: Headers, name: bytes) -> bytes | None:
     if len(values) > 1:
         raise BadRequest(f"The header {name.decode()} came {len(values)} times. Send it once.")
     return values[0] if values else None
+
+
+def check_unread(headers: Headers) -> None:
+    """Pass if a body that nobody reads is not announced as a large one; raises ``PayloadTooLarge``.
+
+    One of unknown length is not refused: the server takes it in for a moment after the answer, then cuts it off.
+    """
+    length = _content_length(headers)
+    if length is not None and length > FREE:
+        raise PayloadTooLarge("Nothing is done with a body here. Send the request without one.")
+
+
+def refuse_forms(headers: Headers) -> None:
+    """Pass unless the body's type is one that a page of any site may send unasked; raises ``UnsupportedMediaType``.
+
+    There are no cookies that would go along (CSRF), but a page must not even reach into a visitor's network.
+    """
+    kind = (header(headers, b"content-type") or b"").lower().partition(b";")[0].strip()
+    if kind in _FORMS:
+        raise UnsupportedMediaType
 
 
 def require_json(headers: Headers) -> None:

@@ -20,7 +20,7 @@ from lakefront import tracing
 from lakefront.errors import BadRequest, InternalError, LakefrontError, MethodNotAllowed, NotAcceptable
 from lakefront.graphql.operations import Answer, OperationRequest, Operations, encode
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
-from lakefront.server.bodies import ByteBudget, ClientGone, Share, parse_json, read_body, require_json
+from lakefront.server.bodies import ByteBudget, ClientGone, Share, check_unread, parse_json, read_body, require_json
 from lakefront.server.credentials import Credentials
 from lakefront.server.graphql_sse import COMPLETE, EVENT_STREAM, STREAM_HEADERS, EventStreams, next_event
 from lakefront.server.limits import meter_of
@@ -119,6 +119,7 @@ class GraphQLHTTP:
     async def _request(self, scope: Scope, receive: Receive, share: Share) -> OperationRequest:
         settings = self._settings
         if scope["method"] == "GET":
+            check_unread(scope["headers"])
             return _from_query(scope["query_string"], settings)
         require_json(scope["headers"])
         raw = await read_body(

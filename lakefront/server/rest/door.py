@@ -15,7 +15,7 @@ from lakefront.domain.services import Services
 from lakefront.errors import BadRequest, InternalError, LakefrontError
 from lakefront.graphql.plan.errors import log_unforeseen
 from lakefront.server.auth import Authenticator
-from lakefront.server.bodies import ByteBudget, ClientGone
+from lakefront.server.bodies import ByteBudget, ClientGone, check_unread, refuse_forms
 from lakefront.server.credentials import Credentials
 from lakefront.server.limits import meter_of
 from lakefront.server.metrics import Metrics
@@ -95,6 +95,7 @@ class RestDoor:
         started = time.perf_counter()
         request = RestRequest(self._doors, scope, receive, trace_id)
         try:
+            self._check_body(scope)
             response = await self.handler(request)
             response.headers.setdefault("x-trace-id", trace_id)
         except ClientGone:
@@ -108,3 +109,11 @@ class RestDoor:
         response.headers.update(request.headers)
         self._doors.metrics.request(self._route, response.status_code, time.perf_counter() - started)
         await response(scope, receive, send)
+
+    def _check_body(self, scope: Scope) -> None:
+        """Refuse a form, and a large body where the handler declares none: it would not even look."""
+        if scope["method"] not in ("GET", "HEAD"):
+            refuse_forms(scope["headers"])
+        declared = getattr(self.handler, "openapi", {}).get(scope["method"].lower())
+        if declared is None or declared.body is None:
+            check_unread(scope["headers"])
