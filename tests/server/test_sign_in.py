@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -14,6 +15,8 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from lakefront.actor import CITY, system_actor
+from lakefront.db.database import Database
+from lakefront.db.embedded import EmbeddedPostgres
 from lakefront.domain import api_keys, ingest_tokens
 from lakefront.domain.api_keys import NewKey
 from lakefront.domain.permits import STREAM
@@ -261,7 +264,9 @@ async def test_an_ingest_token_opens_its_own_stream_alone(served: Wired) -> None
     assert len(await served.stored()) == 1, "the other tenant's event is in the other tenant's log"
 
 
-async def test_everything_ends_in_time_without_the_listener(served: Wired, operator: "asyncpg.Connection[Any]") -> None:
+async def test_everything_ends_in_time_without_the_listener(
+    served: Wired, operator: "asyncpg.Connection[Any]", postgres: EmbeddedPostgres, dsn: str
+) -> None:
     """The listener's connection is killed, and cannot come back: whoever is in is looked at again all the time."""
     await settled(parts(served), ADMIN, company("laundry"))
     revoked, kept, suspended = (
@@ -269,11 +274,12 @@ async def test_everything_ends_in_time_without_the_listener(served: Wired, opera
         await made_key(served),
         await made_key(served, tenant="laundry"),
     )
+    await asyncio.gather(*(_connected(part) for part in (parts(served).database, parts(served).provisioner) * 10))
     async with (
         signed_in(served, by_key(revoked)) as first,
         signed_in(served, by_key(kept)) as stays,
         signed_in(served, by_key(suspended)) as second,
-        _deaf(operator),
+        _deaf(postgres.dsn("postgres"), dsn),
     ):
         await operator.execute(
             "UPDATE tenants.tenant_api_keys SET revoked_at = now() WHERE key_id = $1", revoked.key.key_id
@@ -288,10 +294,17 @@ async def test_everything_ends_in_time_without_the_listener(served: Wired, opera
         assert answer.status_code == 401
 
 
+async def _connected(database: Database) -> None:
+    """One of several at once: each has a connection, which the pool keeps."""
+    async with database.transaction(CITY) as transaction:
+        await transaction.execute("SELECT pg_sleep(0.3)")
+
+
 @asynccontextmanager
-async def _deaf(operator: "asyncpg.Connection[Any]") -> AsyncIterator[None]:
-    """No server hears anything of this database: no new connections, and none that listens."""
-    name = await operator.fetchval("SELECT current_database()")
+async def _deaf(elsewhere: str, dsn: str) -> AsyncIterator[None]:
+    """The database of ``dsn`` takes no new connections, and the one that listened is killed."""
+    operator = await asyncpg.connect(elsewhere)
+    name = urlsplit(dsn).path.removeprefix("/")
     await operator.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     try:
         killed = await operator.fetch(
@@ -302,6 +315,7 @@ async def _deaf(operator: "asyncpg.Connection[Any]") -> AsyncIterator[None]:
         yield
     finally:
         await operator.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await operator.close()
 
 
 async def test_a_token_that_expires_ends_its_socket(served: Wired) -> None:
