@@ -66,6 +66,7 @@ class Mutation:
     @mutation(
         "Make an API key, for roles that may do no more than you. Its text is in the answer alone.",
         requires=KEYS_MANAGE,
+        limit="10/minute",
     )
     async def create_api_key(
         self,
@@ -97,6 +98,7 @@ class Mutation:
     @mutation(
         "Make a key in place of another, with its name, roles and lifetime. The old one holds on for the overlap.",
         requires=KEYS_MANAGE,
+        limit="10/minute",
     )
     async def rotate_api_key(
         self,

@@ -152,7 +152,7 @@ async def list_keys(request: RestRequest) -> Response:
 )
 async def create_key(request: RestRequest) -> Response:
     """A key, shown this once."""
-    actor = await _actor(request)
+    actor = await _actor(request, like="createApiKey")
     given = await read_json(request, ApiKeyRequest)
     ttl = None if given.ttl_days is None else timedelta(days=given.ttl_days)
     services, once = request.doors.services, _idempotency_key(request)
@@ -174,7 +174,7 @@ async def create_key(request: RestRequest) -> Response:
 )
 async def rotate_key(request: RestRequest) -> Response:
     """A key in place of another, which holds on for the overlap."""
-    actor = await _actor(request)
+    actor = await _actor(request, like="rotateApiKey")
     overlap = timedelta(hours=(await read_json(request, RotationRequest)).overlap_hours)
     services, once = request.doors.services, _idempotency_key(request)
     return _made(await api_keys.rotate(services, actor, _key_id(request), overlap, idempotency_key=once))
@@ -193,7 +193,7 @@ async def rotate_key(request: RestRequest) -> Response:
 )
 async def regenerate_key(request: RestRequest) -> Response:
     """A key in place of another, which ends at once."""
-    actor = await _actor(request)
+    actor = await _actor(request, like="rotateApiKey")
     await read_json(request, _NoRequest)
     services, once = request.doors.services, _idempotency_key(request)
     return _made(await api_keys.regenerate(services, actor, _key_id(request), idempotency_key=once))
@@ -220,9 +220,9 @@ async def revoke_key(request: RestRequest) -> Response:
 list_or_create = by_method(get=list_keys, post=create_key)
 
 
-async def _actor(request: RestRequest) -> Actor:
+async def _actor(request: RestRequest, *, like: str | None = None) -> Actor:
     """Who asks, as one of the tenant in the path; before the body is read, that nobody else may make us read it."""
-    actor = await request.actor()
+    actor = await request.actor(like=like)
     actor.require(KEYS_MANAGE)
     tenant = request.scope["path_params"]["tenant_id"]
     return await api_keys.acting_for(request.doors.services.database, actor, tenant)
