@@ -43,7 +43,7 @@ async def interrogate(world: World, attacker: str, *, examples: int = EXAMPLES, 
 
     documents = Documents(build_schema()._schema, await loot(world, attacker))
     await explore(documents.operations("query", without=MANAGERS), check, examples=examples, shrink=shrink)
-    assert answered > examples / 2, f"of {examples} queries only {answered} were answered without errors"
+    assert answered > examples / 3, f"of {examples} queries only {answered} were answered without errors"
 
 
 def still(answer: Any) -> Any:

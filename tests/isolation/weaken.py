@@ -11,7 +11,7 @@ from sqlalchemy import ClauseElement
 
 from lakefront.db.database import Database, Transaction
 
-_FILTER = re.compile(r"(?:\b\w+\.)?\btenant_id = (\$\d+(?:::\w+)?)")
+_FILTER = re.compile(r"(?:\b\w+\.)*\btenant_id = (\$\d+(?:::\w+)?)")
 """A statement's own condition on the tenant."""
 
 _PROTECTED = """
