@@ -83,7 +83,7 @@ async def test_dry_runs_change_nothing(ask: Ask, services: Services) -> None:
     tried = (await ask(ONBOARD, input=INPUT, dryRun=True))["data"]["onboardTenant"]
     assert (tried["apiKey"], tried["datasetCreated"]) == (None, False)
     assert tried["report"] == {"changes": 1, "outsideCalls": 0}
-    assert not await traces(services, "acme_corp")
+    assert not await traces(services.provisioner, "acme_corp")
 
 
 async def test_what_is_wrong_is_data(ask: Ask) -> None:

@@ -14,14 +14,14 @@ from lakefront.domain.tenants.configuration import Configuration
 from lakefront.domain.tenants.onboarding import VISITOR, Onboarded, dry_run, onboard
 from lakefront.errors import Conflict, DryRunRequired, Forbidden, IdempotencyConflict
 from tests.domain.tenants.companies import ACME, company, settled
-from tests.domain.tenants.traces import traces
+from tests.domain.tenants.traces import EVERYTHING, traces
 
 
 async def test_a_dry_run_and_an_onboarding_make_a_tenant(services: Services, actor: Actor) -> None:
     report = await dry_run(services, actor, ACME)
     assert report.ok
     assert all(check.ok and check.message for check in report.checks)
-    assert not await traces(services, ACME.tenant_id)
+    assert not await traces(services.provisioner, ACME.tenant_id)
     made = await onboard(services, actor, ACME)
     assert made.api_key is not None
     assert made == Onboarded("acme_corp", made.api_key, "PROFESSIONAL", dataset_created=True)
@@ -31,7 +31,7 @@ async def test_a_dry_run_and_an_onboarding_make_a_tenant(services: Services, act
     assert found is not None
     assert (found.tenant, found.roles) == ("acme_corp", ("admin",))
     assert found.expires_at - found.created_at == timedelta(days=90)
-    assert await traces(services, "acme_corp") == {"profile", "subscription", "key", "schema", "views"}
+    assert await traces(services.provisioner, "acme_corp") == EVERYTHING
 
 
 async def test_every_server_learns_of_it(services: Services, actor: Actor) -> None:
@@ -42,7 +42,7 @@ async def test_every_server_learns_of_it(services: Services, actor: Actor) -> No
 async def test_without_a_dry_run_there_is_no_tenant(services: Services, actor: Actor) -> None:
     with pytest.raises(DryRunRequired, match="dryrun"):
         await onboard(services, actor, ACME)
-    assert not await traces(services, ACME.tenant_id)
+    assert not await traces(services.provisioner, ACME.tenant_id)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ async def test_onboarding_itself_can_be_tried(services: Services, actor: Actor) 
     await dry_run(services, actor, ACME)
     tried = await onboard(services, actor, ACME, dry_run=True, idempotency_key="once")
     assert (tried.api_key, tried.dataset_created) == (None, False)
-    assert not await traces(services, ACME.tenant_id)
+    assert not await traces(services.provisioner, ACME.tenant_id)
     assert (await onboard(services, actor, ACME, idempotency_key="once")).dataset_created
 
 

@@ -1,8 +1,10 @@
 """What there is of a tenant, wherever one looks."""
 
 from lakefront.actor import CITY
+from lakefront.db.database import Database
 from lakefront.db.tenant_views import VIEWS
-from lakefront.domain.services import Services
+
+EVERYTHING = frozenset({"profile", "subscription", "key", "schema", "views"})
 
 _TRACES = """
 SELECT (SELECT count(*) FROM tenants.tenant_profiles WHERE tenant_id = $1),
@@ -13,9 +15,9 @@ SELECT (SELECT count(*) FROM tenants.tenant_profiles WHERE tenant_id = $1),
 """
 
 
-async def traces(services: Services, tenant: str) -> set[str]:
+async def traces(provisioner: Database, tenant: str) -> set[str]:
     """profile, subscription, key, schema, views: none or all of them; one row each, and every view."""
-    async with services.provisioner.transaction(CITY) as transaction:
+    async with provisioner.transaction(CITY) as transaction:
         [counts] = await transaction.fetch(_TRACES, tenant)
     *ones, views = counts
     assert set(ones) <= {0, 1}
