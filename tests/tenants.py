@@ -32,6 +32,10 @@ async def onboard(provisioner: Database, *tenants: str) -> None:
                 "VALUES ($1, $1, '', 'active')",
                 tenant,
             )
+            await transaction.execute(
+                "INSERT INTO tenants.tenant_subscriptions (tenant_id, plan, daily_pipelines) VALUES ($1, 'FREE', 3)",
+                tenant,
+            )
             await tenant_views.create(transaction, tenant)
 
 

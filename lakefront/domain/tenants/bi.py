@@ -1,0 +1,258 @@
+"""A tenant's login for business-intelligence tools (T3): PostgreSQL's own, which reads the tenant's views and no more.
+
+It has a right to the schema with the tenant's name, to the views in it, and to nothing else; what a session may set
+(``lakefront.tenant``, ``row_security``, ``default_transaction_read_only``) changes neither. PostgreSQL shows to every
+login the names of schemas and roles, the sizes of tables, and who appends when (LISTEN): names of tenants are no secret
+among those who have such a login. A standby for BI tools keeps the last of these, and their load, away.
+"""
+
+import hmac
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from hashlib import pbkdf2_hmac, sha256
+from secrets import token_bytes, token_urlsafe
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+
+from lakefront.actor import KEYS_MANAGE, Actor
+from lakefront.db.database import PROVISIONER_ROLE, VIEWS_ROLE, Transaction
+from lakefront.db.tenant_views import identifier
+from lakefront.domain import idempotency
+from lakefront.domain.services import Services
+from lakefront.domain.tenants.profiles import read_profile, require_manager
+from lakefront.errors import Conflict, NotFound
+
+SUFFIX: Final = "_bi"
+"""A tenant's login is its id and this."""
+
+CONNECTIONS: Final = 5
+"""At once."""
+
+_ITERATIONS: Final = 4096  # PostgreSQL's own number; the passwords here are random, and need no more
+
+_SESSION: Final = {
+    "default_transaction_read_only": "on",
+    "statement_timeout": "60s",
+    "idle_in_transaction_session_timeout": "60s",
+    "client_connection_check_interval": "10s",
+}
+"""What its sessions begin with. They may set it otherwise: what keeps them in their bounds are rights, not settings."""
+
+_ROLE: Final = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1"
+
+_END: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
+
+
+class BiLogin(msgspec.Struct, frozen=True):
+    """A login to ``database``, where it reads the views of ``schema``. ``password`` is shown once: None ever after."""
+
+    login: str
+    database: str
+    schema: str
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        """The name alone, so that no traceback tells the password."""
+        return f"BiLogin({self.login!r})"
+
+
+async def create_login(
+    services: Services, actor: Actor, tenant: str, *, dry_run: bool = False, idempotency_key: str | None = None
+) -> BiLogin:
+    """Make the tenant's login; its password is in this answer alone.
+
+    Needs the scope keys:manage of the tenant, or tenants:manage. Raises ``Conflict`` where it has one already, the
+    tenant is suspended, or PostgreSQL lets no role be made here; ``NotFound`` without such a tenant, ``Forbidden``,
+    ``IdempotencyConflict``, ``Unavailable``.
+    """
+
+    async def make(transaction: Transaction, password: str) -> None:
+        if await _found(transaction, tenant):
+            raise Conflict("The tenant has a login already. Rotate it if its password is lost.")
+        login, schema = identifier(tenant + SUFFIX), identifier(tenant)
+        # A verifier, not the password: it stands in no log of PostgreSQL's.
+        await transaction.execute(f"CREATE ROLE {login} LOGIN PASSWORD '{verifier(password)}'")
+        await transaction.execute(f"COMMENT ON ROLE {login} IS {_literal(await _mark(transaction, tenant))}")
+        await transaction.execute(f"GRANT {login} TO {PROVISIONER_ROLE} WITH INHERIT TRUE, SET FALSE")
+        await _reset(transaction, tenant)
+        await transaction.execute(f"SET LOCAL ROLE {VIEWS_ROLE}")
+        await transaction.execute(f"GRANT USAGE ON SCHEMA {schema} TO {login}")
+        await transaction.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}")
+        # Also on those that a migration makes anew.
+        await transaction.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {login}")
+        await transaction.execute(f"SET LOCAL ROLE {PROVISIONER_ROLE}")
+
+    return await _give(services, actor, ("createBiLogin", tenant), make, dry_run, idempotency_key)
+
+
+async def rotate_login(
+    services: Services, actor: Actor, tenant: str, *, dry_run: bool = False, idempotency_key: str | None = None
+) -> BiLogin:
+    """Give the tenant's login a new password, end its sessions, and undo what these set for the login.
+
+    Needs the same scopes as ``create_login``. Raises ``NotFound`` without such a login, and the same otherwise.
+    """
+
+    async def change(transaction: Transaction, password: str) -> None:
+        await _require(transaction, tenant)
+        login = identifier(tenant + SUFFIX)
+        await transaction.execute(f"ALTER ROLE {login} RESET ALL")
+        await transaction.execute(f"ALTER ROLE {login} PASSWORD '{verifier(password)}'")
+        await _reset(transaction, tenant)
+
+    made = await _give(services, actor, ("rotateBiLogin", tenant), change, dry_run, idempotency_key)
+    if made.password is not None and not dry_run:
+        await end_sessions(services, tenant)
+    return made
+
+
+async def drop_login(services: Services, actor: Actor, tenant: str, *, dry_run: bool = False) -> BiLogin:
+    """Remove the tenant's login, and end its sessions; doing it again after a failure goes on where that stopped.
+
+    Needs the same scopes as ``create_login``. Raises ``NotFound`` without such a login, ``Conflict`` where an operator
+    gave it something in another database; ``Forbidden``, ``Unavailable``.
+    """
+    _may(actor, tenant)
+    login = identifier(tenant + SUFFIX)
+    async with services.provisioner.transaction(actor.tenant) as transaction:
+        await read_profile(transaction, tenant)
+        await _require(transaction, tenant)
+        gone = await _login(transaction, tenant)
+        if not dry_run:
+            await lock_out(transaction, tenant)
+    if dry_run:
+        return gone
+    await end_sessions(services, tenant)
+    try:
+        async with services.provisioner.transaction(actor.tenant) as transaction:
+            await transaction.execute(f"DROP OWNED BY {login}")
+            await transaction.execute(f"DROP ROLE {login}")
+    except asyncpg.DependentObjectsStillExistError:
+        told = "The login was locked, but another database of this PostgreSQL still knows it. Its operator can drop it."
+        raise Conflict(told) from None
+    return gone
+
+
+async def lock_out(transaction: Transaction, tenant: str) -> None:
+    """Let nobody sign in as the tenant's login, if it has one, from the ``transaction``'s end on."""
+    if await _found(transaction, tenant):
+        await transaction.execute(f"ALTER ROLE {identifier(tenant + SUFFIX)} NOLOGIN")
+
+
+async def let_in(transaction: Transaction, tenant: str) -> None:
+    """Undo ``lock_out``."""
+    if await _found(transaction, tenant):
+        await transaction.execute(f"ALTER ROLE {identifier(tenant + SUFFIX)} LOGIN")
+
+
+async def end_sessions(services: Services, tenant: str) -> None:
+    """End the sessions of the tenant's login, if it has one; to be called once ``lock_out`` is committed."""
+    async with services.provisioner.transaction(tenant) as transaction:
+        if await _found(transaction, tenant):
+            await transaction.fetch(_END, tenant + SUFFIX)
+
+
+def verifier(password: str) -> str:
+    """What PostgreSQL keeps of ``password`` (ASCII) for SCRAM-SHA-256 (RFC 5803)."""
+    salt = token_bytes(16)
+    salted = pbkdf2_hmac("sha256", password.encode("ascii"), salt, _ITERATIONS)
+    stored = sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    encoded = [b64encode(part).decode() for part in (salt, stored, server)]
+    return f"SCRAM-SHA-256${_ITERATIONS}:{encoded[0]}${encoded[1]}:{encoded[2]}"
+
+
+class _DryRun(Exception):
+    """Everything was done, nothing is to stay."""
+
+
+async def _give(
+    services: Services,
+    actor: Actor,
+    request: tuple[str, str],
+    step: Callable[[Transaction, str], Awaitable[None]],
+    dry_run: bool,
+    idempotency_key: str | None,
+) -> BiLogin:
+    """Do ``step`` with a new password, once for an idempotency key: the login, as the answer shows it."""
+    operation, tenant = request
+    _may(actor, tenant)
+    password: str | None = None
+
+    async def run() -> BiLogin:
+        nonlocal password
+        if (await read_profile(transaction, tenant)).status != "active":
+            raise Conflict("This tenant is suspended. Resume it first.")
+        await _require_creator(transaction)
+        password = token_urlsafe(32)
+        await step(transaction, password)
+        return await _login(transaction, tenant)
+
+    with suppress(_DryRun):
+        async with services.provisioner.transaction(actor.tenant) as transaction:
+            key = None if dry_run else idempotency_key
+            body = ascii(request).encode()
+            stored: Any = await idempotency.once_within(transaction, actor, operation, key, body, run)
+            if dry_run:
+                raise _DryRun
+    made = msgspec.convert(stored, BiLogin)
+    return made if dry_run else msgspec.structs.replace(made, password=password)
+
+
+def _may(actor: Actor, tenant: str) -> None:
+    """Pass if ``actor`` may manage the tenant's login; raises ``Forbidden`` otherwise."""
+    if tenant == actor.tenant:
+        actor.require(KEYS_MANAGE)
+    else:
+        require_manager(actor)
+
+
+async def _require_creator(transaction: Transaction) -> None:
+    rows = await transaction.fetch("SELECT FROM pg_roles WHERE rolname = current_user AND (rolcreaterole OR rolsuper)")
+    if not rows:
+        raise Conflict(
+            "Lakefront may not make logins in this PostgreSQL. Ask whoever runs it for: "
+            f"ALTER ROLE {PROVISIONER_ROLE} CREATEROLE."
+        )
+
+
+async def _require(transaction: Transaction, tenant: str) -> None:
+    if not await _found(transaction, tenant):
+        raise NotFound("The tenant has no login for BI tools. Make one.")
+
+
+async def _found(transaction: Transaction, tenant: str) -> bool:
+    """Whether the tenant has a login; raises ``Conflict`` where a role of that name is none that was made here."""
+    await transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"bi login:{tenant}")
+    rows = await transaction.fetch(_ROLE, tenant + SUFFIX)
+    if rows and rows[0][0] != await _mark(transaction, tenant):
+        raise Conflict(
+            f"PostgreSQL has a role {tenant + SUFFIX} that is not this tenant's login. Its operator must act."
+        )
+    return bool(rows)
+
+
+async def _mark(transaction: Transaction, tenant: str) -> str:
+    """The comment by which a role is known as one that was made here: roles belong to all databases of a cluster."""
+    [(database,)] = await transaction.fetch("SELECT current_database()")
+    return f"Lakefront: the login for BI tools of the tenant {tenant} in the database {database}"
+
+
+async def _login(transaction: Transaction, tenant: str) -> BiLogin:
+    [(database,)] = await transaction.fetch("SELECT current_database()")
+    return BiLogin(tenant + SUFFIX, database, tenant)
+
+
+async def _reset(transaction: Transaction, tenant: str) -> None:
+    """Give the login what its sessions begin with."""
+    login = identifier(tenant + SUFFIX)
+    await transaction.execute(f"ALTER ROLE {login} CONNECTION LIMIT {CONNECTIONS}")
+    for name, value in {**_SESSION, "search_path": tenant}.items():
+        await transaction.execute(f"ALTER ROLE {login} SET {name} = {_literal(value)}")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,176 @@
+"""Logins for BI tools: made, rotated, dropped; what they give is proved in test_bi_isolation."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from lakefront.actor import CITY, KEYS_MANAGE, PERMITS_READ, Actor, system_actor
+from lakefront.db.database import CONNECTION_LOST
+from lakefront.db.tenant_views import VIEWS
+from lakefront.domain.services import Services
+from lakefront.domain.tenants import bi
+from lakefront.domain.tenants.bi import BiLogin
+from lakefront.errors import Conflict, Forbidden, NotFound
+from tests.domain.tenants.logins import remove_logins, sign_in
+from tests.tenants import onboard, write_rows
+
+ACME = Actor("admin", "acme", frozenset({KEYS_MANAGE}))
+
+
+@pytest.fixture(autouse=True)
+async def tenants(dsn: str, services: Services) -> AsyncIterator[None]:
+    """Two tenants; logins of theirs are gone afterwards, as roles belong to the whole cluster."""
+    await onboard(services.provisioner, "acme", "other")
+    yield
+    await remove_logins(dsn)
+
+
+async def test_it_reads_its_tenants_views(dsn: str, services: Services) -> None:
+    for tenant in ("acme", "other"):
+        await write_rows(dsn, tenant)
+    made = await bi.create_login(services, ACME, "acme")
+    assert (made.login, made.schema) == ("acme_bi", "acme")
+    assert made.password is not None
+    assert len(made.password) > 40
+    assert made.password not in repr(made)
+    async with sign_in(dsn, made) as connection:
+        assert await connection.fetchval("SELECT current_database()") == made.database
+        for view in VIEWS:
+            assert await connection.fetchval(f"SELECT count(*) FROM {view} WHERE tenant_id = 'acme'")  # its search path
+        assert await connection.fetchval("SHOW default_transaction_read_only") == "on"
+        assert await connection.fetchval("SHOW statement_timeout") == "1min"
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("SELECT * FROM other.permits")
+
+
+@pytest.fixture
+async def asking_for_passwords(dsn: str) -> AsyncIterator[None]:
+    """The server asks this one login for its password; the embedded one asks nobody who reaches its socket."""
+    operator = await asyncpg.connect(dsn)
+    rules = Path(await operator.fetchval("SHOW hba_file"))
+    before = await asyncio.to_thread(rules.read_text)
+    await asyncio.to_thread(rules.write_text, f"local all acme_bi scram-sha-256\n{before}")
+    await operator.execute("SELECT pg_reload_conf()")
+    yield
+    await asyncio.to_thread(rules.write_text, before)
+    await operator.execute("SELECT pg_reload_conf()")
+    await operator.close()
+
+
+@pytest.mark.usefixtures("asking_for_passwords")
+async def test_it_signs_in_by_scram(dsn: str, services: Services) -> None:
+    made = await bi.create_login(services, ACME, "acme")
+    async with sign_in(dsn, made) as connection:
+        assert await connection.fetchval("SELECT current_user") == "acme_bi"
+    rotated = await bi.rotate_login(services, ACME, "acme")
+    async with sign_in(dsn, rotated) as connection:
+        assert await connection.fetchval("SELECT current_user") == "acme_bi"
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(dsn, user=made.login, password=made.password)
+
+
+async def test_rotation_ends_sessions_and_undoes_what_they_set(dsn: str, services: Services) -> None:
+    made = await bi.create_login(services, ACME, "acme")
+    async with sign_in(dsn, made) as connection:
+        await connection.execute("SET transaction_read_only = off")
+        await connection.execute("SET default_transaction_read_only = off")
+        await connection.execute("ALTER ROLE acme_bi SET default_transaction_read_only = off")
+        rotated = await bi.rotate_login(services, ACME, "acme")
+        with pytest.raises(CONNECTION_LOST):
+            await connection.fetch("SELECT 1")
+    assert rotated.password != made.password
+    async with sign_in(dsn, rotated) as connection:
+        assert await connection.fetchval("SHOW default_transaction_read_only") == "on"
+
+
+async def test_dropping_ends_sessions(dsn: str, services: Services) -> None:
+    made = await bi.create_login(services, ACME, "acme")
+    async with sign_in(dsn, made) as connection:
+        assert (await bi.drop_login(services, ACME, "acme", dry_run=True)).login == "acme_bi"
+        assert await connection.fetchval("SELECT 1") == 1
+        assert (await bi.drop_login(services, ACME, "acme")).password is None
+        with pytest.raises(CONNECTION_LOST):
+            await connection.fetch("SELECT 1")
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+        await asyncpg.connect(dsn, user=made.login, password=made.password)
+    with pytest.raises(NotFound):
+        await bi.drop_login(services, ACME, "acme")
+    with pytest.raises(NotFound):
+        await bi.rotate_login(services, ACME, "acme")
+    assert (await bi.create_login(services, ACME, "acme")).login == "acme_bi"
+
+
+async def test_locked_out_until_it_is_let_in(dsn: str, services: Services) -> None:
+    made = await bi.create_login(services, ACME, "acme")
+    async with services.provisioner.transaction("-") as transaction:
+        await bi.lock_out(transaction, "acme")
+        await bi.lock_out(transaction, "other")  # has none: nothing to do
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+        await asyncpg.connect(dsn, user=made.login, password=made.password)
+    async with services.provisioner.transaction("-") as transaction:
+        await bi.let_in(transaction, "acme")
+    async with sign_in(dsn, made):
+        pass
+
+
+async def test_once_and_a_dry_run(dsn: str, services: Services) -> None:
+    dry = await bi.create_login(services, ACME, "acme", dry_run=True)
+    assert dry == BiLogin("acme_bi", dry.database, "acme")
+    made = await bi.create_login(services, ACME, "acme", idempotency_key="one")
+    again = await bi.create_login(services, ACME, "acme", idempotency_key="one")
+    assert made.password
+    assert again == replace_password(made)
+    with pytest.raises(Conflict, match="already"):
+        await bi.create_login(services, ACME, "acme")
+
+
+def replace_password(login: BiLogin) -> BiLogin:
+    return BiLogin(login.login, login.database, login.schema)
+
+
+async def test_who_may(services: Services) -> None:
+    for tenant in ("other", CITY, "nobody"):
+        with pytest.raises(Forbidden):
+            await bi.create_login(services, ACME, tenant)
+        with pytest.raises(Forbidden):
+            await bi.drop_login(services, ACME, tenant)
+    with pytest.raises(Forbidden):
+        await bi.create_login(services, replace(ACME, scopes=frozenset({PERMITS_READ})), "acme")
+    manager = system_actor()
+    for tenant in ("nobody", "no\0body", "\ud800"):
+        with pytest.raises(NotFound):
+            await bi.create_login(services, manager, tenant)
+        with pytest.raises(NotFound):
+            await bi.drop_login(services, manager, tenant)
+    assert (await bi.create_login(services, manager, "other")).login == "other_bi"
+
+
+async def test_a_role_of_somebody_else_is_left_alone(dsn: str, services: Services) -> None:
+    operator = await asyncpg.connect(dsn)
+    await operator.execute("CREATE ROLE acme_bi NOLOGIN")
+    await operator.close()
+    for use in (bi.create_login, bi.rotate_login, bi.drop_login):
+        with pytest.raises(Conflict, match="operator"):
+            await use(services, ACME, "acme")
+
+
+async def test_where_no_roles_may_be_made(dsn: str, services: Services) -> None:
+    operator = await asyncpg.connect(dsn)
+    await operator.execute("ALTER ROLE lakefront_provisioner NOCREATEROLE")
+    try:
+        with pytest.raises(Conflict, match="ALTER ROLE lakefront_provisioner CREATEROLE"):
+            await bi.create_login(services, ACME, "acme")
+    finally:
+        await operator.execute("ALTER ROLE lakefront_provisioner CREATEROLE")
+        await operator.close()
+
+
+async def test_a_suspended_tenant_gets_none(services: Services) -> None:
+    async with services.provisioner.transaction("-") as transaction:
+        await transaction.execute("UPDATE tenants.tenant_profiles SET status = 'suspended' WHERE tenant_id = 'acme'")
+    with pytest.raises(Conflict, match="suspended"):
+        await bi.create_login(services, system_actor(), "acme")
