@@ -98,7 +98,7 @@ async def create(
     raises; ``IdempotencyConflict`` as ``idempotency.once`` does.
     """
     actor.require(KEYS_MANAGE)
-    named, lifetime = sorted(set(roles)), ttl or timedelta(seconds=parts.settings.api_key_ttl)
+    named, lifetime = sorted(set(roles)), timedelta(seconds=parts.settings.api_key_ttl) if ttl is None else ttl
     check(name, named, lifetime)
     await _may_grant(parts, actor, named)
 
