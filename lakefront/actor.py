@@ -43,6 +43,9 @@ SCOPES: Final = frozenset(
 )
 """Every scope that a role can grant: ``object:action``. Which role grants which: ``lakefront.domain.rights``."""
 
+CITYS_ALONE: Final = frozenset({TENANTS_MANAGE, POLICIES_MANAGE})
+"""Scopes that nobody has in another tenant than CITY, whatever a rule says."""
+
 OWNABLE: Final = frozenset({SERVICE_REQUESTS_READ, SERVICE_REQUESTS_CREATE})
 """Scopes that may be granted for own rows alone: those whose rows have an owner, by whom they are told apart."""
 

@@ -9,9 +9,12 @@ import strawberry
 E = TypeVar("E", bound=Enum)
 
 
-def described(enum: type[E], description: str, values: Mapping[E, str]) -> type[E]:
-    """``enum`` as a GraphQL enum: members' names are its values, each described by ``values``."""
-    made = strawberry.enum(enum, description=description)
+def described(enum: type[E], description: str, values: Mapping[E, str], *, name: str | None = None) -> type[E]:
+    """``enum`` as a GraphQL enum: members' names are its values, each described by ``values``.
+
+    ``name`` is what GraphQL calls it, if not as Python does.
+    """
+    made = strawberry.enum(enum, name=name, description=description)
     definition: Any = vars(made)["__strawberry_definition__"]
     for value in definition.values:
         value.description = values[enum[value.name]]

@@ -4,13 +4,13 @@ import pytest
 
 from lakefront.actor import (
     CITY,
+    CITYS_ALONE,
     KEYS_MANAGE,
     METRICS_READ,
     OWNABLE,
     PERMITS_INSPECTOR,
     PERMITS_READ,
     PERMITS_WRITE,
-    POLICIES_MANAGE,
     SCOPES,
     SERVICE_REQUESTS_CREATE,
     SERVICE_REQUESTS_READ,
@@ -20,7 +20,6 @@ from lakefront.actor import (
 from lakefront.domain.rights import DEFAULT, Granted, Policy, Rows, Rule
 
 NOTHING = Granted(frozenset(), frozenset())
-CITYS_ALONE = {TENANTS_MANAGE, POLICIES_MANAGE}
 
 
 def test_scopes_are_an_object_and_an_action() -> None:
