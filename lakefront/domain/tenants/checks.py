@@ -13,7 +13,6 @@ from lakefront.adapters.objects import ObjectConflict
 from lakefront.db import tenant_views
 from lakefront.db.database import Transaction
 from lakefront.domain import permits
-from lakefront.domain.services import Services
 from lakefront.domain.tenants.configuration import (
     MAX_NAME,
     Configuration,
@@ -22,6 +21,7 @@ from lakefront.domain.tenants.configuration import (
     is_reserved,
     is_tenant_id,
 )
+from lakefront.domain.tenants.parts import Parts
 from lakefront.domain.tenants.plans import PLANS
 from lakefront.errors import Unavailable
 
@@ -40,15 +40,13 @@ class Check(msgspec.Struct, frozen=True):
     message: str
 
 
-async def check(services: Services, configuration: Configuration) -> list[Check]:
+async def check(parts: Parts, configuration: Configuration) -> list[Check]:
     """All checks of ``configuration``, in an order fit for reading; raises ``Unavailable`` without PostgreSQL."""
     plan = configuration.subscription_plan
-    found = await asyncio.gather(
-        _availability(services, configuration.tenant_id), _database(services), _object_store(services)
-    )
+    found = await asyncio.gather(_availability(parts, configuration.tenant_id), _database(parts), _object_store(parts))
     return [
         _tenant_id(configuration.tenant_id),
-        _reserved_words(services, configuration.tenant_id),
+        _reserved_words(parts, configuration.tenant_id),
         _company_name(configuration.company_name),
         _admin_email(configuration.admin_email),
         _subscription_plan(plan),
@@ -75,8 +73,8 @@ def _tenant_id(tenant: str) -> Check:
     )
 
 
-def _reserved_words(services: Services, tenant: str) -> Check:
-    if is_reserved(tenant) or tenant in {permits.STREAM, *services.settings.streams}:
+def _reserved_words(parts: Parts, tenant: str) -> Check:
+    if is_reserved(tenant) or tenant in {permits.STREAM, *parts.settings.streams}:
         return _failed("reserved_words", "This id is reserved. Choose another, your company's name say.")
     return _passed("reserved_words", "The id is no reserved word.")
 
@@ -111,14 +109,14 @@ def _quotas(plan: str) -> Check:
     return _passed("quotas", told)
 
 
-async def _availability(services: Services, tenant: str) -> Check:
+async def _availability(parts: Parts, tenant: str) -> Check:
     if not is_tenant_id(tenant):
         return _failed("availability", "Whether the id is taken can be told once it is valid. Correct it.")
-    async with services.provisioner.transaction("-") as transaction:
+    async with parts.provisioner.transaction("-") as transaction:
         taken = await taken_as(transaction, tenant)
     if taken is None:
         try:
-            if await _has_objects(services, tenant):
+            if await _has_objects(parts, tenant):
                 taken = "Objects are stored under this id already."
         except (Unavailable, TimeoutError):
             told = "The object store does not answer, which may hold objects under this id. Try again later."
@@ -146,8 +144,8 @@ async def taken_as(transaction: Transaction, tenant: str) -> str | None:
     return "This id is a reserved word of SQL." if keyword else None
 
 
-async def _has_objects(services: Services, tenant: str) -> bool:
-    async with asyncio.timeout(STORE_PATIENCE), aclosing(services.objects.list(f"{tenant}/")) as objects:
+async def _has_objects(parts: Parts, tenant: str) -> bool:
+    async with asyncio.timeout(STORE_PATIENCE), aclosing(parts.objects.list(f"{tenant}/")) as objects:
         async for _ in objects:
             return True
     return False
@@ -157,11 +155,11 @@ class _Undo(Exception):
     """Ends a transaction that was for trying."""
 
 
-async def _database(services: Services) -> Check:
+async def _database(parts: Parts) -> Check:
     """Make a tenant's schema under a name that no tenant may have, and roll it back."""
     try:
         with suppress(_Undo):
-            async with services.provisioner.transaction("-") as transaction:
+            async with parts.provisioner.transaction("-") as transaction:
                 await tenant_views.create(transaction, f"lakefront_dry_run_{token_hex(8)}")
                 raise _Undo
     except asyncpg.InsufficientPrivilegeError:
@@ -176,11 +174,11 @@ async def _database(services: Services) -> Check:
     return _passed("database", "A schema with a tenant's views could be made; it was undone.")
 
 
-async def _object_store(services: Services) -> Check:
+async def _object_store(parts: Parts) -> Check:
     key = f"lakefront/onboarding/{datetime.now(UTC):%Y-%m-%dT%H}.txt"
     try:
         async with asyncio.timeout(STORE_PATIENCE):
-            await services.objects.put(key, MARKER)
+            await parts.objects.put(key, MARKER)
     except (Unavailable, TimeoutError):
         told = "The object store cannot be written. Whoever runs this server finds why in its log; then try again."
         return _failed("object_store", told)

@@ -12,10 +12,10 @@ from lakefront.actor import CITY, TENANTS_MANAGE, Actor, Kind
 from lakefront.db import tenant_views
 from lakefront.db.database import Transaction
 from lakefront.domain import api_keys, idempotency
-from lakefront.domain.services import Services
 from lakefront.domain.tenants.checks import Check, check, taken_as
 from lakefront.domain.tenants.configuration import Configuration
 from lakefront.domain.tenants.directory import CHANNEL
+from lakefront.domain.tenants.parts import Parts
 from lakefront.domain.tenants.plans import PLANS
 from lakefront.domain.tenants.profiles import require_manager
 from lakefront.errors import Conflict, DryRunRequired
@@ -52,7 +52,7 @@ class Onboarded(msgspec.Struct, frozen=True):
 
 
 async def dry_run(
-    services: Services,
+    parts: Parts,
     actor: Actor,
     configuration: Configuration,
     *,
@@ -65,26 +65,26 @@ async def dry_run(
     raises ``Forbidden``, ``IdempotencyConflict``, ``Unavailable`` without PostgreSQL.
     """
     require_manager(actor)
-    run = partial(_check, services, configuration, remember=remember)
+    run = partial(_check, parts, configuration, remember=remember)
     key = idempotency_key if remember else None
-    stored = await idempotency.once(services.database, actor, "dryRunTenant", key, configuration.digest(), run)
+    stored = await idempotency.once(parts.database, actor, "dryRunTenant", key, configuration.digest(), run)
     return msgspec.convert(stored, DryRun)
 
 
-async def _check(services: Services, configuration: Configuration, *, remember: bool) -> DryRun:
-    checks = await check(services, configuration)
+async def _check(parts: Parts, configuration: Configuration, *, remember: bool) -> DryRun:
+    checks = await check(parts, configuration)
     failed = sum(not one.ok for one in checks)
     if failed:
         message = f"{failed} of {len(checks)} checks failed. Correct what they say, and run this again."
     else:
         message = "Every check passed. Onboard exactly this configuration within an hour."
         if remember:
-            await _remember(services, configuration)
+            await _remember(parts, configuration)
     return DryRun(configuration.tenant_id, configuration.subscription_plan, not failed, checks, message)
 
 
-async def _remember(services: Services, configuration: Configuration) -> None:
-    async with services.provisioner.transaction(CITY) as transaction:
+async def _remember(parts: Parts, configuration: Configuration) -> None:
+    async with parts.provisioner.transaction(CITY) as transaction:
         await transaction.execute("DELETE FROM tenants.dry_runs WHERE passed_at < now() - $1::interval", VALID_FOR)
         await transaction.execute(
             "INSERT INTO tenants.dry_runs (configuration, passed_at) VALUES ($1, now()) "
@@ -98,7 +98,7 @@ class _DryRun(Exception):
 
 
 async def onboard(
-    services: Services,
+    parts: Parts,
     actor: Actor,
     configuration: Configuration,
     *,
@@ -116,11 +116,11 @@ async def onboard(
 
     async def run() -> Onboarded:
         nonlocal text
-        text = await _make(transaction, configuration, timedelta(seconds=services.settings.api_key_ttl))
+        text = await _make(transaction, configuration, timedelta(seconds=parts.settings.api_key_ttl))
         return Onboarded(configuration.tenant_id, None, configuration.subscription_plan, dataset_created=True)
 
     with suppress(_DryRun):
-        async with services.provisioner.transaction(actor.tenant) as transaction:
+        async with parts.provisioner.transaction(actor.tenant) as transaction:
             key = None if dry_run else idempotency_key
             answer = await _once(transaction, actor, key, configuration, run)
             if dry_run:

@@ -9,7 +9,7 @@ import msgspec
 
 from lakefront.actor import CITY, TENANT_READ, TENANTS_MANAGE, Actor
 from lakefront.db.database import Transaction
-from lakefront.domain.services import Services
+from lakefront.domain.tenants.parts import Parts
 from lakefront.errors import Forbidden, NotFound
 
 
@@ -65,7 +65,7 @@ def require_manager(actor: Actor) -> None:
         raise Forbidden("Tenants are managed by administrators of the installation's own tenant. Ask one of them.")
 
 
-async def profile(services: Services, actor: Actor, tenant_id: str) -> Profile:
+async def profile(parts: Parts, actor: Actor, tenant_id: str) -> Profile:
     """The tenant: one's own with the scope tenant:read, any with tenants:manage.
 
     Raises ``Forbidden``, ``NotFound`` (to whoever may see any), ``Unavailable``.
@@ -75,7 +75,7 @@ async def profile(services: Services, actor: Actor, tenant_id: str) -> Profile:
         actor.require(TENANT_READ)
     else:
         require_manager(actor)
-    database = services.database if own else services.provisioner
+    database = parts.database if own else parts.provisioner
     async with database.transaction(actor.tenant) as transaction:
         return await read_profile(transaction, tenant_id)
 
@@ -90,14 +90,14 @@ async def read_profile(transaction: Transaction, tenant_id: str) -> Profile:
     return _profile(rows[0])
 
 
-async def profiles(services: Services, actor: Actor, page: ProfilePage) -> tuple[list[Profile], bool]:
+async def profiles(parts: Parts, actor: Actor, page: ProfilePage) -> tuple[list[Profile], bool]:
     """A page of all tenants in the order of their ids, and whether there are more in its direction.
 
     Needs the scope tenants:manage. Raises ``Forbidden``, ``Unavailable``.
     """
     require_manager(actor)
     direction = "DESC" if page.backward else "ASC"
-    async with services.provisioner.transaction(actor.tenant) as transaction:
+    async with parts.provisioner.transaction(actor.tenant) as transaction:
         rows = await transaction.fetch(
             f"{_PROFILES} WHERE ($1::text IS NULL OR p.tenant_id > $1) AND ($2::text IS NULL OR p.tenant_id < $2) "
             f"AND ($3::text IS NULL OR p.status = $3) ORDER BY p.tenant_id {direction} LIMIT $4",
@@ -107,10 +107,10 @@ async def profiles(services: Services, actor: Actor, page: ProfilePage) -> tuple
     return found[::-1] if page.backward else found, len(rows) > page.limit
 
 
-async def count(services: Services, actor: Actor, status: str | None = None) -> int:
+async def count(parts: Parts, actor: Actor, status: str | None = None) -> int:
     """How many tenants there are with that ``status``, or in all. Needs the scope tenants:manage."""
     require_manager(actor)
-    async with services.provisioner.transaction(actor.tenant) as transaction:
+    async with parts.provisioner.transaction(actor.tenant) as transaction:
         [(number,)] = await transaction.fetch(
             "SELECT count(*) FROM tenants.tenant_profiles WHERE $1::text IS NULL OR status = $1", status
         )
