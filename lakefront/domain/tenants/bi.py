@@ -7,6 +7,7 @@ among those who have such a login. A standby for BI tools keeps the last of thes
 """
 
 import hmac
+import logging
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -40,6 +41,8 @@ _SESSION: Final = {
     "client_connection_check_interval": "10s",
 }
 """What its sessions begin with. They may set it otherwise: what keeps them in their bounds are rights, not settings."""
+
+_log = logging.getLogger(__name__)
 
 _ROLE: Final = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1"
 
@@ -138,20 +141,27 @@ async def drop_login(services: Services, actor: Actor, tenant: str, *, dry_run: 
 
 async def lock_out(transaction: Transaction, tenant: str) -> None:
     """Let nobody sign in as the tenant's login, if it has one, from the ``transaction``'s end on."""
-    if await _found(transaction, tenant):
-        await transaction.execute(f"ALTER ROLE {identifier(tenant + SUFFIX)} NOLOGIN")
+    await _let(transaction, tenant, "NOLOGIN")
 
 
 async def let_in(transaction: Transaction, tenant: str) -> None:
     """Undo ``lock_out``."""
-    if await _found(transaction, tenant):
-        await transaction.execute(f"ALTER ROLE {identifier(tenant + SUFFIX)} LOGIN")
+    await _let(transaction, tenant, "LOGIN")
+
+
+async def _let(transaction: Transaction, tenant: str, option: str) -> None:
+    if not await _has(transaction, tenant):
+        return
+    if await _may_create(transaction):
+        await transaction.execute(f"ALTER ROLE {identifier(tenant + SUFFIX)} {option}")
+    else:  # whoever took that right away must not keep a tenant from being suspended
+        _log.error("%s may not change %s any more: run ALTER ROLE … %s", PROVISIONER_ROLE, tenant + SUFFIX, option)
 
 
 async def end_sessions(services: Services, tenant: str) -> None:
     """End the sessions of the tenant's login, if it has one; to be called once ``lock_out`` is committed."""
     async with services.provisioner.transaction(tenant) as transaction:
-        if await _found(transaction, tenant):
+        if await _has(transaction, tenant):
             await transaction.fetch(_END, tenant + SUFFIX)
 
 
@@ -211,12 +221,15 @@ def _may(actor: Actor, tenant: str) -> None:
 
 
 async def _require_creator(transaction: Transaction) -> None:
-    rows = await transaction.fetch("SELECT FROM pg_roles WHERE rolname = current_user AND (rolcreaterole OR rolsuper)")
-    if not rows:
+    if not await _may_create(transaction):
         raise Conflict(
             "Lakefront may not make logins in this PostgreSQL. Ask whoever runs it for: "
             f"ALTER ROLE {PROVISIONER_ROLE} CREATEROLE."
         )
+
+
+async def _may_create(transaction: Transaction) -> bool:
+    return bool(await transaction.fetch("SELECT FROM pg_roles WHERE rolname = current_user AND rolcreaterole"))
 
 
 async def _require(transaction: Transaction, tenant: str) -> None:
@@ -226,13 +239,19 @@ async def _require(transaction: Transaction, tenant: str) -> None:
 
 async def _found(transaction: Transaction, tenant: str) -> bool:
     """Whether the tenant has a login; raises ``Conflict`` where a role of that name is none that was made here."""
-    await transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"bi login:{tenant}")
-    rows = await transaction.fetch(_ROLE, tenant + SUFFIX)
-    if rows and rows[0][0] != await _mark(transaction, tenant):
+    ours = await _has(transaction, tenant)
+    if not ours and await transaction.fetch(_ROLE, tenant + SUFFIX):
         raise Conflict(
             f"PostgreSQL has a role {tenant + SUFFIX} that is not this tenant's login. Its operator must act."
         )
-    return bool(rows)
+    return ours
+
+
+async def _has(transaction: Transaction, tenant: str) -> bool:
+    """Whether the tenant has a login that was made here; one at a time asks, until its transaction ends."""
+    await transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"bi login:{tenant}")
+    rows = await transaction.fetch(_ROLE, tenant + SUFFIX)
+    return bool(rows) and rows[0][0] == await _mark(transaction, tenant)
 
 
 async def _mark(transaction: Transaction, tenant: str) -> str:

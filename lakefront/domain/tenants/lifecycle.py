@@ -10,6 +10,7 @@ from lakefront.actor import CITY, Actor
 from lakefront.db.database import Transaction
 from lakefront.domain import idempotency
 from lakefront.domain.services import Services
+from lakefront.domain.tenants import bi
 from lakefront.domain.tenants.directory import CHANNEL
 from lakefront.domain.tenants.profiles import Profile, read_profile, require_manager
 from lakefront.errors import ValidationError
@@ -27,7 +28,9 @@ async def suspend(
     dry_run: bool = False,
     idempotency_key: str | None = None,
 ) -> Profile:
-    """Let nobody of the tenant in until it is resumed; its data stays. Suspending it again changes the reason alone.
+    """Let nobody of the tenant in until it is resumed, its BI login included; suspended again it has another reason.
+
+    Its data stays, and what was acknowledged is projected and sealed as ever.
 
     Needs the scope tenants:manage. Raises ``ValidationError`` for the installation's own tenant and for a reason that
     is blank or too long, ``NotFound``, ``Forbidden``, ``IdempotencyConflict``, ``Unavailable``.
@@ -44,9 +47,13 @@ async def suspend(
             "suspension_reason = $2 WHERE tenant_id = $1",
             *(tenant_id, reason),
         )
+        await bi.lock_out(transaction, tenant_id)
 
     request = ("suspendTenant", tenant_id, reason)
-    return await _change(services, actor, request, step, dry_run=dry_run, idempotency_key=idempotency_key)
+    found = await _change(services, actor, request, step, dry_run=dry_run, idempotency_key=idempotency_key)
+    if not dry_run:
+        await bi.end_sessions(services, tenant_id)
+    return found
 
 
 async def resume(
@@ -64,6 +71,7 @@ async def resume(
             "WHERE tenant_id = $1",
             tenant_id,
         )
+        await bi.let_in(transaction, tenant_id)
 
     request = ("resumeTenant", tenant_id, "")
     return await _change(services, actor, request, step, dry_run=dry_run, idempotency_key=idempotency_key)

@@ -13,6 +13,7 @@ from lakefront.graphql.connections import Connection
 from lakefront.graphql.context import Info
 from lakefront.graphql.declare.limits import FIRST, MOST
 from lakefront.graphql.fields import field, given
+from lakefront.graphql.tenants.bi import BiLogins
 from lakefront.graphql.tenants.lifecycle import Lifecycle
 from lakefront.graphql.tenants.onboarding import Onboarding
 from lakefront.graphql.tenants.pages import connect, page_of
@@ -20,7 +21,7 @@ from lakefront.graphql.tenants.types import Tenant, TenantStatus
 
 __all__ = ["Mutation", "Query", "Tenant"]
 
-Mutation = merge_types("Mutation", (Onboarding, Lifecycle))
+Mutation = merge_types("Mutation", (Onboarding, Lifecycle, BiLogins))
 
 
 @strawberry.type

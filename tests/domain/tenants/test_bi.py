@@ -12,7 +12,7 @@ from lakefront.actor import CITY, KEYS_MANAGE, PERMITS_READ, Actor, system_actor
 from lakefront.db.database import CONNECTION_LOST
 from lakefront.db.tenant_views import VIEWS
 from lakefront.domain.services import Services
-from lakefront.domain.tenants import bi
+from lakefront.domain.tenants import bi, lifecycle
 from lakefront.domain.tenants.bi import BiLogin
 from lakefront.errors import Conflict, Forbidden, NotFound
 from tests.domain.tenants.logins import remove_logins, sign_in
@@ -174,3 +174,19 @@ async def test_a_suspended_tenant_gets_none(services: Services) -> None:
         await transaction.execute("UPDATE tenants.tenant_profiles SET status = 'suspended' WHERE tenant_id = 'acme'")
     with pytest.raises(Conflict, match="suspended"):
         await bi.create_login(services, system_actor(), "acme")
+
+
+async def test_suspending_a_tenant_locks_its_login(dsn: str, services: Services) -> None:
+    manager = system_actor()
+    made = await bi.create_login(services, ACME, "acme")
+    async with sign_in(dsn, made) as connection:
+        await lifecycle.suspend(services, manager, "acme", "unpaid", dry_run=True)
+        assert await connection.fetchval("SELECT 1") == 1
+        await lifecycle.suspend(services, manager, "acme", "unpaid")
+        with pytest.raises(CONNECTION_LOST):
+            await connection.fetch("SELECT 1")
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+        await asyncpg.connect(dsn, user=made.login, password=made.password)
+    await lifecycle.resume(services, manager, "acme")
+    async with sign_in(dsn, made) as connection:
+        assert await connection.fetch("SELECT * FROM permits") == []

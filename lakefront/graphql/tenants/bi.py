@@ -1,0 +1,95 @@
+"""The mutations of a tenant's login for BI tools."""
+
+from typing import Annotated, Self
+
+import strawberry
+from strawberry import UNSET
+
+from lakefront.actor import KEYS_MANAGE
+from lakefront.domain.tenants import bi as domain
+from lakefront.graphql.context import Info
+from lakefront.graphql.fields import given, mutation
+from lakefront.graphql.reports import DryRunReport
+from lakefront.graphql.tenants.onboarding import DryRun, IdempotencyKey, report
+
+TenantId = Annotated[
+    strawberry.ID | None,
+    strawberry.argument(description="The tenant's id; yours unless given. Another's needs the scope tenants:manage."),
+]
+
+
+@strawberry.type(description="A PostgreSQL login that reads the views of its tenant, and nothing else.")
+class BiLoginPayload:
+    """The login."""
+
+    login: str = strawberry.field(description="The name to sign in with.")
+    password: str | None = strawberry.field(
+        description="Its password, shown this once, so save it now. Null on a dry run, and where an idempotency key "
+        "was answered before: rotate the login if it is lost."
+    )
+    database: str = strawberry.field(description="The database to connect to, on the server of DATABASE_URL.")
+    schema: str = strawberry.field(description="The schema of the views that it reads.")
+    report: DryRunReport | None = strawberry.field(description="On a dry run: what would have been done.")
+
+    @classmethod
+    def of(cls, login: domain.BiLogin, *, dry_run: bool) -> Self:
+        """What the domain made, or would have made."""
+        told = report(changes=1) if dry_run else None
+        return cls(
+            login=login.login, password=login.password, database=login.database, schema=login.schema, report=told
+        )
+
+
+@strawberry.type
+class BiLogins:
+    """What can be done to logins for BI tools."""
+
+    @mutation(
+        "Make the tenant's login for BI tools: it reads the views of the tenant's schema. Its password is in the "
+        "answer alone.",
+        requires=KEYS_MANAGE,
+    )
+    async def create_bi_login(
+        self,
+        info: Info,
+        tenant_id: TenantId = UNSET,
+        idempotency_key: IdempotencyKey = UNSET,
+        dry_run: DryRun = False,
+    ) -> BiLoginPayload:
+        """The one use-case."""
+        made = await domain.create_login(
+            info.context.services,
+            info.context.actor,
+            given(tenant_id) or info.context.actor.tenant,
+            idempotency_key=given(idempotency_key),
+            dry_run=bool(dry_run),
+        )
+        return BiLoginPayload.of(made, dry_run=bool(dry_run))
+
+    @mutation(
+        "Give the tenant's login for BI tools a new password, and end its sessions. The old password ends at once.",
+        requires=KEYS_MANAGE,
+    )
+    async def rotate_bi_login(
+        self,
+        info: Info,
+        tenant_id: TenantId = UNSET,
+        idempotency_key: IdempotencyKey = UNSET,
+        dry_run: DryRun = False,
+    ) -> BiLoginPayload:
+        """The one use-case."""
+        made = await domain.rotate_login(
+            info.context.services,
+            info.context.actor,
+            given(tenant_id) or info.context.actor.tenant,
+            idempotency_key=given(idempotency_key),
+            dry_run=bool(dry_run),
+        )
+        return BiLoginPayload.of(made, dry_run=bool(dry_run))
+
+    @mutation("Remove the tenant's login for BI tools, and end its sessions.", requires=KEYS_MANAGE)
+    async def drop_bi_login(self, info: Info, tenant_id: TenantId = UNSET, dry_run: DryRun = False) -> BiLoginPayload:
+        """The one use-case."""
+        tenant = given(tenant_id) or info.context.actor.tenant
+        gone = await domain.drop_login(info.context.services, info.context.actor, tenant, dry_run=bool(dry_run))
+        return BiLoginPayload.of(gone, dry_run=bool(dry_run))
