@@ -230,7 +230,7 @@ class _Connection:
         trace_id = new_trace_id()
         last: dict[str, Any] = {"id": message.id, "type": "complete"}
         try:
-            async with aclosing(self._answers(message, watch.actor, trace_id)) as answers:
+            async with aclosing(self._answers(message, watch, trace_id)) as answers:
                 async for answer in answers:
                     if not answer.executed:
                         last = {"id": message.id, "type": "error", "payload": answer.errors}
@@ -252,19 +252,19 @@ class _Connection:
         except CloseSocket as end:
             self._finish(end)
 
-    async def _answers(self, message: Subscribe, actor: Actor, trace_id: str) -> AsyncGenerator[Answer]:
+    async def _answers(self, message: Subscribe, watch: TokenWatch, trace_id: str) -> AsyncGenerator[Answer]:
         """Counts as a request does that comes by HTTP, whatever it is; its events do not."""
         try:
-            await self._meter.count(actor)
-            operation = self._operations.prepare(message.request, actor, trace_id)
+            await self._meter.count(watch.actor)
+            operation = self._operations.prepare(message.request, watch.actor, trace_id)
             if not isinstance(operation, Answer):
+                self._running[message.id].operation = operation  # from here on it hears of other rights
                 await self._meter.count_fields(operation)
         except RateLimited as error:
             operation = refused(error, trace_id)
         if isinstance(operation, Answer):
             yield operation
             return
-        self._running[message.id].operation = operation
         async with aclosing(self._operations.follow(operation)) as answers:
             async for answer in answers:
                 yield answer

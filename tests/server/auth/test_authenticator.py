@@ -102,7 +102,7 @@ async def test_ingest_tokens_rotate_without_downtime(authenticator: Authenticato
     first, second = [await ingest_tokens.rotate(database, admin, "s") for _ in range(2)]
     for token in (first, second):
         actor = await authenticator.authenticate(bearer(token))
-        assert (actor.scopes, actor.streams) == ({PERMITS_WRITE}, {"s"})
+        assert (actor.scopes, actor.streams) == (frozenset({PERMITS_WRITE}), frozenset({"s"}))
         with pytest.raises(Forbidden):
             actor.require_stream(STREAM)
     third = await ingest_tokens.rotate(database, admin, "s")
