@@ -7,6 +7,7 @@ let through itself. Two servers do not know of each other's last second.
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -88,16 +89,22 @@ class Allowances:
         self._now = now
         self._held: dict[str, _Held] = {}
         self._requests = DailyCounter(redis)
+        self.refused: Counter[str] = Counter()
+        """Refusals by quota (events, pipelines, requests, storage) since this process started."""
 
     @property
     def today(self) -> date:
         """The UTC day that it is."""
         return self._now().astimezone(UTC).date()
 
-    def used_up(self, message: str) -> RateLimited:
+    def used_up(self, quota: str, message: str) -> RateLimited:
         """The refusal that holds until midnight."""
         seconds = (resets_at(self.today) - self._now()).total_seconds()
-        return RateLimited(message, retry_after=max(1, math.ceil(seconds)))
+        return self._refusal(quota, message, max(1, math.ceil(seconds)))
+
+    def _refusal(self, quota: str, message: str, retry_after: float) -> RateLimited:
+        self.refused[quota] += 1
+        return RateLimited(message, retry_after=retry_after)
 
     async def reading(self, database: Database, tenant: str, *, exact: bool = False) -> Reading:
         """What ``tenant`` has used: at most a second old; ``exact``: of now, its storage as well.
@@ -119,22 +126,22 @@ class Allowances:
         held, reading = await self._read(services.database, actor.tenant)
         bounds = reading.bounds
         if bounds.storage_bytes is not None and (reading.storage_bytes or 0) >= bounds.storage_bytes:
-            raise RateLimited(
-                f"The storage of {bounds.storage_bytes:,} bytes is full. Ask for a larger plan.",
-                retry_after=STORAGE_RETRY,
-            )
+            told = f"The storage of {bounds.storage_bytes:,} bytes is full. Ask for a larger plan."
+            raise self._refusal("storage", told, STORAGE_RETRY)
         if bounds.events is not None:
             left = max(0, bounds.events - reading.events)
             if events > left:
                 raise self.used_up(
+                    "events",
                     f"Of the day's {bounds.events:,} events {left:,} are left. Send no more than those, wait for "
-                    "midnight (UTC) as Retry-After says, or ask for a larger plan."
+                    "midnight (UTC) as Retry-After says, or ask for a larger plan.",
                 )
             if events + held.unread > left:
-                raise RateLimited(
+                raise self._refusal(
+                    "events",
                     f"Of the day's {bounds.events:,} events {left:,} are left, and other requests may be using them. "
                     "Send the request again.",
-                    retry_after=FRESH,
+                    FRESH,
                 )
         return Admitted(held, events)
 
@@ -152,8 +159,9 @@ class Allowances:
         limit = reading.bounds.requests
         if limit is not None and not (await self._requests.take(_name(actor.tenant, reading.day), limit)).passed:
             raise self.used_up(
+                "requests",
                 f"The day's {limit:,} requests are used up. Wait for midnight (UTC) as Retry-After says, or ask for a "
-                "larger plan."
+                "larger plan.",
             )
 
     async def requests(self, tenant: str, day: date) -> int:

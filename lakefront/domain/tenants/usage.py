@@ -101,7 +101,8 @@ async def start_pipeline(services: Services, transaction: Transaction, actor: Ac
             taken = await transaction.fetch(_TAKE_PIPELINE, *wanted)
         if not taken:
             raise services.allowances.used_up(
+                "pipelines",
                 f"The day's {found[0]['daily_pipelines']:,} pipelines are used up. Wait for midnight (UTC) as "
-                "Retry-After says, or ask for a larger plan."
+                "Retry-After says, or ask for a larger plan.",
             )
     return int(taken[0]["pipelines_started"])

@@ -136,6 +136,7 @@ async def test_a_full_store_takes_nothing_in(services: Services, acme: Actor, ds
     with refused() as seconds:
         await permits.ingest(services, acme, batch(4, 1))
     assert seconds == [STORAGE_RETRY]
+    assert services.allowances.refused == {"storage": 1}
 
 
 async def test_midnight_lets_events_in_again(services: Services, acme: Actor, dsn: str) -> None:
