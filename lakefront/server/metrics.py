@@ -19,6 +19,7 @@ from lakefront.actor import system_actor
 from lakefront.domain import pipelines
 from lakefront.domain.services import Services
 from lakefront.domain.tally import Counts, Tally
+from lakefront.domain.tenants.allowances import Allowances
 from lakefront.errors import LakefrontError
 
 SERVICE: Final = "lakefront"
@@ -51,6 +52,7 @@ class Metrics:
             "latency", "Seconds to an answer.", ["service", "endpoint"], buckets=BUCKETS, registry=self._registry
         )
         self._registry.register(_Intake(services.meters.tally))
+        self._registry.register(_Refusals(services.allowances))
         self._pipelines = _Pipelines(services)
         self._registry.register(self._pipelines)
         database = services.database
@@ -128,6 +130,22 @@ class _Intake(Collector):
         for (_, stream), counts in self._tally.totals.items():
             totals.setdefault(stream, Counts()).add(counts)
         return totals
+
+
+class _Refusals(Collector):
+    """What this process refused past a tenant's quota: of all tenants together, as their names are no labels."""
+
+    def __init__(self, allowances: Allowances) -> None:
+        self._allowances = allowances
+
+    def collect(self) -> Iterator[Metric]:
+        """The counter."""
+        refused = CounterMetricFamily(
+            "lakefront_quota_refusals", "Refused, as a tenant's plan allows no more of it.", labels=["quota"]
+        )
+        for quota in ("events", "pipelines", "requests", "storage"):
+            refused.add_metric([quota], self._allowances.refused[quota])
+        yield refused
 
 
 _GAUGES: Final[dict[str, tuple[str, Callable[[pipelines.PipelineMetrics], float | None]]]] = {
