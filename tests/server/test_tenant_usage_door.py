@@ -98,6 +98,8 @@ async def test_events_past_the_day_are_refused_at_every_door(door: Wired) -> Non
     extensions = answer["errors"][0]["extensions"]
     assert extensions["code"] == "RATE_LIMITED"
     assert 0 < extensions["retryAfter"] <= 86_400
+    metrics = (await door.client.get("/metrics", headers=door.bearer("monitor"))).text
+    assert 'lakefront_quota_refusals_total{quota="events"} 2.0' in metrics
 
 
 async def test_usage_is_told_to_whoever_may_see_it(door: Wired) -> None:
