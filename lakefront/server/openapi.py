@@ -24,7 +24,8 @@ _REF: Final = "#/components/schemas/{name}"
 DESCRIPTION: Final = """\
 The REST doors of a GraphQL-first server: whatever comes in or out here does so by GraphQL, too (`/graphql`).
 
-- **Tokens**: `Authorization: Bearer …`; `lakefront token --role …` makes one.
+- **Tokens**: `Authorization: Bearer …`; `lakefront token --role …` makes one. **API keys**: `X-API-Key: …`, and
+  `X-User-ID: …` for your own audit trail. From ten days before a key ends, `X-API-Key-Expires` says so in each answer.
 - **Errors** have one shape, `Error`, and a message that tells what to do next. With 429 and 503 comes `Retry-After`.
 - **Hosts**: a request for a name that is not the server's is a 421 (`LAKEFRONT_ALLOWED_HOSTS`).
 - Every answer has an `X-Trace-Id`, under which the server's log tells more.
@@ -128,7 +129,10 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": {"Error": _ERROR, **_components(operations)},
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
         },
     }
 
@@ -138,7 +142,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.description:
         made["description"] = operation.description
     if operation.scope is not None:
-        made["security"] = [{"bearer": [operation.scope] if operation.scope else []}]
+        scopes = [operation.scope] if operation.scope else []
+        made["security"] = [{"bearer": scopes}, {"key": scopes}]
     if operation.parameters:
         made["parameters"] = list(operation.parameters)
     if operation.body is not None:

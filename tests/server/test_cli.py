@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from lakefront import __version__
+from lakefront.db.database import Database
 from lakefront.domain.rights import DEFAULT
 from lakefront.server.cli.token import Role
 
@@ -201,6 +202,19 @@ def test_a_token_for_servers_of_an_outside_database_is_made_known_to_them(dsn: s
     assert done.stdout.splitlines()[-1].count(".") == 2
     listed = lakefront("ingest-token", "rotate", "--data", tmp_path / "data", DATABASE_URL=dsn)
     assert listed.stdout.startswith("city_ingest_")
+
+
+async def test_a_token_for_a_tenant_that_there_is(dsn: str, provisioner: Database, tmp_path: Path) -> None:
+    make = ("token", "--tenant", "acme_corp", "--data", tmp_path / "data")
+    fails_plainly(lakefront(*make, DATABASE_URL=dsn), "There is no tenant 'acme_corp' here. Onboard it first")
+    async with provisioner.transaction("-") as transaction:
+        await transaction.execute(
+            "INSERT INTO tenants.tenant_profiles (tenant_id, company_name, admin_email, status) "
+            "VALUES ('acme_corp', 'Acme', 'admin@acme.example', 'active')"
+        )
+    done = lakefront(*make, DATABASE_URL=dsn)
+    assert done.returncode == 0, done.stderr
+    assert "role admin of acme_corp" in done.stderr
 
 
 def test_doctor_on_an_empty_folder_makes_nothing(tmp_path: Path) -> None:

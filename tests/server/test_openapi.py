@@ -65,7 +65,7 @@ async def test_the_ingest_door_tells_all_of_its_answers(document: Any) -> None:
     door = document["paths"][INGEST]["post"]
     assert door["responses"].keys() >= {"200", "400", "401", "403", "413", "415", "429", "500", "503"}
     assert "Retry-After" in door["responses"]["429"]["headers"]
-    assert door["security"] == [{"bearer": ["permits:write"]}]
+    assert door["security"] == [{"bearer": ["permits:write"]}, {"key": ["permits:write"]}]
 
 
 def validator(document: Any, schema: Any) -> Any:
