@@ -7,8 +7,8 @@ import orjson
 from starlette.responses import Response
 
 from lakefront import __version__
-from lakefront.actor import METRICS_READ
-from lakefront.errors import Unavailable
+from lakefront.actor import CITY, METRICS_READ
+from lakefront.errors import Forbidden, Unavailable
 from lakefront.server.health import Check, Readiness, readiness
 from lakefront.server.openapi import Answer, Content, Operation, describe
 from lakefront.server.responses import json_response
@@ -33,6 +33,12 @@ a {{ color: #0b6e8f; }}
 <tr><td><code>WS /graphql</code></td><td>queries and subscriptions, <code>graphql-transport-ws</code></td></tr>
 <tr><td><code>POST /sf-permit-events</code></td><td>permit events in, a JSON array (bearer token)</td></tr>
 <tr><td><code>GET /lake/{{key}}</code></td><td>a file of the lake (bearer token)</td></tr>
+<tr><td><code>POST /api/v1/tenants/dryrun</code></td><td>check a new tenant's configuration</td></tr>
+<tr><td><code>POST /api/v1/tenants/onboard</code></td><td>make the tenant</td></tr>
+<tr><td><code>GET /api/v1/tenants/{{tenant_id}}</code></td><td>its profile and plan</td></tr>
+<tr><td><code>GET /api/v1/tenants/{{tenant_id}}/usage</code></td><td>what it used today</td></tr>
+<tr><td><code>POST /api/v1/tenants/{{tenant_id}}/suspend</code></td><td>let nobody of it in</td></tr>
+<tr><td><code>POST /api/v1/tenants/{{tenant_id}}/resume</code></td><td>let them in again</td></tr>
 <tr><td><code>GET, POST /api/v1/tenants/{{tenant_id}}/api-keys</code></td><td>a tenant's API keys</td></tr>
 <tr><td><code>DELETE /api/v1/tenants/{{tenant_id}}/api-keys/{{key_id}}</code></td><td>revoke one</td></tr>
 <tr><td><code>POST /api/v1/tenants/{{tenant_id}}/api-keys/{{key_id}}/rotate</code></td><td>replace one in time</td></tr>
@@ -118,7 +124,10 @@ class Ready:
 )
 async def get_metrics(request: RestRequest) -> Response:
     """Counters for Prometheus."""
-    (await request.actor(counted=False)).require(METRICS_READ)  # a scrape must not fail when it is needed most
+    actor = await request.actor(counted=False)  # a scrape must not fail when it is needed most
+    actor.require(METRICS_READ)
+    if actor.tenant != CITY:  # they are of the whole server, all its tenants together
+        raise Forbidden("These are the whole server's. Ask pipelineMetrics (GraphQL) for your own streams' numbers.")
     return json_response(await request.doors.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -17,6 +17,7 @@ from lakefront.errors import (
     DryRunRequired,
     IdempotencyConflict,
     LakefrontError,
+    MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
     RateLimited,
@@ -69,6 +70,9 @@ _BODY_ERRORS: Final[tuple[type[LakefrontError], ...]] = (
     *(ValidationError, BadRequest, RequestTimeout, PayloadTooLarge, UnsupportedMediaType),
     *(IdempotencyConflict, RateLimited, Unavailable),
 )
+_ACTIONS: Final = frozenset({"dryrun", "onboard"})
+"""What no tenant is called, and stands in the same place of a path."""
+
 _OPEN: Final = "No token is needed where onboarding is open (`LAKEFRONT_ONBOARDING`, the default of an embedded run). "
 
 
@@ -132,6 +136,9 @@ async def post_onboard(request: RestRequest) -> Response:
 )
 async def get_tenant(request: RestRequest) -> Response:
     """The tenant's profile and plan."""
+    if _tenant(request) in _ACTIONS:  # which the router takes for a tenant, as theirs is another method
+        request.headers["allow"] = "POST"
+        raise MethodNotAllowed
     actor = await request.actor(like="tenant")
     return _profile(await profiles.profile(request.doors.services, actor, _tenant(request)))
 
