@@ -34,14 +34,20 @@ for index, key in ipairs(KEYS) do
         wait = math.ceil(((tonumber(blocking or now) + seconds) - now) * 1000)
     end
     local oldest = window({{key}}, {{now - seconds, limit}}) or {{now, 0}}
-    answers[index] = {{wait, oldest[2], math.ceil((oldest[1] + seconds - now) * 1000)}}
+    -- Lua writes the oldest with four digits after the point, which may round it past now.
+    local reset = math.min(seconds, oldest[1] + seconds - now)
+    answers[index] = {{wait, oldest[2], math.ceil(reset * 1000)}}
 end
 return answers
 """
 
 
 class RedisAway(Exception):
-    """Redis did not answer, or not in time."""
+    """Redis did not answer, or not in time: then ``late`` is how often in a row, else 0."""
+
+    def __init__(self, late: int = 0) -> None:
+        self.late = late
+        super().__init__(f"Redis did not answer in time, {late} times" if late else "Redis is away")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +73,13 @@ class _Attempt:
 class SharedWindows:
     """Moving windows in one Redis. The clock is Redis' own, so that those of the servers may differ."""
 
-    def __init__(self, redis: "Redis") -> None:
+    def __init__(self, redis: "Redis", patience: float = PATIENCE) -> None:
+        """``patience`` in seconds."""
+        self._patience = patience
         self._script = redis.register_script(_SCRIPT)
         self._waiting: deque[_Attempt] = deque()
         self._sender: asyncio.Task[None] | None = None
+        self._late = 0
 
     async def take(self, key: str, item: RateLimitItem, amount: int) -> Taken:
         """Take ``amount`` from the window ``key`` if it has room for all of it; raises ``RedisAway``."""
@@ -86,13 +95,15 @@ class SharedWindows:
             while self._waiting:
                 attempts = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
                 try:
-                    async with asyncio.timeout(PATIENCE):
+                    async with asyncio.timeout(self._patience):
                         answers = await self._ask(attempts)
-                except (RedisError, OSError, TimeoutError) as away:
+                except (RedisError, OSError, TimeoutError) as why:
+                    self._late = self._late + 1 if isinstance(why, TimeoutError) else 0
                     # Whoever came while these waited has no patience left either.
-                    self._fail([*attempts, *self._waiting], away)
+                    self._fail([*attempts, *self._waiting], self._late)
                     self._waiting.clear()
                     return
+                self._late = 0
                 for attempt, taken in zip(attempts, answers, strict=True):
                     if not attempt.answer.done():
                         attempt.answer.set_result(taken)
@@ -109,7 +120,7 @@ class SharedWindows:
         return [Taken(None if wait < 0 else wait / 1000, count, reset / 1000) for wait, count, reset in rows]
 
     @staticmethod
-    def _fail(attempts: list[_Attempt], why: Exception) -> None:
+    def _fail(attempts: list[_Attempt], late: int) -> None:
         for attempt in attempts:
             if not attempt.answer.done():
-                attempt.answer.set_exception(RedisAway(str(why)))
+                attempt.answer.set_exception(RedisAway(late))

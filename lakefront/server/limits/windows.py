@@ -12,12 +12,12 @@ from redis.asyncio import Redis
 
 from lakefront.server.limits.local import LocalWindows
 from lakefront.server.limits.policies import Policy
-from lakefront.server.limits.shared import RedisAway, SharedWindows, Taken
+from lakefront.server.limits.shared import PATIENCE, RedisAway, SharedWindows, Taken
 
 AWAY_PAUSE: Final = 1.0
 """Seconds for which Redis is not asked again after it failed, so that not every request waits for it in vain."""
 
-MOST_REFUSED: Final = 10_000
+MOST_FULL: Final = 10_000
 """Windows that are known to be full."""
 
 _log = logging.getLogger("lakefront.server.limits")
@@ -40,10 +40,11 @@ class Standing:
 class Windows:
     """Takes amounts from the windows of whoever asks; ``redis`` None means that only this process counts."""
 
-    def __init__(self, redis: "Redis | None") -> None:
-        self._shared = SharedWindows(redis) if redis is not None else None
+    def __init__(self, redis: "Redis | None", patience: float = PATIENCE) -> None:
+        """``patience``: seconds that requests wait for Redis."""
+        self._shared = SharedWindows(redis, patience) if redis is not None else None
         self._local = LocalWindows()
-        self._refused: OrderedDict[str, tuple[float, Standing]] = OrderedDict()
+        self._without_room: OrderedDict[str, tuple[float, Standing]] = OrderedDict()
         self._away = False
         self._ask_again_at = 0.0
 
@@ -55,25 +56,24 @@ class Windows:
             return full
         taken = await self._take(key, policy.item, amount)
         standing = Standing(policy, max(0, policy.item.amount - taken.count), taken.reset, taken.wait)
-        # What refuses one refuses all; what refuses many may have room for one.
-        if taken.wait is not None and amount == 1:
-            self._refused[key] = (time.monotonic() + taken.wait, standing)
-            if len(self._refused) > MOST_REFUSED:
-                self._refused.popitem(last=False)
+        if standing.remaining == 0:
+            self._without_room[key] = (time.monotonic() + taken.reset, standing)
+            if len(self._without_room) > MOST_FULL:
+                self._without_room.popitem(last=False)
         return standing
 
     def full(self, policy: Policy, who: str) -> Standing | None:
         """How ``who`` stands if this process knows that the window has no room; it asks nobody."""
-        return self._full(_key(policy, who)) if self._refused else None
+        return self._full(_key(policy, who)) if self._without_room else None
 
     def _full(self, key: str) -> Standing | None:
-        known = self._refused.get(key)
+        known = self._without_room.get(key)
         if known is None:
             return None
         until, standing = known
         left = until - time.monotonic()
         if left <= 0:
-            del self._refused[key]
+            del self._without_room[key]
             return None
         return Standing(standing.policy, standing.remaining, left, left)
 
@@ -81,17 +81,25 @@ class Windows:
         if self._shared is not None and time.monotonic() >= self._ask_again_at:
             try:
                 taken = await self._shared.take(key, item, amount)
-            except RedisAway:
-                if not self._away:
-                    _log.warning("Redis is away: requests are counted by this process alone until it is back")
-                self._away = True
-                self._ask_again_at = time.monotonic() + AWAY_PAUSE
+            except RedisAway as away:
+                # One late answer may be our own doing: the event loop was busy.
+                if away.late != 1:
+                    self._leave_alone()
             else:
                 if self._away:
                     _log.info("Redis is back: requests are counted for all servers again")
                 self._away = False
+                if taken.wait is None:
+                    # Should Redis go away now, this process knows at least what it let in itself.
+                    self._local.take(key, item, amount)
                 return taken
         return self._local.take(key, item, amount)
+
+    def _leave_alone(self) -> None:
+        if not self._away:
+            _log.warning("Redis is away: requests are counted by this process alone until it is back")
+        self._away = True
+        self._ask_again_at = time.monotonic() + AWAY_PAUSE
 
 
 def _key(policy: Policy, who: str) -> str:

@@ -35,7 +35,7 @@ async def redis(redis_url: str) -> "AsyncIterator[Redis]":
 
 @pytest.fixture(params=["shared", "local"])
 def take(request: pytest.FixtureRequest, redis: "Redis") -> Take:
-    shared, local = SharedWindows(redis), LocalWindows()
+    shared, local = SharedWindows(redis, patience=5), LocalWindows()
 
     async def taken(key: str, policy: Policy, amount: int) -> Taken:
         if request.param == "shared":
@@ -80,14 +80,14 @@ async def test_an_amount_is_taken_whole_or_not_at_all(take: Take) -> None:
 
 async def test_servers_share_windows_and_count_exactly(redis_url: str) -> None:
     async with client_of(redis_url) as one, client_of(redis_url) as other:
-        servers = [Windows(one), Windows(other)]
+        servers = [Windows(one, patience=5), Windows(other, patience=5)]
         standings = await asyncio.gather(*(servers[n % 2].take(MANY, "city/ann") for n in range(300)))
         assert sum(standing.wait is None for standing in standings) == 50
         assert {standing.remaining for standing in standings if standing.wait is None} == set(range(50))
 
 
 async def test_requests_that_wait_share_a_round_trip(redis: "Redis") -> None:
-    windows = Windows(redis)
+    windows = Windows(redis, patience=5)
     await windows.take(MANY, "warm")
     before = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
     await asyncio.gather(*(windows.take(MANY, f"user {n}") for n in range(100)))
@@ -95,15 +95,15 @@ async def test_requests_that_wait_share_a_round_trip(redis: "Redis") -> None:
     assert asked == 1
 
 
-async def test_whoever_was_refused_costs_no_round_trip(redis: "Redis") -> None:
-    windows = Windows(redis)
-    for _ in range(4):
+async def test_whoever_has_used_all_costs_no_round_trip(redis: "Redis") -> None:
+    windows = Windows(redis, patience=5)
+    for _ in range(3):
         standing = await windows.take(THREE, "city/ann")
-    assert standing.wait is not None
+    assert (standing.remaining, standing.wait) == (0, None)
     await redis.flushall()  # were Redis asked, there would be room
     again = await windows.take(THREE, "city/ann")
     assert again.wait is not None
-    assert again.wait <= standing.wait
+    assert again.wait <= standing.reset
     assert windows.full(THREE, "city/ann") is not None
     await asyncio.sleep(again.wait)
     assert (await windows.take(THREE, "city/ann")).wait is None
@@ -111,7 +111,7 @@ async def test_whoever_was_refused_costs_no_round_trip(redis: "Redis") -> None:
 
 
 async def test_redis_holds_no_subjects_and_forgets(redis: "Redis") -> None:
-    await Windows(redis).take(THREE, "city/ann@example.org")
+    await Windows(redis, patience=5).take(THREE, "city/ann@example.org")
     [key] = await redis.keys("lakefront:limit:*")
     assert b"ann" not in key
     assert 0 < await redis.pttl(key) <= 1000
@@ -129,8 +129,9 @@ async def test_a_killed_redis_is_noticed_once_and_a_new_one_found(
         await server.stop()
         began = time.perf_counter()
         standings = [await windows.take(THREE, "a") for _ in range(4)]
-        assert time.perf_counter() - began < 4 * PATIENCE
-        assert [standing.wait is None for standing in standings] == [True, True, True, False]
+        assert time.perf_counter() - began < 4 * PATIENCE + 0.2
+        # It was let in once before: the process knows what it did itself.
+        assert [standing.wait is None for standing in standings] == [True, True, False, False]
         assert [record.message for record in caplog.records] == [
             "Redis is away: requests are counted by this process alone until it is back"
         ]
@@ -143,7 +144,7 @@ async def test_a_killed_redis_is_noticed_once_and_a_new_one_found(
             await server.stop()
 
 
-async def test_a_redis_that_hangs_keeps_nobody_waiting() -> None:
+async def test_a_redis_that_hangs_keeps_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -158,15 +159,19 @@ async def test_a_redis_that_hangs_keeps_nobody_waiting() -> None:
             later = [asyncio.create_task(windows.take(MANY, f"late {n}")) for n in range(20)]
             standings = await asyncio.gather(*first, *later)
             took = time.perf_counter() - began
-            assert took < 2 * PATIENCE
+            assert PATIENCE / 2 < took < 4 * PATIENCE
             assert all(standing.wait is None for standing in standings)
+            assert not caplog.records  # once may be our own doing
+            await windows.take(MANY, "once more")
+            assert [record.levelname for record in caplog.records] == ["WARNING"]
             began = time.perf_counter()
-            await windows.take(MANY, "next")
-            assert time.perf_counter() - began < PATIENCE / 2  # nobody asks for a second
+            for n in range(10):
+                await windows.take(MANY, f"next {n}")
+            assert time.perf_counter() - began < PATIENCE  # nobody asks for a second
 
 
 async def test_a_client_that_leaves_takes_nothing_from_the_others(redis: "Redis") -> None:
-    windows = Windows(redis)
+    windows = Windows(redis, patience=5)
     tasks = [asyncio.create_task(windows.take(MANY, "city/ann")) for _ in range(10)]
     await asyncio.sleep(0)
     for task in tasks[::2]:
