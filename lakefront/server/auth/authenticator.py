@@ -25,6 +25,9 @@ from lakefront.server.credentials import Credentials
 MAX_TOKEN: Final = 8192
 """Longest token in characters; no crypto is run on a longer one."""
 
+MAX_HEADER: Final = MAX_TOKEN + 100
+"""Longest Authorization header: a token, and its scheme."""
+
 MAX_SECRET: Final = 200
 """Longest API key or ingest token in characters."""
 
@@ -59,7 +62,8 @@ class _Known:
         return self.actor
 
 
-_Key = tuple[_Form, bytes]
+_Key = tuple[bool, bytes]
+"""Whether an API key was sent or an Authorization header, and the SHA-256 of that."""
 
 
 class Authenticator:
@@ -133,7 +137,7 @@ class Authenticator:
         Raises ``Unauthenticated`` when they are absent or do not hold, ``Forbidden`` when their tenant is suspended,
         ``Unavailable`` when that cannot be known.
         """
-        known = await self._known(*_form(credentials))
+        known = await self._known(credentials)
         identity = known.identity
         await self._services.directory.require_active(identity.tenant)
         actor = known.actor_for(await self._services.rights.of(identity.roles, identity.tenant))
@@ -141,22 +145,23 @@ class Authenticator:
             self._last_used.note(identity.tenant, identity.key_id)
         return actor if credentials.user_id is None else replace(actor, on_behalf_of=credentials.user_id)
 
-    async def _known(self, form: _Form, text: str) -> _Known:
-        key = (form, sha256(text.encode()).digest())
+    async def _known(self, credentials: Credentials) -> _Known:
+        key = _key(credentials)
         remembered = self._cache.get(key)
         if remembered is not None and time.time() < remembered.until:
             return remembered
         task = self._looking.get(key)
         if task is None:
-            task = self._looking[key] = asyncio.create_task(self._look_up(key, text))
+            form, text = _form(credentials)
+            task = self._looking[key] = asyncio.create_task(self._look_up(key, form, text))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
-    async def _look_up(self, key: _Key, text: str) -> _Known:
+    async def _look_up(self, key: _Key, form: _Form, text: str) -> _Known:
         started, forgotten = time.time(), self._forgotten
         try:
-            identity = await self._identity(key, text)
+            identity = await self._identity(form, text)
         finally:
             if self._looking.get(key) is asyncio.current_task():
                 del self._looking[key]
@@ -168,11 +173,10 @@ class Authenticator:
                 self._cache.popitem(last=False)
         return known
 
-    async def _identity(self, key: _Key, text: str) -> Identity:
-        form, digest = key
+    async def _identity(self, form: _Form, text: str) -> Identity:
         if form is _Form.JWT:
             return await self._verifier.verify(text)
-        there = await self._secrets.have(digest)
+        there = await self._secrets.have(sha256(text.encode()).digest())
         if form is _Form.API_KEY:
             found = await api_keys.find(self._services.database, text) if there else None
             if found is None:
@@ -190,6 +194,16 @@ class Authenticator:
         self._beat = asyncio.get_running_loop().call_later(BLIND, self._look_around)
 
 
+def _key(credentials: Credentials) -> _Key:
+    """Raises ``Unauthenticated`` if nothing was sent, or more than any of them has."""
+    sent = credentials.authorization if credentials.api_key is None else credentials.api_key
+    if sent is None:
+        raise Unauthenticated(problem=None)
+    if len(sent) > MAX_HEADER:
+        raise Unauthenticated("This token is too long to be one of this server's. Send it as it was made.")
+    return credentials.api_key is not None, sha256(sent.encode("utf-8", "surrogatepass")).digest()
+
+
 def _form(credentials: Credentials) -> tuple[_Form, str]:
     """What was sent, by its form; raises ``Unauthenticated`` for what has none, before anything is looked up."""
     if credentials.api_key is not None:
@@ -197,9 +211,7 @@ def _form(credentials: Credentials) -> tuple[_Form, str]:
         if not api_keys.looks_like_one(key) or not _is_plain(key, MAX_SECRET):
             raise Unauthenticated("This is no API key. Send one as it was shown: <tenant>_api_…")
         return _Form.API_KEY, key
-    if credentials.authorization is None:
-        raise Unauthenticated(problem=None)
-    scheme, _, token = credentials.authorization.strip().partition(" ")
+    scheme, _, token = (credentials.authorization or "").strip().partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated(problem=None)
