@@ -19,7 +19,7 @@ import asyncpg
 import msgspec
 
 from lakefront.actor import KEYS_MANAGE, Actor
-from lakefront.db.database import PROVISIONER_ROLE, VIEWS_ROLE, Transaction
+from lakefront.db.database import PROVISIONER_ROLE, VIEWS_ROLE, Database, Transaction
 from lakefront.db.tenant_views import identifier
 from lakefront.domain import idempotency
 from lakefront.domain.services import Services
@@ -108,7 +108,7 @@ async def rotate_login(
 
     made = await _give(services, actor, ("rotateBiLogin", tenant), change, dry_run, idempotency_key)
     if made.password is not None and not dry_run:
-        await end_sessions(services, tenant)
+        await end_sessions(services.provisioner, tenant)
     return made
 
 
@@ -128,7 +128,7 @@ async def drop_login(services: Services, actor: Actor, tenant: str, *, dry_run: 
             await lock_out(transaction, tenant)
     if dry_run:
         return gone
-    await end_sessions(services, tenant)
+    await end_sessions(services.provisioner, tenant)
     try:
         async with services.provisioner.transaction(actor.tenant) as transaction:
             await transaction.execute(f"DROP OWNED BY {login}")
@@ -158,9 +158,9 @@ async def _let(transaction: Transaction, tenant: str, option: str) -> None:
         _log.error("%s may not change %s any more: run ALTER ROLE … %s", PROVISIONER_ROLE, tenant + SUFFIX, option)
 
 
-async def end_sessions(services: Services, tenant: str) -> None:
+async def end_sessions(provisioner: Database, tenant: str) -> None:
     """End the sessions of the tenant's login, if it has one; to be called once ``lock_out`` is committed."""
-    async with services.provisioner.transaction(tenant) as transaction:
+    async with provisioner.transaction(tenant) as transaction:
         if await _has(transaction, tenant):
             await transaction.fetch(_END, tenant + SUFFIX)
 

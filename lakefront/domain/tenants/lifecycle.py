@@ -9,9 +9,9 @@ import msgspec
 from lakefront.actor import CITY, Actor
 from lakefront.db.database import Transaction
 from lakefront.domain import idempotency
-from lakefront.domain.services import Services
 from lakefront.domain.tenants import bi
 from lakefront.domain.tenants.directory import CHANNEL
+from lakefront.domain.tenants.parts import Parts
 from lakefront.domain.tenants.profiles import Profile, read_profile, require_manager
 from lakefront.errors import ValidationError
 
@@ -20,7 +20,7 @@ MAX_REASON: Final = 500
 
 
 async def suspend(
-    services: Services,
+    parts: Parts,
     actor: Actor,
     tenant_id: str,
     reason: str,
@@ -50,14 +50,14 @@ async def suspend(
         await bi.lock_out(transaction, tenant_id)
 
     request = ("suspendTenant", tenant_id, reason)
-    found = await _change(services, actor, request, step, dry_run=dry_run, idempotency_key=idempotency_key)
-    if not dry_run:
-        await bi.end_sessions(services, tenant_id)
+    found = await _change(parts, actor, request, step, dry_run=dry_run, idempotency_key=idempotency_key)
+    if not dry_run and found.status == "suspended":  # which it may not be any more where a key is answered again
+        await bi.end_sessions(parts.provisioner, tenant_id)
     return found
 
 
 async def resume(
-    services: Services, actor: Actor, tenant_id: str, *, dry_run: bool = False, idempotency_key: str | None = None
+    parts: Parts, actor: Actor, tenant_id: str, *, dry_run: bool = False, idempotency_key: str | None = None
 ) -> Profile:
     """Let the tenant in again; one that is active stays so.
 
@@ -74,7 +74,7 @@ async def resume(
         await bi.let_in(transaction, tenant_id)
 
     request = ("resumeTenant", tenant_id, "")
-    return await _change(services, actor, request, step, dry_run=dry_run, idempotency_key=idempotency_key)
+    return await _change(parts, actor, request, step, dry_run=dry_run, idempotency_key=idempotency_key)
 
 
 class _DryRun(Exception):
@@ -82,7 +82,7 @@ class _DryRun(Exception):
 
 
 async def _change(
-    services: Services,
+    parts: Parts,
     actor: Actor,
     request: tuple[str, str, str],
     step: Callable[[Transaction], Awaitable[None]],
@@ -99,7 +99,7 @@ async def _change(
         await transaction.execute("SELECT pg_notify($1, $2)", CHANNEL, tenant_id)
 
     with suppress(_DryRun):
-        async with services.provisioner.transaction(actor.tenant) as transaction:
+        async with parts.provisioner.transaction(actor.tenant) as transaction:
             key = None if dry_run else idempotency_key
             await idempotency.once_within(transaction, actor, operation, key, msgspec.json.encode(request), run)
             found = await read_profile(transaction, tenant_id)

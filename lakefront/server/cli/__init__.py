@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 from lakefront import __version__
-from lakefront.server.cli import api_key, database, doctor, ingest_token, load, rebuild, reference, serve, token, verify
+from lakefront.server.cli import (
+    api_key,
+    database,
+    doctor,
+    ingest_token,
+    load,
+    rebuild,
+    reference,
+    serve,
+    tenant,
+    token,
+    verify,
+)
 
 app = typer.Typer(
     name="lakefront",
@@ -38,6 +50,7 @@ app.command()(database.migrate)
 app.command()(token.token)
 app.add_typer(ingest_token.app)
 app.add_typer(api_key.app)
+app.add_typer(tenant.app)
 app.add_typer(load.app)
 app.add_typer(rebuild.app)
 app.add_typer(verify.app)
