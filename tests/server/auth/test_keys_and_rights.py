@@ -139,9 +139,9 @@ class Counting(Database):
     begun = 0
 
     @asynccontextmanager
-    async def transaction(self, tenant: str, *, hurry: bool = True) -> AsyncIterator[Transaction]:
+    async def transaction(self, tenant: str, *, subject: str = "", hurry: bool = True) -> AsyncIterator[Transaction]:
         self.begun += 1
-        async with super().transaction(tenant, hurry=hurry) as transaction:
+        async with super().transaction(tenant, subject=subject, hurry=hurry) as transaction:
             yield transaction
 
 
