@@ -31,6 +31,8 @@ SLACK = 5.0
 _NO_HURRY = 86_400.0
 """Seconds for a command of a transaction without a clock: asyncpg knows no way to say "for ever" for one command."""
 
+_AS = "SELECT set_config('lakefront.tenant', $1, true), set_config('lakefront.subject', $2, true)"
+
 Row = dict[str, Any]
 
 CONNECTION_LOST = (
@@ -169,14 +171,15 @@ class Database:
         return text
 
     @asynccontextmanager
-    async def transaction(self, tenant: str, *, hurry: bool = True) -> AsyncIterator["Transaction"]:
+    async def transaction(self, tenant: str, *, subject: str = "", hurry: bool = True) -> AsyncIterator["Transaction"]:
         """One transaction as ``tenant``; committed at the end of the block, rolled back when it raises.
 
-        Without ``hurry`` its statements may take as long as they like.
+        With ``subject`` tables that have an owner show and take the rows of that subject alone. Without ``hurry`` its
+        statements may take as long as they like.
         """
         async with self._connection() as connection, connection.transaction():
             with _given_up(connection):  # within the transaction, which would wait for its rollback as long again
-                await connection.execute("SELECT set_config('lakefront.tenant', $1, true)", tenant)
+                await connection.execute(_AS, tenant, subject)
                 if not hurry:
                     await connection.execute("SET LOCAL statement_timeout = 0")
                 yield Transaction(connection, timeout=None if hurry else _NO_HURRY)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from lakefront.actor import PERMITS_READ
+from lakefront.actor import SIGNED_IN
 from lakefront.graphql.context import Info
 from lakefront.graphql.declare.cursors import read_node_id
 from lakefront.graphql.declare.operators import refused
@@ -30,7 +30,7 @@ MOST_IDS = 1000
 class Query:
     """Objects of any type."""
 
-    @field("The object with that global id; null when there is none (any more).", requires=PERMITS_READ)
+    @field("The object with that global id; null when there is none (any more).", requires=SIGNED_IN)
     async def node(
         self,
         info: Info,
@@ -39,7 +39,7 @@ class Query:
         """One read by key; the object's own source checks its own scope."""
         return await _node(info, id_, "id")
 
-    @field("The objects with those global ids, in their order; null where there is none.", requires=PERMITS_READ)
+    @field("The objects with those global ids, in their order; null where there is none.", requires=SIGNED_IN)
     async def nodes(
         self,
         info: Info,

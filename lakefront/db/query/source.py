@@ -67,11 +67,11 @@ class Source:
     def row_scope(self, actor: Actor) -> str | None:
         """The subject whose rows are all that ``actor`` sees; ``None``: the tenant's.
 
-        Raises ``Forbidden`` where it is to see its own and nothing tells whose rows are.
+        Raises ``Forbidden`` where it is to see its own and nothing tells which they are: no owner, no name.
         """
         if not actor.confined(self.scope):
             return None
-        if self.owner is None:
+        if self.owner is None or not actor.subject:
             raise Forbidden(f"'{self.scope}' is granted for own rows, and these have no owner. Ask for it on all rows.")
         return actor.subject
 
