@@ -4,6 +4,7 @@ import pytest
 import strawberry
 from graphql import parse
 
+from lakefront.actor import PERMITS_WRITE
 from lakefront.errors import BadRequest, Forbidden
 from lakefront.graphql.plan.authorise import authorise
 from lakefront.graphql.plan.document import select_operation
@@ -48,3 +49,47 @@ def test_an_operation_needs_a_root_and_a_field() -> None:
         document = parse(text)
         with pytest.raises(BadRequest):
             authorise(schema, document, select_operation(document, None), WRITER, lambda _kind, _name: None)
+
+
+def _scope(kind: str, name: str) -> str | None:
+    """``Node.name`` and ``Node.child`` need the writer's scope, besides what the roots need."""
+    return PERMITS_WRITE if (kind, name) in {("Node", "name"), ("Node", "child")} else SCOPES.get((kind, name))
+
+
+NESTED = [
+    "{ node { name } }",
+    "{ hello node { other: name @skip(if: true) } }",
+    "{ node { ... on Node { name } } }",
+    "{ ...f } fragment f on Query { many { ...g } } fragment g on Node { ... { name } }",
+]
+
+
+@pytest.mark.parametrize("text", NESTED)
+def test_a_field_below_may_need_a_scope_of_its_own(text: str) -> None:
+    document = parse(text)
+    operation = select_operation(document, None)
+    authorise(SCHEMA, document, operation, WRITER, _scope)
+    for nulls in (False, True):  # it may not be null
+        with pytest.raises(Forbidden, match=r"'Node.name' needs the scope 'permits:write'"):
+            authorise(SCHEMA, document, operation, READER, _scope, nulls=nulls)
+
+
+def test_a_fragment_of_another_operation_does_not_count() -> None:
+    document = parse("query a { node { broken } } query b { node { ...f } } fragment f on Node { name }")
+    authorise(SCHEMA, document, select_operation(document, "a"), READER, _scope)
+    with pytest.raises(Forbidden):
+        authorise(SCHEMA, document, select_operation(document, "b"), READER, _scope)
+
+
+def test_a_root_field_is_refused_though_it_may_be_null() -> None:
+    document = parse("{ node { broken } }")
+    with pytest.raises(Forbidden):
+        authorise(SCHEMA, document, select_operation(document, None), NOBODY, _scope, nulls=True)
+
+
+def test_fragments_are_walked_once() -> None:
+    """2^200 ways through them."""
+    chain = [f"fragment f{number} on Node {{ a: child {{ ...f{number + 1} }} b: child {{ ...f{number + 1} }} }}"
+             for number in range(200)]  # fmt: skip
+    document = parse(f"{{ node {{ ...f0 }} }} {' '.join(chain)} fragment f200 on Node {{ broken }}")
+    authorise(SCHEMA, document, select_operation(document, None), WRITER, _scope)
