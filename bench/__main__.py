@@ -2,8 +2,9 @@
 
 import uvloop
 
-from bench import append, lake, server
+from bench import append, lake, rights, server
 
 uvloop.run(append.main())
 uvloop.run(lake.main())
+uvloop.run(rights.main())
 uvloop.run(server.main())
