@@ -1,6 +1,6 @@
 """Whose log has something for a reader: one statement, however many tenants there are."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -13,6 +13,21 @@ SELECT coalesce(json_object_agg(tenant_id, mark), '{}') FROM (
     ON c.tenant_id = h.tenant_id AND c.consumer = $1 AND c.stream = h.stream AND c.shard = h.shard
   WHERE h.next > coalesce(c.next, 0) AND ($2::text IS NULL OR h.stream = $2) GROUP BY h.tenant_id) q
 """
+
+
+_SIZE: Final = """
+SELECT json_build_array(count(DISTINCT h.tenant_id), coalesce(sum(h.next - coalesce(c.next, 0)), 0))
+FROM lakefront.heads h LEFT JOIN lakefront.consumer_offsets c
+  ON c.tenant_id = h.tenant_id AND c.consumer = $1 AND c.stream = h.stream AND c.shard = h.shard
+WHERE h.next > coalesce(c.next, 0) AND h.stream = $2
+"""
+
+
+class Size(NamedTuple):
+    """How many tenants have events that a reader has not taken in, and how many events these are."""
+
+    tenants: int
+    events: int
 
 
 class Backlog:
@@ -32,3 +47,7 @@ class Backlog:
         """
         found: dict[str, int] = msgspec.json.decode(await self._provisioner.text(_TENANTS, consumer, stream))
         return found
+
+    async def size(self, consumer: str, stream: str) -> Size:
+        """What ``consumer`` has before it of ``stream``, of all tenants together. Raises ``Unavailable``."""
+        return msgspec.json.decode(await self._provisioner.text(_SIZE, consumer, stream), type=Size)

@@ -21,6 +21,7 @@ from lakefront.domain.services import Services
 from lakefront.domain.tally import Counts, Tally
 from lakefront.domain.tenants.allowances import Allowances
 from lakefront.errors import LakefrontError
+from lakefront.eventlog.backlog import Backlog, Size
 
 SERVICE: Final = "lakefront"
 """The label ``service`` (L12)."""
@@ -173,11 +174,16 @@ _GAUGES: Final[dict[str, tuple[str, Callable[[pipelines.PipelineMetrics], float 
 
 
 class _Pipelines(Collector):
-    """The numbers of ``pipelineMetrics``, as they were when PostgreSQL was last asked."""
+    """The numbers of ``pipelineMetrics``, as they were when PostgreSQL was last asked.
+
+    They are the installation's own tenant's: a series for each tenant would be many. Who is behind is told of all.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._backlog = Backlog(services.provisioner)
         self._found: list[pipelines.PipelineMetrics] = []
+        self._sizes: dict[tuple[str, str], Size] = {}
         self._answered = False
         self._asked_at = float("-inf")
         self._asking = asyncio.Lock()
@@ -192,9 +198,14 @@ class _Pipelines(Collector):
             try:
                 async with asyncio.timeout(PATIENCE):
                     self._found = [await self._measure(stream) for stream in pipelines.CONSUMERS]
+                    self._sizes = {
+                        (stream, consumer): await self._backlog.size(consumer, stream)
+                        for stream, consumers in pipelines.CONSUMERS.items()
+                        for consumer in consumers
+                    }
                 self._answered = True
             except (LakefrontError, TimeoutError):
-                self._found, self._answered = [], False
+                self._found, self._sizes, self._answered = [], {}, False
 
     async def _measure(self, stream: str) -> pipelines.PipelineMetrics:
         return await pipelines.measure_shared(self._services, system_actor(), stream)
@@ -213,6 +224,18 @@ class _Pipelines(Collector):
                     family.add_metric([found.stream], number)
             yield family
         yield from self._lag()
+        yield from self._of_all_tenants()
+
+    def _of_all_tenants(self) -> Iterator[Metric]:
+        labels = ["stream", "consumer"]
+        tenants = GaugeMetricFamily("lakefront_backlog_tenants", "Tenants whose log has some of them.", labels=labels)
+        events = GaugeMetricFamily(
+            "lakefront_backlog_events", "Events that a consumer has not taken in, of all tenants.", labels=labels
+        )
+        for key, size in self._sizes.items():
+            tenants.add_metric(key, size.tenants)
+            events.add_metric(key, size.events)
+        yield from (events, tenants)
 
     def _lag(self) -> Iterator[Metric]:
         labels = ["stream", "consumer"]

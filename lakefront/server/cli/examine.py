@@ -3,7 +3,7 @@
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
+from lakefront.db.database import PROVISIONER_ROLE
 from lakefront.db.embedded import EmbeddedError, EmbeddedRedis
 from lakefront.db.embedded.redis import _binary
 from lakefront.db.migrate import pending
@@ -26,6 +27,17 @@ RIGHTS = """
 select rolsuper or (rolcreaterole and has_database_privilege(current_database(), 'create')) as may_migrate,
        current_setting('server_version') as version
 from pg_roles where rolname = current_user
+"""
+
+
+ROLES = """
+select r.rolname, r.rolsuper or r.rolbypassrls as beyond, r.rolcreaterole as may_create_roles,
+       pg_has_role(current_user, r.oid, 'set') as may_be_taken,
+       has_database_privilege(r.oid, current_database(), 'create') as may_create_schemas
+from pg_roles r
+where r.rolname in (
+  'lakefront_owner', 'lakefront_appender', 'lakefront_app', 'lakefront_provisioner', 'lakefront_views')
+order by r.rolname
 """
 
 
@@ -112,10 +124,14 @@ async def _postgres(settings: Settings) -> AsyncIterator[Finding]:
             connection = await asyncpg.connect(dsn, timeout=10)
             try:
                 [(may_migrate, version)] = await connection.fetch(RIGHTS)
+                roles = await connection.fetch(ROLES)
             finally:
                 await connection.close()
             yield Finding("PostgreSQL", place, f"answers, version {version}")
-            yield _migrations(place, waiting=await pending(dsn), allowed=may_migrate)
+            waiting = await pending(dsn)
+            yield _migrations(place, waiting=waiting, allowed=may_migrate)
+            if not waiting:
+                yield _roles(place, roles)
     except (EmbeddedError, OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
         advice = str(error) if settings.embedded_postgres else "start it, or correct DATABASE_URL (or unset it)"
         yield Finding("PostgreSQL", place, _short(error), advice, fatal=True)
@@ -128,6 +144,28 @@ def _migrations(place: str, *, waiting: bool, allowed: bool) -> Finding:
         return Finding("migrations", place, "to be applied; `lakefront serve` or `lakefront migrate` does it")
     advice = "run `lakefront migrate` once with a DATABASE_URL whose user may create roles and schemas"
     return Finding("migrations", place, "to be applied, which this user may not", advice, fatal=True)
+
+
+def _roles(place: str, roles: Sequence[asyncpg.Record]) -> Finding:
+    """What the server's roles may do: neither too little to work, nor past row-level security."""
+    for role in roles:
+        name = role["rolname"]
+        if role["beyond"]:
+            advice = (
+                f"run ALTER ROLE {name} NOSUPERUSER NOBYPASSRLS; until then tenants are kept apart by queries alone"
+            )
+            return Finding("roles", place, f"{name} is past row-level security", advice)
+        if not role["may_be_taken"]:
+            advice = f"run GRANT {name} TO the user of DATABASE_URL WITH SET TRUE, INHERIT TRUE"
+            return Finding("roles", place, f"this user may not take on {name}", advice, fatal=True)
+    [provisioner] = [role for role in roles if role["rolname"] == PROVISIONER_ROLE]
+    if not provisioner["may_create_schemas"]:
+        advice = f"run GRANT CREATE ON DATABASE … TO {PROVISIONER_ROLE}, as the database's owner"
+        return Finding("roles", place, "no tenant can be onboarded: no schema may be made", advice)
+    if not provisioner["may_create_roles"]:
+        advice = f"if tenants are to have logins for BI tools, run ALTER ROLE {PROVISIONER_ROLE} CREATEROLE"
+        return Finding("roles", place, "tenants can be onboarded, but get no logins for BI tools", advice)
+    return Finding("roles", place, "as they should be; tenants can be onboarded and get logins for BI tools")
 
 
 async def _redis(settings: Settings) -> Finding:

@@ -9,7 +9,7 @@ from lakefront.adapters.objects import ObjectStore, open_store
 from lakefront.db.database import Database
 from lakefront.db.embedded import EmbeddedError, EmbeddedParts, EmbeddedPostgres
 from lakefront.db.migrate import migrate, pending
-from lakefront.errors import Unavailable
+from lakefront.errors import NotFound, Unavailable
 from lakefront.settings import Settings
 
 
@@ -79,3 +79,14 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
             yield database
         finally:
             await database.close()
+
+
+@asynccontextmanager
+async def open_tenant(settings: Settings, tenant: str) -> AsyncIterator[Database]:
+    """Yield ``open_database`` for work on the data of ``tenant``; raises ``NotFound`` where there is none."""
+    async with open_database(settings) as database:
+        async with database.transaction(tenant) as transaction:
+            known = await transaction.fetch("SELECT 1 FROM tenants.tenant_profiles WHERE tenant_id = $1", tenant)
+        if not known:
+            raise NotFound(f"There is no tenant '{tenant}' here. Check --tenant and --data.")
+        yield database

@@ -19,10 +19,10 @@ def permits(tenant: Tenant = "city", data: Data = None) -> None:
     from lakefront.actor import system_actor
     from lakefront.domain import permits as domain
     from lakefront.eventlog.lake.history import History
-    from lakefront.server.cli.parts import open_database, open_objects
+    from lakefront.server.cli.parts import open_objects, open_tenant
 
     async def work() -> int:
-        async with open_database(settings) as database, open_objects(settings) as objects:
+        async with open_tenant(settings, tenant) as database, open_objects(settings) as objects:
             return await domain.rebuild(database, system_actor(tenant), History(database, objects))
 
     typer.echo(f"The permits are rebuilt, from {run(work()):,} events.")

@@ -47,10 +47,10 @@ async def _verify(settings: "Settings", stream: str | None, tenant: str) -> tupl
     from rich.progress import Progress
 
     from lakefront.eventlog.lake.verify import Verification
-    from lakefront.server.cli.parts import open_database, open_objects
+    from lakefront.server.cli.parts import open_objects, open_tenant
 
     differences: list[tuple[str, str]] = []
-    async with open_database(settings) as database, open_objects(settings) as store:
+    async with open_tenant(settings, tenant) as database, open_objects(settings) as store:
         verification = Verification(database, store, tenant)
         streams = await verification.streams(stream)
         with Progress(console=Console(stderr=True), transient=True) as progress:
