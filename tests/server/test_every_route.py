@@ -124,7 +124,8 @@ async def test_an_announced_body_that_is_too_large_is_refused_at_once(served: Wi
     for method, path in asks(served):
         request = (
             f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {10**9}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {10**9}\r\nExpect: 100-continue\r\n"
+            "Connection: close\r\n\r\n"
         )
         answer = await exchange(served.port, request.encode(), seconds=5)
         assert answer.startswith(b"HTTP/1.1 413 "), (method, path, answer[:200])
