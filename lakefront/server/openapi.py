@@ -27,6 +27,7 @@ The REST doors of a GraphQL-first server: whatever comes in or out here does so 
 - **Tokens**: `Authorization: Bearer …`; `lakefront token --role …` makes one. **API keys**: `X-API-Key: …`, and
   `X-User-ID: …` for your own audit trail. From ten days before a key ends, `X-API-Key-Expires` says so in each answer.
 - **Errors** have one shape, `Error`, and a message that tells what to do next. With 429 and 503 comes `Retry-After`.
+- **Limits**: `RateLimit`, `RateLimit-Policy` and `X-RateLimit-Limit/Remaining/Reset` tell where you stand.
 - **Hosts**: a request for a name that is not the server's is a 421 (`LAKEFRONT_ALLOWED_HOSTS`).
 - Every answer has an `X-Trace-Id`, under which the server's log tells more.
 """
