@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from lakefront.db.embedded import EmbeddedPostgres, EmbeddedRedis
+from tests.domain.tenants.logins import remove_logins
 from tests.isolation.world import World, clone, opened, seed
 
 
@@ -34,3 +35,4 @@ async def world(postgres: EmbeddedPostgres, seeded: Seeded, redis_url: str, tmp_
     """Both tenants on a server of the test's own."""
     async with opened(postgres, seeded.name, seeded.keys, redis_url, seeded.folder, tmp_path) as made:
         yield made
+        await remove_logins(made.dsn)

@@ -23,6 +23,11 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname IN ('lakefront', 'tenants') ORDER BY 1
 """
 
+_LOGINS = """
+SELECT 'pg_authid', count(*), md5(coalesce(string_agg(a::text, E'\\n' ORDER BY rolname), '')) FROM pg_authid a
+WHERE starts_with(rolname, $1)
+"""
+
 Digest = dict[str, tuple[int, str]]
 """table -> how many rows, and a checksum of them."""
 
@@ -74,7 +79,7 @@ async def tables(admin: "asyncpg.Connection[Any]") -> tuple[list[str], list[str]
 
 
 async def digest(admin: "asyncpg.Connection[Any]", tenant: str) -> Digest:
-    """Every row of ``tenant`` and every row of no tenant, as a superuser sees them."""
+    """Every row of ``tenant``, its logins, and every row of no tenant, as a superuser sees them."""
     of_tenants, of_none = await tables(admin)
     parts = [
         f"SELECT '{table}' AS name, count(*) AS rows, "
@@ -82,7 +87,7 @@ async def digest(admin: "asyncpg.Connection[Any]", tenant: str) -> Digest:
         for names, where in ((of_tenants, " WHERE tenant_id = $1"), (of_none, ""))
         for table in names
     ]
-    rows = await admin.fetch(" UNION ALL ".join(parts), tenant)
+    rows = await admin.fetch(" UNION ALL ".join([*parts, _LOGINS]), tenant)
     return {row["name"]: (row["rows"], row["sum"]) for row in rows}
 
 
