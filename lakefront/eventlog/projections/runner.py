@@ -27,6 +27,9 @@ COURTESY = 5.0, 2.0
 """A projection that is behind waits for a lull in the appends: at most so many times as long as its last batch took, or
 so many seconds."""
 
+MOST_NAMED = 1000
+"""Tenants named by notices that are remembered; beyond that one look at all of them is cheaper."""
+
 CHANNEL = "lakefront_projections"
 """NOTIFY channel; the payload is ``tenant|projection``."""
 
@@ -77,9 +80,13 @@ class ProjectionRunner:
     def notice(self, payload: str) -> None:
         """Something was appended by any process: ``tenant|stream``."""
         tenant, _, stream = payload.rpartition("|")
-        if stream == self._projection.stream:
+        if stream != self._projection.stream:
+            return
+        if len(self._named) < MOST_NAMED:
             self._named.add(tenant)
-            self._bell.ring()
+        else:
+            self._sweep_at = 0.0
+        self._bell.ring()
 
     def wake(self) -> None:
         """Look at all logs now, also at those that rest after a failure: notices were lost, or PostgreSQL is back."""
