@@ -106,6 +106,13 @@ async def test_of_two_who_race_for_an_id_one_wins(services: Services, actor: Act
     assert found is not None
 
 
+async def test_many_come_at_once(services: Services, actor: Actor) -> None:
+    ids = [f"company_{number}" for number in range(8)]
+    await asyncio.gather(*(settled(services, actor, company(tenant)) for tenant in ids))
+    for tenant in ids:
+        assert await traces(services.provisioner, tenant) == EVERYTHING
+
+
 async def test_what_an_idempotency_key_keeps_has_no_api_key(services: Services, actor: Actor) -> None:
     await dry_run(services, actor, ACME)
     first = await onboard(services, actor, ACME, idempotency_key="once")
