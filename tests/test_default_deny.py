@@ -106,4 +106,4 @@ async def test_every_route_is_public_or_declares_a_permission(served: Wired) -> 
 
 
 async def test_a_route_that_declares_nothing_is_found() -> None:
-    assert open_methods(Route("/forgotten", lambda _request: None)) == ["/forgotten: declares nothing"]  # type: ignore[arg-type,return-value]
+    assert open_methods(Route("/forgotten", lambda _request: None)) == ["/forgotten: declares nothing"]

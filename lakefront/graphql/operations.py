@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, cast
 
 import orjson
@@ -47,6 +47,9 @@ QUEUE_TIMEOUT: Final = 5.0
 
 MAX_NAME: Final = 100
 """Characters of an operation's name that a trace keeps."""
+
+MOST_FIELDS: Final = 10_000
+"""Fields of a schema whose permissions are remembered: a document may name a hundred, and each is looked up."""
 
 FAIR_SHARE: Final = 16
 """Events of one subscription that are told in a row before everybody else gets a turn on the event loop."""
@@ -144,7 +147,7 @@ class Operations:
         self._services = services
         self._settings = services.settings
         self._context = context
-        self._permission = partial(permission, schema)
+        self._permission = lru_cache(maxsize=MOST_FIELDS)(partial(permission, schema))
         self._nulls = services.settings.forbidden_fields == "null"
         self._slots = asyncio.Semaphore(services.settings.graphql_concurrency)
         self._waiting = 0

@@ -3,6 +3,7 @@
 import asyncpg
 
 from lakefront.graphql.declare.cursors import encode, node_id
+from tests.actors import of_role
 from tests.graphql.conftest import Ask, RecordingDatabase
 
 NODES = """query ($ids: [ID!]!) { nodes(ids: $ids) {
@@ -19,6 +20,13 @@ async def test_every_type_by_the_id_that_it_gave(ask: Ask, city: None, recorder:
     assert two == again == {"__typename": "Permit", "id": data["permit"]["id"], "permitId": "P009"}
     assert none is None
     assert len(recorder.statements) == 3  # permits, events, the event's permit
+
+
+async def test_an_object_asks_for_its_own_scope(ask: Ask, city: None) -> None:
+    document = "query ($id: ID!) { node(id: $id) { id } }"
+    answer = await ask(document, asking=of_role("monitor"), id=node_id("Permit", ("P009",)))
+    assert answer["data"] == {"node": None}
+    assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
 
 
 async def test_what_is_no_id_is_refused(ask: Ask, city: None) -> None:

@@ -50,22 +50,18 @@ def authorise(
     named = dict(_fields(schema, document, operation, root))
     if not named:
         raise BadRequest("The operation selects no field. Select at least one.")
-    for (type_name, name), field in sorted(named.items(), key=lambda item: item[0]):
+    for (type_name, name), field in named.items():
         scope = permission(type_name, name)
         if type_name == root.name:
-            if name not in OPEN:
-                _require_root(actor, f"{type_name}.{name}", scope)
+            if scope is not None:
+                actor.require(scope)
+            elif name not in OPEN:
+                raise Forbidden(f"The field '{type_name}.{name}' is open to nobody: it declares no scope.")
         elif scope is not None and not actor.holds(scope):
             if nulls and field is not None and not is_non_null_type(field.type):
                 continue
             told = f"The field '{type_name}.{name}' needs the scope '{scope}'."
             raise Forbidden(f"{told} Leave it out, or ask for a token with a role that has it.", scope=scope)
-
-
-def _require_root(actor: Actor, name: str, scope: str | None) -> None:
-    if scope is None:
-        raise Forbidden(f"The field '{name}' is open to nobody: it declares no scope.")
-    actor.require(scope)
 
 
 def _fields(

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import Response, StreamingResponse
 
-from lakefront.actor import PERMITS_READ
+from lakefront.actor import PERMITS_INSPECTOR
 from lakefront.domain import lake
 from lakefront.errors import NotFound, Unavailable
 from lakefront.server.bodies import header
@@ -47,8 +47,9 @@ _IF_NONE_MATCH = {
             ),
             304: Answer("You have it: it never changes."),
         },
-        "`lakeObjects` (GraphQL) lists the objects with their keys, and with links where the store signs some.",
-        PERMITS_READ,
+        "`lakeObjects` (GraphQL) lists the objects with their keys, and with links where the store signs some. Whole "
+        "events are in them: that needs permits:inspector besides permits:read.",
+        PERMITS_INSPECTOR,
         (_KEY, _IF_NONE_MATCH),
         None,
         (NotFound, Unavailable),
