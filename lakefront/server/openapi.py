@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from lakefront import __version__
-from lakefront.errors import Forbidden, InternalError, LakefrontError, Unauthenticated
+from lakefront.errors import Forbidden, InternalError, LakefrontError, RateLimited, Unauthenticated
 from lakefront.server.responses import json_response
 from lakefront.server.rest.door import RestRequest
 
@@ -67,8 +67,8 @@ class Operation:
 
     def every_error(self) -> list[type[LakefrontError]]:
         """Its own errors, and those that any handler has."""
-        signed_in: list[type[LakefrontError]] = [Unauthenticated, Forbidden] if self.scope is not None else []
-        return [*self.errors, *signed_in, InternalError]
+        signed_in = [Unauthenticated, Forbidden, RateLimited] if self.scope is not None else []
+        return list(dict.fromkeys([*self.errors, *signed_in, InternalError]))
 
 
 def describe(**methods: Operation) -> Callable[[Declared], Declared]:
