@@ -7,7 +7,7 @@ from secrets import token_urlsafe
 from typing import Final
 from uuid import UUID, uuid4
 
-from lakefront.actor import KEYS_MANAGE, Actor
+from lakefront.actor import KEYS_MANAGE, PERMITS_WRITE, Actor
 from lakefront.db.database import Database
 from lakefront.errors import ValidationError
 
@@ -41,11 +41,14 @@ class FoundToken:
 
 
 async def rotate(database: Database, actor: Actor, stream: str, overlap: timedelta = timedelta(days=1)) -> str:
-    """Make a new token for ``stream`` and return its text, which is shown only now. Needs the scope keys:manage.
+    """Make a new token for ``stream`` and return its text, which is shown only now.
 
-    The newest token until now stays valid for ``overlap`` (0 to 30 days); all older ones end at once.
+    The newest token until now stays valid for ``overlap`` (0 to 30 days); all older ones end at once. Needs the scope
+    keys:manage, and what the token is for: nobody makes one that may do more than they.
     """
     actor.require(KEYS_MANAGE)
+    actor.require(PERMITS_WRITE)
+    actor.require_stream(stream)
     if not timedelta(0) <= overlap <= MAX_OVERLAP:
         raise ValidationError("The overlap must be 0 to 30 days.")
     text = f"{actor.tenant}{MARK}{token_urlsafe(32)}"
