@@ -8,7 +8,7 @@ from tests.isolation.leaks import MARKERS, heard, told
 from tests.isolation.siege import besiege
 from tests.isolation.world import World
 
-EXAMPLES = 40
+EXAMPLES = 25
 
 pytestmark = [
     # graphql-core leaves a field's coroutine alone where its neighbour's error has voided both.

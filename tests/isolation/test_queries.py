@@ -12,7 +12,7 @@ from tests.isolation.leaks import MARKERS, Leak, heard, other
 from tests.isolation.loot import loot
 from tests.isolation.world import World
 
-EXAMPLES = 60
+EXAMPLES = 40
 
 pytestmark = [
     # graphql-core leaves a field's coroutine alone where its neighbour's error has voided both.
