@@ -55,11 +55,12 @@ class Directory:
     async def require_active(self, tenant: str) -> None:
         """Pass if ``tenant`` may be served; raises ``Unauthenticated`` if there is none, ``Forbidden`` if suspended."""
         asked = time.monotonic()
-        if tenant not in self._status:
-            await asyncio.sleep(self._read_at + _REFRESH_FLOOR - asked)
-        if self._void(tenant, asked):
+        while self._void(tenant, asked):
+            if (pause := self._pause()) > 0.0:
+                await asyncio.sleep(pause)
+                continue
             async with self._reading:
-                if self._void(tenant, asked):
+                if self._void(tenant, asked) and self._pause() <= 0.0:
                     await self.load()
         status = self._status.get(tenant)
         if status is None:
@@ -68,6 +69,13 @@ class Directory:
             raise Forbidden("This tenant is suspended. Ask whoever runs this server.")
 
     def _void(self, tenant: str, asked: float) -> bool:
-        unknown = tenant not in self._status and self._read_at < asked
+        """Whether what was read cannot tell who asked at ``asked`` about ``tenant``."""
+        return self._outdated() or (tenant not in self._status and self._read_at < asked)
+
+    def _outdated(self) -> bool:
         blind = not self._listening and time.monotonic() - self._read_at > _BLIND
-        return self._heard != self._notices or unknown or blind
+        return self._heard != self._notices or blind
+
+    def _pause(self) -> float:
+        """Seconds until it may be read again: at once where it is outdated, and not just a name unknown."""
+        return 0.0 if self._outdated() else self._read_at + _REFRESH_FLOOR - time.monotonic()
