@@ -72,8 +72,8 @@ class Settings(BaseSettings):
 
     onboarding: Literal["open", "admin"] | None = Field(
         None,
-        description="Who may onboard tenants: 'open', whoever reaches the server, at a limited rate; 'admin', the scope "
-        "tenants:manage. Open when unset and the server embeds its own PostgreSQL, else admin.",
+        description="Who may onboard tenants: 'open', whoever reaches the server, at a limited rate; 'admin', the "
+        "scope tenants:manage. Open when unset and the server embeds its own PostgreSQL, else admin.",
     )
     shards: int = Field(2, ge=1, le=64, description="Shards of a new stream (P3); an existing stream keeps its own.")
     events_per_second: int = Field(1000, ge=1, description="Ingest quota in events/s for each shard (P6).")
