@@ -5,14 +5,12 @@ graphql-core is called directly; ADR 0008 says why neither Strawberry's doors no
 """
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import orjson
 import strawberry
 from graphql import DocumentNode, ExecutionResult, Executor, OperationDefinitionNode, OperationType
 from graphql.execution import create_source_event_stream
@@ -30,16 +28,15 @@ from lakefront.errors import (
     OperationTimeout,
     Unavailable,
 )
+from lakefront.graphql.answers import Answer, OperationRequest, refused
+from lakefront.graphql.execution import closing, masked, run_to_end
 from lakefront.graphql.following import Delivery, Following
 from lakefront.graphql.plan.authorise import authorise
 from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument, read_document, select_operation
 from lakefront.graphql.plan.errors import (
-    ErrorDict,
-    format_error,
     format_exception,
     format_execution_errors,
     format_request_errors,
-    log_unforeseen,
 )
 
 QUEUE_TIMEOUT: Final = 5.0
@@ -59,60 +56,6 @@ _WHERE_SUBSCRIPTIONS_RUN: Final = (
     "Subscriptions run at this path over WebSocket, with the subprotocol graphql-transport-ws, or as server-sent "
     "events: send this request with Accept: text/event-stream."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class OperationRequest:
-    """What a client asks, with the types checked (``lakefront.server.bodies.operation_request``)."""
-
-    document: str
-    operation_name: str | None = None
-    variables: dict[str, Any] = field(default_factory=dict)
-    extensions: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Answer:
-    """What a client gets: ``data`` with the errors of its fields, or only ``errors`` when nothing was executed.
-
-    ``refusal`` is the error that decides the HTTP status, where there is one: of an operation that was not executed, or
-    of one that got nothing at all because a part that is needed was away. ``cursor`` is where a resumable subscription
-    stands after this answer, whatever it selects; on a ``heartbeat``, which only a door that asked gets, it is all.
-    """
-
-    data: Any = None
-    errors: list[ErrorDict] | None = None
-    extensions: dict[str, Any] | None = None
-    executed: bool = True
-    refusal: LakefrontError | None = None
-    cursor: str | None = None
-    heartbeat: bool = False
-
-    def payload(self) -> dict[str, Any]:
-        """The members of the answer: ``data`` only if executed (request errors have none), the others if any."""
-        body: dict[str, Any] = {"errors": self.errors} if self.errors else {}
-        if self.executed:
-            body["data"] = self.data
-        if self.extensions:
-            body["extensions"] = self.extensions
-        return body
-
-    def encode(self) -> bytes:
-        """The answer as JSON in UTF-8."""
-        return encode(self.payload())
-
-
-def encode(value: Any) -> bytes:
-    """JSON in UTF-8; numbers past 64 bits, which orjson refuses, go the slow way."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
-
-
-def refused(error: LakefrontError, trace_id: str) -> Answer:
-    """The answer to an operation that was not executed because of ``error``."""
-    return Answer(errors=[format_error(error, trace_id)], executed=False, refusal=error)
 
 
 @dataclass(slots=True)
@@ -246,7 +189,7 @@ class Operations:
                     executor = self._executor(operation)
                     if isinstance(executor, Answer):
                         return executor
-                    return await _run(executor, executor.execute_operation, operation.trace_id)
+                    return await run_to_end(executor, executor.execute_operation, operation.trace_id)
         except LakefrontError as error:
             return refused(error, operation.trace_id)
 
@@ -270,11 +213,11 @@ class Operations:
         if isinstance(source, ExecutionResult):
             yield Answer(errors=format_execution_errors(source.errors or [], trace_id), executed=False)
             return
-        async with self._counted(), _closing(source) as events:
+        async with self._counted(), closing(source) as events:
             told = 0
             while True:
                 try:
-                    async with _masked(trace_id):
+                    async with masked(trace_id):
                         payload = await anext(events)
                     answer = await self._delivery(executor, payload, operation)
                 except StopAsyncIteration:
@@ -301,7 +244,7 @@ class Operations:
         event._relevant_sub_fields = {}  # noqa: SLF001 - shared, it keeps every event's selection until the last
         event.context_value = self._context_of(operation)
         async with self._slots, self._guarded(operation.trace_id):
-            return await _run(event, partial(event.execute_operation, serially=False), operation.trace_id)
+            return await run_to_end(event, partial(event.execute_operation, serially=False), operation.trace_id)
 
     def _executor(self, operation: Operation) -> Executor[Any] | Answer:
         """graphql-core's executor with the variables coerced, or what is wrong with them."""
@@ -352,7 +295,7 @@ class Operations:
         """Within ``graphql_timeout``, or ``OperationTimeout``; other failures come out as ``LakefrontError``s."""
         clock = asyncio.timeout(self._settings.graphql_timeout)
         try:
-            async with clock, _masked(trace_id, clock):
+            async with clock, masked(trace_id, clock):
                 yield
         except TimeoutError:
             raise OperationTimeout from None
@@ -362,66 +305,3 @@ def _traced(operation: Operation) -> AbstractContextManager[tracing.Span]:
     """The operation as a span: its type and name, and nothing of what it asks."""
     name = operation.node.name.value[:MAX_NAME] if operation.node.name else ""
     return tracing.span("lakefront.graphql", operation.trace_id, type=operation.kind.value, operation=name)
-
-
-async def _run(executor: Executor[Any], start: Callable[[], Any], trace_id: str) -> Answer:
-    """Run to the end; resolvers left behind by a failed sibling are stopped with it."""
-    try:
-        result = start()
-        if executor.is_awaitable(result):
-            result = await cast("Awaitable[ExecutionResult]", result)
-    finally:
-        left = list(executor.background_futures)
-        if left:
-            # A resolver that has not begun could not be closed properly.
-            await asyncio.sleep(0)
-        for future in left:
-            future.cancel()
-        if left:
-            await asyncio.gather(*left, return_exceptions=True)
-    errors = format_execution_errors(result.errors, trace_id) if result.errors else None
-    return Answer(data=result.data, errors=errors, refusal=_outage(result))
-
-
-def _outage(result: ExecutionResult) -> Unavailable | None:
-    """The outage that left nothing but errors; HTTP tells it by its status, so that clients and proxies come again."""
-    if not result.errors or any(value is not None for value in (result.data or {}).values()):
-        return None
-    causes = [error.original_error for error in result.errors]
-    outages = [cause for cause in causes if isinstance(cause, Unavailable)]
-    return outages[0] if len(outages) == len(causes) else None
-
-
-@asynccontextmanager
-async def _masked(trace_id: str, clock: asyncio.Timeout | None = None) -> AsyncIterator[None]:
-    """Let only ``LakefrontError``s, the end of a stream and true cancellation out; log and mask the rest."""
-    try:
-        yield
-    except (LakefrontError, StopAsyncIteration):
-        raise
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if (task is not None and task.cancelling()) or (clock is not None and clock.expired()):
-            raise
-        # A resolver awaited something that was cancelled; nobody cancelled us.
-        log_unforeseen(error, trace_id)
-        raise InternalError from None
-    except Exception as error:  # noqa: BLE001 - it is logged with its traceback and told as masked
-        log_unforeseen(error, trace_id)
-        raise InternalError from None
-
-
-def _closing(source: Any) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
-    """The iterator of ``source``, closed at the end where it can be."""
-
-    @asynccontextmanager
-    async def closing() -> AsyncIterator[AsyncIterator[Any]]:
-        iterator = aiter(source)
-        try:
-            yield iterator
-        finally:
-            close = getattr(iterator, "aclose", None)
-            if close is not None:
-                await close()
-
-    return closing()

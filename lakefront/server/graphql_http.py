@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lakefront import tracing
 from lakefront.errors import BadRequest, InternalError, LakefrontError, MethodNotAllowed, NotAcceptable
-from lakefront.graphql.operations import Answer, OperationRequest, Operations, encode
+from lakefront.graphql.answers import Answer, OperationRequest, encode
+from lakefront.graphql.operations import Operations
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
 from lakefront.server.bodies import ByteBudget, ClientGone, Share, check_unread, parse_json, read_body, require_json
 from lakefront.server.credentials import Credentials

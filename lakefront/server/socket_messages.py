@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from lakefront.errors import BadRequest, Unauthenticated
-from lakefront.graphql.operations import OperationRequest
+from lakefront.graphql.answers import OperationRequest
 from lakefront.server.bodies import parse_json
 from lakefront.server.credentials import Credentials
 from lakefront.server.graphql_http import ENVELOPE_DEPTH, operation_request

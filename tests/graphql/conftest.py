@@ -13,9 +13,10 @@ from asyncpg.pool import PoolConnectionProxy
 from lakefront.actor import Actor
 from lakefront.db.database import Database
 from lakefront.domain.services import Services
+from lakefront.graphql.answers import OperationRequest
 from lakefront.graphql.context import Context
 from lakefront.graphql.declare import permission
-from lakefront.graphql.operations import OperationRequest, Operations
+from lakefront.graphql.operations import Operations
 from lakefront.graphql.schema import build_schema
 from tests.city import settle
 

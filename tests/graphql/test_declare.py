@@ -13,11 +13,12 @@ from lakefront.db.tables import log
 from lakefront.domain.services import Services
 from lakefront.errors import Forbidden
 from lakefront.graphql import permits
+from lakefront.graphql.answers import OperationRequest
 from lakefront.graphql.connections import Connection
 from lakefront.graphql.context import Context
 from lakefront.graphql.declare import Record, column, connection, lookup, permission, record, relation, stats
 from lakefront.graphql.node import Node
-from lakefront.graphql.operations import OperationRequest, Operations
+from lakefront.graphql.operations import Operations
 from lakefront.graphql.permits import EVENTS, PERMITS
 from lakefront.graphql.scalars import BigInt
 from lakefront.graphql.schema import build_schema

@@ -8,17 +8,19 @@ import pytest
 import strawberry
 
 from lakefront.actor import METRICS_READ, PERMITS_INSPECTOR, PERMITS_READ
+from lakefront.db.query import Source
 from lakefront.domain import lake
 from lakefront.domain.services import Services
 from lakefront.errors import Forbidden
 from lakefront.graphql import permits
+from lakefront.graphql.answers import OperationRequest
 from lakefront.graphql.context import Context
 from lakefront.graphql.declare import Record, column, embedded, permission, record, relation
 from lakefront.graphql.declare.cursors import node_id
 from lakefront.graphql.declare.permission import permissions
 from lakefront.graphql.fields import attribute, field
 from lakefront.graphql.node import Node
-from lakefront.graphql.operations import OperationRequest, Operations
+from lakefront.graphql.operations import Operations
 from lakefront.graphql.permits import PERMITS
 from lakefront.graphql.schema import build_schema
 from tests.actors import of_role
@@ -139,8 +141,8 @@ async def test_objects_of_the_lake_hold_it(services: Services) -> None:
         await lake.find(services, CITIZEN, "key")
 
 
-async def test_every_kind_of_declaration_takes_it(services: Services, city: None) -> None:
-    source = replace(PERMITS, name="Guarded", protected={})
+def guarded_by_hand(source: Source) -> strawberry.Schema:
+    """A schema over ``source`` with a protected field of every kind."""
 
     @record()
     class Costs(Record):
@@ -190,8 +192,13 @@ async def test_every_kind_of_declaration_takes_it(services: Services, city: None
             """Any."""
             return Plain(shown=1, hidden=2)
 
+    return build_schema((SimpleNamespace(Query=Query),))
+
+
+async def test_every_kind_of_declaration_takes_it(services: Services, city: None) -> None:
+    source = replace(PERMITS, name="Guarded", protected={})
+    schema = guarded_by_hand(source)
     assert source.protected == {"inspection_type": METRICS_READ, "revised_cost": METRICS_READ}
-    schema = build_schema((SimpleNamespace(Query=Query),))
     operations = Operations(schema, services, Context.for_operation, permission)
     for selection in (
         "guarded { costs { revised } }",

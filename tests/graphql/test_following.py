@@ -2,8 +2,9 @@
 
 from contextlib import aclosing
 
+from lakefront.graphql.answers import Answer, OperationRequest
 from lakefront.graphql.following import Following
-from lakefront.graphql.operations import Answer, OperationRequest, Operations
+from lakefront.graphql.operations import Operations
 from tests.graphql.sample import READER, build
 
 

@@ -11,7 +11,8 @@ import pytest
 from graphql.execution.collect_fields import FieldDetails
 
 from lakefront.graphql import operations as module
-from lakefront.graphql.operations import Answer, OperationRequest, Operations, encode
+from lakefront.graphql.answers import Answer, OperationRequest, encode
+from lakefront.graphql.operations import Operations
 from tests.graphql.sample import NOBODY, READER, WRITER, build
 
 

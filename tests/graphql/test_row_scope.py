@@ -15,10 +15,11 @@ from lakefront.db.query import PageRequest, page
 from lakefront.domain.services import Services
 from lakefront.errors import Forbidden
 from lakefront.graphql import node
+from lakefront.graphql.answers import OperationRequest
 from lakefront.graphql.context import Context
 from lakefront.graphql.declare import permission
 from lakefront.graphql.declare.cursors import node_id
-from lakefront.graphql.operations import OperationRequest, Operations
+from lakefront.graphql.operations import Operations
 from lakefront.graphql.permits import PERMITS
 from lakefront.graphql.schema import build_schema
 from lakefront.loaders import Loaders

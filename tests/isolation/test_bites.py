@@ -14,12 +14,6 @@ from tests.isolation.world import World
 
 QUERIES, TRIES = 20, 15
 
-pytestmark = [
-    # graphql-core leaves a field's coroutine alone where its neighbour's error has voided both.
-    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited"),
-    pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine:pytest.PytestUnraisableExceptionWarning"),
-]
-
 
 async def test_row_security_alone_holds(world: World) -> None:
     with without_filters(world.served.parts.doors.services.database):

@@ -10,12 +10,6 @@ from tests.isolation.world import World
 
 EXAMPLES = 25
 
-pytestmark = [
-    # graphql-core leaves a field's coroutine alone where its neighbour's error has voided both.
-    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited"),
-    pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine:pytest.PytestUnraisableExceptionWarning"),
-]
-
 
 @pytest.mark.parametrize("attacker", MARKERS)
 async def test_no_door_shows_or_changes_anything_of_the_other_tenant(

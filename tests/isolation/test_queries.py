@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lakefront.graphql.operations import OperationRequest
+from lakefront.graphql.answers import OperationRequest
 from lakefront.graphql.schema import build_schema
 from tests.isolation.documents import Documents
 from tests.isolation.explore import explore
@@ -14,11 +14,6 @@ from tests.isolation.world import World
 
 EXAMPLES = 40
 
-pytestmark = [
-    # graphql-core leaves a field's coroutine alone where its neighbour's error has voided both.
-    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited"),
-    pytest.mark.filterwarnings("ignore:Exception ignored in. <coroutine:pytest.PytestUnraisableExceptionWarning"),
-]
 
 _MOVING = {"traceId", "timestamp", "from", "to", "start", "points", "eventsPerSecond", "seconds"}
 """Members that are of the moment or of the request."""

@@ -1,0 +1,64 @@
+"""What a client asks and what it gets: the same for every door."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from lakefront.errors import LakefrontError
+from lakefront.graphql.plan.errors import ErrorDict, format_error
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRequest:
+    """What a client asks, with the types checked (``lakefront.server.bodies.operation_request``)."""
+
+    document: str
+    operation_name: str | None = None
+    variables: dict[str, Any] = field(default_factory=dict)
+    extensions: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a client gets: ``data`` with the errors of its fields, or only ``errors`` when nothing was executed.
+
+    ``refusal`` is the error that decides the HTTP status, where there is one: of an operation that was not executed, or
+    of one that got nothing at all because a part that is needed was away. ``cursor`` is where a resumable subscription
+    stands after this answer, whatever it selects; on a ``heartbeat``, which only a door that asked gets, it is all.
+    """
+
+    data: Any = None
+    errors: list[ErrorDict] | None = None
+    extensions: dict[str, Any] | None = None
+    executed: bool = True
+    refusal: LakefrontError | None = None
+    cursor: str | None = None
+    heartbeat: bool = False
+
+    def payload(self) -> dict[str, Any]:
+        """The members of the answer: ``data`` only if executed (request errors have none), the others if any."""
+        body: dict[str, Any] = {"errors": self.errors} if self.errors else {}
+        if self.executed:
+            body["data"] = self.data
+        if self.extensions:
+            body["extensions"] = self.extensions
+        return body
+
+    def encode(self) -> bytes:
+        """The answer as JSON in UTF-8."""
+        return encode(self.payload())
+
+
+def encode(value: Any) -> bytes:
+    """JSON in UTF-8; numbers past 64 bits, which orjson refuses, go the slow way."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+
+
+def refused(error: LakefrontError, trace_id: str) -> Answer:
+    """The answer to an operation that was not executed because of ``error``."""
+    return Answer(errors=[format_error(error, trace_id)], executed=False, refusal=error)
