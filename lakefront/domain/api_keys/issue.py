@@ -14,7 +14,7 @@ from lakefront.domain.api_keys.keys import CHANNEL, COLUMNS, MARK, MAX_NAME, MAX
 from lakefront.errors import Conflict, ValidationError
 
 MOST_LIVE: Final = 50
-"""Keys that a tenant may have at once; one that was rotated and is in its overlap does not count."""
+"""Keys of a tenant that hold at once, those in their overlap as well: so rotating over and over ends, too."""
 
 MOST_ROLES: Final = 10
 
@@ -29,13 +29,7 @@ async def issue(
     named = sorted(set(roles))
     check(name, named, ttl)
     await lock(transaction, tenant)
-    [(live,)] = await transaction.fetch(
-        "SELECT count(*) FROM tenants.tenant_api_keys WHERE tenant_id = $1 AND revoked_at IS NULL "
-        "AND replaced_by IS NULL AND expires_at > now()",
-        tenant,
-    )
-    if live >= MOST_LIVE:
-        raise Conflict(f"This tenant has {MOST_LIVE} API keys that hold, which is the most. Revoke one first.")
+    await room_for_one(transaction, tenant)
     return await add(transaction, tenant, name, named, created_by, ttl)
 
 
@@ -52,6 +46,20 @@ def check(name: str, roles: list[str], ttl: timedelta) -> None:
 async def lock(transaction: Transaction, tenant: str) -> None:
     """One change of a tenant's keys at a time: of two rotations of a key, the second sees the first."""
     await transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"api_keys:{tenant}")
+
+
+async def room_for_one(transaction: Transaction, tenant: str) -> None:
+    """Pass if one key more may hold, under the ``lock``; raises ``Conflict`` past MOST_LIVE."""
+    [(live,)] = await transaction.fetch(
+        "SELECT count(*) FROM tenants.tenant_api_keys "
+        "WHERE tenant_id = $1 AND revoked_at IS NULL AND expires_at > now()",
+        tenant,
+    )
+    if live >= MOST_LIVE:
+        raise Conflict(
+            f"This tenant has {MOST_LIVE} API keys that hold, which is the most; rotated ones count until their "
+            "overlap ends. Revoke one first, or rotate without an overlap."
+        )
 
 
 async def add(

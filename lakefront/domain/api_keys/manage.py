@@ -14,7 +14,7 @@ from lakefront.actor import KEYS_MANAGE, TENANTS_MANAGE, Actor
 from lakefront.db.database import Database, Transaction
 from lakefront.db.tables.tenants import tenant_api_keys
 from lakefront.domain import idempotency
-from lakefront.domain.api_keys.issue import add, announce, check, invalid, issue, lock
+from lakefront.domain.api_keys.issue import add, announce, check, invalid, issue, lock, room_for_one
 from lakefront.domain.api_keys.keys import COLUMNS, MAX_OVERLAP, ApiKey, ApiKeyState, NewKey
 from lakefront.domain.rights import Rights
 from lakefront.errors import Conflict, Forbidden, NotFound
@@ -119,9 +119,10 @@ async def rotate(
 ) -> NewKey:
     """A new key in place of another: its name, roles and lifetime. The old one holds on for ``overlap``, 0 to 30 days.
 
-    What the old one had replaced itself ends at once: two of a chain hold at most. Needs the scope keys:manage. Raises
-    ``NotFound``, ``Forbidden`` if the key may do what the actor may not, ``Conflict`` if it was rotated before or does
-    not hold any more, ``ValidationError`` for another overlap.
+    An overlap that was promised is kept: what the old one had replaced itself holds until its own ``expires_at``, and
+    only ``revoke`` ends it before. Needs the scope keys:manage. Raises ``NotFound``, ``Forbidden`` if the key may do
+    what the actor may not, ``Conflict`` if it was rotated before, does not hold any more, or with the overlap would
+    hold beside MOST_LIVE others, ``ValidationError`` for another overlap.
     """
     actor.require(KEYS_MANAGE)
     if not timedelta(0) <= overlap <= MAX_OVERLAP:
@@ -133,13 +134,10 @@ async def rotate(
         await _may_grant(parts, actor, old.roles)
         if (state := old.state(now)) is not ApiKeyState.ACTIVE:
             raise Conflict(f"This key is {state}. Rotate the one that replaced it, or create a new one.")
+        if overlap:
+            await room_for_one(transaction, actor.tenant)
         lifetime = old.expires_at - old.created_at
         new = await add(transaction, actor.tenant, old.name, old.roles, actor.subject, lifetime)
-        await transaction.execute(
-            "UPDATE tenants.tenant_api_keys SET expires_at = least(expires_at, now()) "
-            "WHERE tenant_id = $1 AND replaced_by = $2",
-            *(actor.tenant, key_id),
-        )
         await transaction.execute(
             "UPDATE tenants.tenant_api_keys SET replaced_by = $3, expires_at = least(expires_at, now() + $4::interval) "
             "WHERE tenant_id = $1 AND key_id = $2",

@@ -134,10 +134,11 @@ async def test_a_rotated_key_holds_for_the_overlap_and_not_longer_than_its_own_t
     third = await api_keys.rotate(keeping, admin(), second.key.key_id, DAY)
     _, old, oldest = await api_keys.keys(keeping, admin())
     assert old.expires_at == third.key.created_at + DAY
-    assert [await keeping.holds(key) for key in (first, second, third)] == [False, True, True]
-    assert oldest.replaced_by == second.key.key_id
+    assert (oldest.expires_at, oldest.replaced_by) == (first.key.expires_at, second.key.key_id), "as it was promised"
     fourth = await api_keys.regenerate(keeping, admin(), third.key.key_id)
-    assert [await keeping.holds(key) for key in (second, third, fourth)] == [False, False, True]
+    assert [await keeping.holds(key) for key in (first, second, third, fourth)] == [True, True, False, True]
+    await api_keys.revoke(keeping, admin(), first.key.key_id)
+    assert [await keeping.holds(key) for key in (first, second, third, fourth)] == [False, True, False, True]
     for wrong in (timedelta(seconds=-1), 30 * DAY + timedelta(seconds=1)):
         with pytest.raises(ValidationError):
             await api_keys.rotate(keeping, admin(), fourth.key.key_id, wrong)
@@ -184,13 +185,26 @@ async def test_a_tenant_has_so_many_keys_and_no_more(keeping: Keeping) -> None:
     done = await asyncio.gather(*(_create(keeping, "last") for _ in range(4)), return_exceptions=True)
     assert sum(isinstance(one, NewKey) for one in done) == 1
     assert sum(isinstance(one, Conflict) for one in done) == 3
-    rotated = await api_keys.rotate(keeping, admin(), made[0].key.key_id)
+    with pytest.raises(Conflict, match="without an overlap"):
+        await api_keys.rotate(keeping, admin(), made[0].key.key_id)
+    assert await keeping.holds(made[0])
+    rotated = await api_keys.regenerate(keeping, admin(), made[0].key.key_id)
     assert await keeping.holds(rotated), "one in the place of another is never one too many"
     with pytest.raises(Conflict, match="Revoke one"):
         await _create(keeping, "another")
     await api_keys.create(keeping, admin("city"), "of another tenant", ["reader"])
     await api_keys.revoke(keeping, admin(), made[1].key.key_id)
     await _create(keeping, "another")
+
+
+async def test_rotating_over_and_over_makes_no_more_keys_than_a_tenant_may_have(keeping: Keeping) -> None:
+    key = await _create(keeping)
+    for _ in range(MOST_LIVE - 1):
+        key = await api_keys.rotate(keeping, admin(), key.key.key_id, 30 * DAY)
+    with pytest.raises(Conflict, match="overlap"):
+        await api_keys.rotate(keeping, admin(), key.key.key_id, timedelta(seconds=1))
+    states = [state for _, state in await _states(keeping)]
+    assert states == [ApiKeyState.ACTIVE] + [ApiKeyState.ROTATED] * (MOST_LIVE - 1)
 
 
 async def test_a_key_is_made_within_the_provisioners_transaction_or_not_at_all(
