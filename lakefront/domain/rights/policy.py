@@ -9,13 +9,13 @@ from typing import Any, Final, NamedTuple
 
 import casbin
 
-from lakefront.actor import OWNABLE, SCOPES
+from lakefront.actor import CITY, OWNABLE, SCOPES
 
 ANYTHING: Final = "*"
 """In a rule: every domain, object or action."""
 
 MOST_COMPILED: Final = 10_000
-"""Sets of roles, each in a tenant, whose scopes are remembered: a few kilobytes each."""
+"""Sets of roles, each in a tenant, whose scopes are remembered, and single roles: a few kilobytes each."""
 
 _HERE = files(__package__)
 _MODEL: Final = (_HERE / "model.conf").read_text(encoding="utf-8")
@@ -60,39 +60,64 @@ class Policy:
         named = {rule.role for rule in (*DEFAULT_RULES, *self.added)}
         self.roles: frozenset[str] = frozenset(named.union(*INCLUDED))
         """The roles that a rule names: all others are unknown, and grant nothing."""
-        self._compiled = lru_cache(maxsize=MOST_COMPILED)(self._compile)
+        self._by_role: dict[str, list[Rule]] = {}
+        for rule in self.added:
+            self._by_role.setdefault(rule.role, []).append(rule)
+        self._own = {(rule.role, rule.domain) for rule in self.added}
+        self._sums = lru_cache(maxsize=MOST_COMPILED)(self._sum)
+        self._decisions = lru_cache(maxsize=MOST_COMPILED)(self._decide)
 
     def granted(self, roles: Iterable[str], tenant: str) -> Granted:
         """What whoever has ``roles`` may do in ``tenant``: the sum of what each grants."""
-        return self._compiled(self.roles.intersection(roles), tenant)
+        return self._sums(self.roles.intersection(roles), tenant)
 
-    def _compile(self, roles: frozenset[str], tenant: str) -> Granted:
+    def _sum(self, roles: frozenset[str], tenant: str) -> Granted:
         found: dict[Rows, set[str]] = {rows: set() for rows in Rows}
         for role in roles:
-            for scope, rows in self._decisions(role, tenant):
+            for scope, rows in self._decisions(role, self._domain(role, tenant)):
                 found[rows].add(scope)
         scopes = frozenset(found[Rows.ANY])
         return Granted(scopes, frozenset(found[Rows.OWN]) & OWNABLE - scopes)
 
-    def _decisions(self, role: str, tenant: str) -> Iterator[tuple[str, Rows]]:
+    def _domain(self, role: str, tenant: str) -> str:
+        """``tenant`` where a rule of its own bears on ``role``; else ANYTHING: to such tenants all are alike."""
+        apart = tenant == CITY or any((name, tenant) in self._own for name in _lineage(role))
+        return tenant if apart else ANYTHING
+
+    def _decide(self, role: str, domain: str) -> tuple[tuple[str, Rows], ...]:
         """Each scope that a rule decides on, and the rows it opens. Some milliseconds: hence the cache."""
-        enforcer = _enforcer(self._rules(role, tenant))
+        enforcer = _enforcer(self._rules(role, domain))
+        found = []
         for scope in self._scopes:
             object_, _, action = scope.partition(":")
-            allowed, rule = enforcer.enforce_ex(role, tenant, object_, action)
+            allowed, rule = enforcer.enforce_ex(role, domain, object_, action)
             if allowed:
-                yield scope, Rows(rule[4])
+                found.append((scope, Rows(rule[4])))
+        return tuple(found)
 
-    def _rules(self, role: str, tenant: str) -> list[Rule]:
-        """The rules that may matter, in the order in which they decide."""
+    def _rules(self, role: str, domain: str) -> list[Rule]:
+        """The rules that may matter, in the order in which they decide: Casbin looks at each for each scope."""
 
         def breadth(rule: Rule) -> tuple[bool, ...]:
             return (rule.role != role, rule.domain == ANYTHING, rule.object == ANYTHING, rule.action == ANYTHING)
 
-        found: list[Rule] = []
-        for rules in (self.added, DEFAULT_RULES):
-            found += sorted((rule for rule in rules if rule.domain in (ANYTHING, tenant)), key=breadth)
-        return found
+        lineage = _lineage(role)
+        added = [rule for name in lineage for rule in self._by_role.get(name, ())]
+        default = [rule for rule in DEFAULT_RULES if rule.role in lineage]
+        return [
+            rule
+            for rules in (added, default)
+            for rule in sorted(rules, key=breadth)
+            if rule.domain in (ANYTHING, domain)
+        ]
+
+
+def _lineage(role: str) -> list[str]:
+    """``role`` and every role that it includes."""
+    found = [role]
+    for name in found:
+        found += [included for including, included in INCLUDED if including == name and included not in found]
+    return found
 
 
 def _enforcer(rules: Iterable[Rule]) -> Any:

@@ -15,7 +15,7 @@ from lakefront.domain.services import Services
 from lakefront.errors import NotFound, ValidationError
 
 MOST_RULES: Final = 1000
-"""Rules of an operator; each costs some microseconds whenever a set of roles is compiled."""
+"""Rules of an operator; one costs some microseconds for each role and tenant that it bears on."""
 
 _ROLE: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
