@@ -72,7 +72,7 @@ async def test_a_key_from_its_making_to_its_end(served: Wired) -> None:
     assert [(key["key_id"], key["state"]) for key in listed["api_keys"]] == [
         (third["key_id"], "active"),
         (second["key_id"], "expired"),
-        (first["key_id"], "expired"),
+        (first["key_id"], "rotated"),
     ]
     assert not any("api_key" in key for key in listed["api_keys"])
     revoked = await served.client.delete(path(CITY, third["key_id"]), headers=served.bearer("admin"))

@@ -65,7 +65,10 @@ async def room_for_one(transaction: Transaction, tenant: str) -> None:
 async def add(
     transaction: Transaction, tenant: str, name: str, roles: Iterable[str], created_by: str, ttl: timedelta
 ) -> NewKey:
-    """Make a key, unchecked, under the ``lock``."""
+    """Make a key, unchecked, under the ``lock``.
+
+    Nobody is told: a key that was not there before is remembered by no server, not even as unknown.
+    """
     random = token_urlsafe(32)
     text = f"{tenant}{MARK}{random}"
     values = {
@@ -80,12 +83,11 @@ async def add(
         "expires_at": func.now() + ttl,
     }
     [row] = await transaction.fetch(insert(tenant_api_keys).values(values).returning(*COLUMNS))
-    await announce(transaction)
     return NewKey(ApiKey.of(row), text)
 
 
 async def announce(transaction: Transaction) -> None:
-    """Tell all servers, once the transaction is committed, that a key's validity changed."""
+    """Tell all servers, once the transaction is committed, that a key ends, or ends earlier."""
     await transaction.execute("SELECT pg_notify($1, '')", CHANNEL)
 
 

@@ -16,7 +16,7 @@ MARK: Final = "_api_"
 hold one, a tenant's id does not (``tenants.configuration``)."""
 
 CHANNEL: Final = ingest_tokens.CHANNEL
-"""NOTIFY channel: a key's validity changed, so what was cached of keys is void."""
+"""NOTIFY channel: a key ends, or ends earlier, so what was cached of keys is void."""
 
 MAX_TTL: Final = timedelta(days=365)
 MAX_OVERLAP: Final = timedelta(days=30)

@@ -143,27 +143,40 @@ async def rotate(
             "WHERE tenant_id = $1 AND key_id = $2",
             *(actor.tenant, key_id, new.key.key_id, overlap),
         )
+        await announce(transaction)
         return new
 
     return await _change(parts, actor, step, ("rotateApiKey", key_id, overlap), idempotency_key, dry_run)
 
 
 async def regenerate(parts: Parts, actor: Actor, key_id: UUID, *, idempotency_key: str | None = None) -> NewKey:
-    """A new key in place of another that ends at once: ``rotate`` without an overlap."""
+    """A new key in place of another that ends at once: ``rotate`` without an overlap.
+
+    One that the other had replaced keeps the overlap that it was promised.
+    """
     return await rotate(parts, actor, key_id, timedelta(0), idempotency_key=idempotency_key)
 
 
 async def revoke(
-    parts: Parts, actor: Actor, key_id: UUID, *, idempotency_key: str | None = None, dry_run: bool = False
+    parts: Parts,
+    actor: Actor,
+    key_id: UUID,
+    *,
+    force: bool = False,
+    idempotency_key: str | None = None,
+    dry_run: bool = False,
 ) -> ApiKey:
     """End a key now, on every server within a second; one that was revoked before stays as it is.
 
-    Needs the scope keys:manage, whatever the key itself may do: to take away is always right. Raises ``NotFound``.
+    Needs the scope keys:manage, whatever the key itself may do: to take away is always right. Raises ``NotFound``, and
+    without ``force`` ``Conflict`` for the last key by which the tenant can make others.
     """
     actor.require(KEYS_MANAGE)
 
     async def step(transaction: Transaction) -> NewKey:
         await lock(transaction, actor.tenant)
+        if not force:
+            await _not_the_last(parts, transaction, actor.tenant, key_id)
         await transaction.execute(
             "UPDATE tenants.tenant_api_keys SET revoked_at = coalesce(revoked_at, now()) "
             "WHERE tenant_id = $1 AND key_id = $2",
@@ -173,7 +186,7 @@ async def revoke(
         key, _ = await _one(transaction, actor.tenant, key_id)
         return NewKey(key, "")
 
-    return (await _change(parts, actor, step, ("revokeApiKey", key_id), idempotency_key, dry_run)).key
+    return (await _change(parts, actor, step, ("revokeApiKey", key_id, force), idempotency_key, dry_run)).key
 
 
 class _DryRun(Exception):
@@ -215,6 +228,29 @@ async def _may_grant(parts: Parts, actor: Actor, roles: Iterable[str]) -> None:
             raise invalid("roles", f"There is no role '{role[:50]}' for keys of this tenant. Choose one that there is.")
         if not (granted.scopes <= actor.scopes and granted.own <= actor.scopes | actor.own):
             raise Forbidden(f"The role '{role}' may do what you may not. Ask somebody who holds it.")
+
+
+async def _not_the_last(parts: Parts, transaction: Transaction, tenant: str, key_id: UUID) -> None:
+    """Pass unless that key holds, may manage keys, and no other that is to stay may; raises ``Conflict``.
+
+    One in its overlap does not count as another: it ends by itself.
+    """
+    key, now = await _one(transaction, tenant, key_id)
+
+    async def manages(key: ApiKey) -> bool:
+        return KEYS_MANAGE in (await parts.rights.of(key.roles, tenant)).scopes
+
+    if key.state(now) not in (ApiKeyState.ACTIVE, ApiKeyState.ROTATED) or not await manages(key):
+        return
+    live = (tenant_api_keys.c.tenant_id == tenant) & tenant_api_keys.c.revoked_at.is_(None)
+    for row in await transaction.fetch(select(*COLUMNS).where(live)):
+        other = ApiKey.of(row)
+        if other.key_id != key_id and other.state(now) is ApiKeyState.ACTIVE and await manages(other):
+            return
+    raise Conflict(
+        "This is the tenant's last API key that may manage keys: without it, nobody makes another by key. Regenerate "
+        "it, create one with the role admin first, or revoke it with force."
+    )
 
 
 async def _one(transaction: Transaction, tenant: str, key_id: UUID) -> tuple[ApiKey, datetime]:
