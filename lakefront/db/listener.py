@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -18,15 +19,19 @@ OnChange = Callable[[bool], None]
 _BACK_OFF = (0.05, 2.0)
 """Seconds between attempts to connect: the first, and the most it doubles to."""
 
-_PROBE = 10.0
-"""Seconds between looks whether the connection still answers, and that the answer may take."""
+PROBE = 0.3
+"""Seconds between looks whether the connection still answers, and that the answer may take before notices count as
+missed: whoever must know of a revocation within a second learns in twice that time that it may not hear of it."""
+
+_GIVE_UP = 5.0
+"""Seconds more after which a connection that does not answer is left for a new one."""
 
 
 class Listener:
     """Calls back on each notice. Register with ``on`` and ``watch``, then ``open``; it reconnects by itself, for ever.
 
     Callbacks run in the event loop: they must be quick and must not raise. While ``connected`` is false notices are
-    lost: whoever leans on them must look for themselves, and once more when ``watch`` tells that it is back.
+    lost or late: whoever leans on them must look for themselves, and once more when ``watch`` tells that it is back.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -78,12 +83,35 @@ class Listener:
                 await connection.add_listener(channel, self._dispatch)
             self._change(connected=True)
             while not ended.is_set():
-                try:
-                    await asyncio.wait_for(ended.wait(), _PROBE)
-                except TimeoutError:
-                    await connection.fetchval("SELECT 1", timeout=_PROBE)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), PROBE)
+                    break
+                await self._probe(connection)
         finally:
             connection.terminate()
+
+    async def _probe(self, connection: "asyncpg.Connection[Any]") -> None:
+        """Have the connection answer; raises what it does, ``TimeoutError`` where it hangs for good.
+
+        A late answer is no reason to leave it: notices count as missed until it comes.
+        """
+        probe = asyncio.create_task(connection.execute("SELECT pg_listening_channels()"))
+        try:
+            # In two halves: when this process itself was held up the time is over, but the answer may be there.
+            for _ in range(2):
+                await asyncio.wait([probe], timeout=PROBE / 2)
+            if not probe.done():
+                log.warning("PostgreSQL does not answer the listener, waiting for it")
+                self._change(connected=False)
+                await asyncio.wait([probe], timeout=_GIVE_UP)
+            if not probe.done():
+                raise TimeoutError
+            probe.result()
+            self._change(connected=True)
+        finally:
+            if not probe.done():
+                connection.terminate()  # which ends the probe
+                await asyncio.gather(probe, return_exceptions=True)
 
     def _dispatch(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
         for callback in self._callbacks[channel]:

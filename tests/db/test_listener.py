@@ -1,11 +1,18 @@
 """The listener: notices of several channels over one connection that comes back by itself."""
 
 import asyncio
-from collections.abc import Callable
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import asyncpg
+import pytest
 
-from lakefront.db.listener import Listener
+from lakefront.db import listener as listening
+from lakefront.db.listener import PROBE, Listener
 from tests.eventlog.postgres.test_append import kill_backends, wait_until
 
 
@@ -46,4 +53,80 @@ async def test_it_waits_for_a_database_that_is_not_there_yet(dsn: str) -> None:
     await wait_until(lambda: listener.connected)
     await listener.close()
     await other.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await other.close()
+
+
+async def listening_backend(connection: "asyncpg.Connection[Any]") -> int:
+    """The process of the one listener of the connection's database."""
+    [(pid,)] = await connection.fetch(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND query ~ '^LISTEN|^SELECT pg_listening_channels'"
+    )
+    return int(pid)
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """The process hangs."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_connection_that_hangs_is_not_trusted_and_not_left_at_once(dsn: str) -> None:
+    listener = Listener(dsn)
+    heard: list[str] = []
+    changes: list[bool] = []
+    listener.on("one", heard.append)
+    listener.watch(changes.append)
+    await listener.open()
+    other = await asyncpg.connect(dsn)
+    await wait_until(lambda: listener.connected)
+    await asyncio.sleep(3 * PROBE)
+    assert changes == [True]
+    pid = await listening_backend(other)
+    with stopped(pid):
+        began = time.monotonic()
+        await wait_until(lambda: not listener.connected)
+        # Twice the time of a probe, and as much again for a busy machine.
+        assert time.monotonic() - began < 4 * PROBE
+        await other.execute("NOTIFY one, 'late'")
+        await asyncio.sleep(PROBE)
+        assert heard == []
+    await wait_until(lambda: listener.connected and heard == ["late"])
+    assert changes == [True, False, True]
+    assert await listening_backend(other) == pid
+    await listener.close()
+    await other.close()
+
+
+async def test_a_connection_that_hangs_for_good_is_left(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "_GIVE_UP", 0.2)
+    listener = Listener(dsn)
+    heard: list[str] = []
+    listener.on("one", heard.append)
+    await listener.open()
+    other = await asyncpg.connect(dsn)
+    await wait_until(lambda: listener.connected)
+    with stopped(await listening_backend(other)):
+        await wait_until(lambda: not listener.connected)
+        await wait_until(lambda: listener.connected)
+        await other.execute("NOTIFY one, 'new'")
+        await wait_until(lambda: heard == ["new"])
+        await listener.close()
+    await other.close()
+
+
+async def test_closing_waits_for_no_connection_that_hangs(dsn: str) -> None:
+    listener = Listener(dsn)
+    listener.on("one", lambda payload: None)
+    await listener.open()
+    other = await asyncpg.connect(dsn)
+    await wait_until(lambda: listener.connected)
+    with stopped(await listening_backend(other)):
+        await asyncio.sleep(1.5 * PROBE)
+        async with asyncio.timeout(2):
+            await listener.close()
     await other.close()
