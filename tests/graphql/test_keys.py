@@ -27,8 +27,8 @@ mutation ($id: ID!, $hours: Int! = 24, $key: String, $dryRun: Boolean) {
 }
 """
 REVOKE = """
-mutation ($id: ID!, $dryRun: Boolean) {
-  revoked: revokeApiKey(keyId: $id, dryRun: $dryRun) { apiKey { keyId state } report { changes } }
+mutation ($id: ID!, $force: Boolean, $dryRun: Boolean) {
+  revoked: revokeApiKey(keyId: $id, force: $force, dryRun: $dryRun) { apiKey { keyId state } report { changes } }
 }
 """
 KEYS = "{ apiKeys { keyId name state replacedBy } }"
@@ -80,6 +80,14 @@ async def test_a_replay_gives_the_key_without_its_text(ask: Ask, services: Servi
             assert api_keys.MARK not in result
     other = await ask(CREATE, name="other", roles=["reader"], key="k1")
     assert other["errors"][0]["extensions"]["code"] == "IDEMPOTENCY_CONFLICT"
+
+
+async def test_the_last_key_that_manages_keys_is_revoked_by_force_alone(ask: Ask) -> None:
+    key_id = (await _made(ask, roles=["admin"]))["apiKey"]["keyId"]
+    key_id = (await _made(ask, ROTATE, id=key_id, hours=0))["apiKey"]["keyId"]
+    refused = await ask(REVOKE, id=key_id)
+    assert refused["errors"][0]["extensions"]["code"] == "CONFLICT"
+    assert (await ask(REVOKE, id=key_id, force=True))["data"]["revoked"]["apiKey"]["state"] == "REVOKED"
 
 
 async def test_a_dry_run_makes_nothing(ask: Ask) -> None:

@@ -79,6 +79,16 @@ async def test_a_key_from_its_making_to_its_end(served: Wired) -> None:
     assert (revoked.status_code, revoked.json()["state"]) == (200, "revoked")
 
 
+async def test_the_last_key_that_manages_keys_is_revoked_by_force_alone(served: Wired) -> None:
+    made = (await post(served, path(ACME), {"name": "CI", "roles": ["admin"]}, ACME)).json()
+    where, headers = path(ACME, made["key_id"]), {"X-API-Key": made["api_key"]}
+    refused = await served.client.delete(where, headers=headers)
+    assert (refused.status_code, refused.json()["error_code"]) == (409, "conflict")
+    assert "force" in refused.json()["message"]
+    assert (await served.client.delete(f"{where}?force=yes", headers=headers)).status_code == 400
+    assert (await served.client.delete(f"{where}?force=true", headers=headers)).status_code == 200
+
+
 async def test_an_idempotency_key_makes_one_key_and_shows_it_once(served: Wired) -> None:
     body = {"name": "CI", "roles": ["reader"]}
     first = await post(served, path(), body, Idempotency_Key="a")

@@ -30,7 +30,8 @@ async def test_a_key_from_its_making_to_its_end(command: Command, database: Data
     assert found is not None
     assert (found.roles, (found.expires_at - found.created_at).days) == (("service",), 30)
     assert str(found.key_id) in made.stderr
-    rotated = command("api-key", "rotate", str(found.key_id), "--overlap", "600")
+    rotated = command("api-key", "rotate", str(found.key_id), "--overlap-hours", "1")
+    assert "holds 1 h more" in rotated.stderr
     second = rotated.stdout.splitlines()[-1]
     listed = command("api-key", "list").stdout
     assert first not in listed
@@ -44,6 +45,21 @@ async def test_a_key_from_its_making_to_its_end(command: Command, database: Data
     assert " revoked " in revoked.stdout
     assert await api_keys.find(database, first) is None
     assert await api_keys.find(database, second) is not None
+
+
+async def test_a_key_is_regenerated_and_the_last_admin_is_revoked_by_force(
+    command: Command, database: Database
+) -> None:
+    first = command("api-key", "create", "CI", "--role", "admin").stdout.splitlines()[-1]
+    found = await api_keys.find(database, first)
+    assert found is not None
+    regenerated = command("api-key", "rotate", str(found.key_id), "--overlap-hours", "0")
+    assert "ends within a second" in regenerated.stderr
+    assert await api_keys.find(database, first) is None
+    second = await api_keys.find(database, regenerated.stdout.splitlines()[-1])
+    assert second is not None
+    fails_plainly(command("api-key", "revoke", str(second.key_id)), "the tenant's last API key")
+    assert " revoked " in command("api-key", "revoke", str(second.key_id), "--force").stdout
 
 
 def test_what_is_wrong_is_told_plainly(command: Command) -> None:

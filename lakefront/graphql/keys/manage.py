@@ -96,7 +96,9 @@ class Mutation:
         return NewApiKeyPayload.of(made, changes=1, dry_run=bool(dry_run))
 
     @mutation(
-        "Make a key in place of another, with its name, roles and lifetime. The old one holds on for the overlap.",
+        "Make a key in place of another, with its name, roles and lifetime. The old one holds on for the overlap; with "
+        "overlapHours: 0 it ends at once, for one whose text was lost or got into wrong hands. One that it had replaced "
+        "itself holds for as long as it was promised.",
         requires=KEYS_MANAGE,
         limit="10/minute",
     )
@@ -125,17 +127,27 @@ class Mutation:
         return NewApiKeyPayload.of(made, changes=2, dry_run=bool(dry_run))
 
     @mutation(
-        "End a key within a second, on every server and open socket. One that was revoked before stays as it is.",
+        "End a key within a second, on every server and open socket. One that was revoked before stays as it is; the "
+        "tenant's last one that may manage keys is a CONFLICT without force.",
         requires=KEYS_MANAGE,
     )
     async def revoke_api_key(
-        self, info: Info, key_id: KeyId, idempotency_key: IdempotencyKey = UNSET, dry_run: DryRun = False
+        self,
+        info: Info,
+        key_id: KeyId,
+        force: Annotated[
+            bool | None,
+            strawberry.argument(description="Revoke also the last key by which your tenant can make others."),
+        ] = False,
+        idempotency_key: IdempotencyKey = UNSET,
+        dry_run: DryRun = False,
     ) -> RevokeApiKeyPayload:
         """The one use-case, as REST calls it."""
         key = await api_keys.revoke(
             info.context.services,
             info.context.actor,
             api_keys.key_id(key_id),
+            force=bool(force),
             idempotency_key=given(idempotency_key),
             dry_run=bool(dry_run),
         )

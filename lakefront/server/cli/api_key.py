@@ -66,28 +66,45 @@ def rotate(
     key_id: KeyId,
     *,
     tenant: Tenant = "city",
-    overlap: Annotated[
-        int, typer.Option(min=0, metavar="SECONDS", max=2_592_000, help="How long the old key holds on.")
-    ] = 86_400,
+    overlap_hours: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="HOURS", max=720, help="Hours that the old key holds on; 0 ends it at once (regenerate)."
+        ),
+    ] = 24,
     data: Data = None,
 ) -> None:
-    """Make a key in place of another, which holds on for the overlap. The last line is the new key alone."""
+    """Make a key in place of another, which holds on for the overlap. The last line is the new key alone.
+
+    With --overlap-hours 0 the old key ends at once: for one whose text was lost, or got into wrong hands.
+    """
     from lakefront.domain import api_keys
 
-    seconds = timedelta(seconds=overlap)
+    overlap = timedelta(hours=overlap_hours)
     made = _as_operator(
-        tenant, data, lambda parts, actor: api_keys.rotate(parts, actor, api_keys.key_id(key_id), seconds)
+        tenant, data, lambda parts, actor: api_keys.rotate(parts, actor, api_keys.key_id(key_id), overlap)
     )
-    typer.echo(f"The old key holds {overlap:,} s more, unless it ends before.", err=True)
+    held = f"holds {overlap_hours} h more, unless it ends before" if overlap_hours else "ends within a second"
+    typer.echo(f"The old key {held}.", err=True)
     _show(made, tenant)
 
 
 @app.command()
-def revoke(key_id: KeyId, *, tenant: Tenant = "city", data: Data = None) -> None:
+def revoke(
+    key_id: KeyId,
+    *,
+    tenant: Tenant = "city",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also the last key by which the tenant can make others.")
+    ] = False,
+    data: Data = None,
+) -> None:
     """End a key, within a second on every server."""
     from lakefront.domain import api_keys
 
-    revoked = _as_operator(tenant, data, lambda parts, actor: api_keys.revoke(parts, actor, api_keys.key_id(key_id)))
+    revoked = _as_operator(
+        tenant, data, lambda parts, actor: api_keys.revoke(parts, actor, api_keys.key_id(key_id), force=force)
+    )
     typer.echo(_line(revoked))
 
 

@@ -109,6 +109,12 @@ _IDEMPOTENCY: Final = {
     "text, which is not kept.",
     "schema": {"type": "string", "maxLength": 200},
 }
+_FORCE: Final = {
+    "name": "force",
+    "in": "query",
+    "description": "Revoke also the last key by which the tenant can make others.",
+    "schema": {"type": "boolean", "default": False},
+}
 _BODY_ERRORS: Final[tuple[type[LakefrontError], ...]] = (
     *(ValidationError, BadRequest, RequestTimeout, PayloadTooLarge, UnsupportedMediaType),
     *(NotFound, Conflict, IdempotencyConflict, Unavailable),
@@ -165,7 +171,8 @@ async def create_key(request: RestRequest) -> Response:
         "API keys",
         _MADE,
         "A key in place of another, with its name, roles and lifetime; the old one holds on for the overlap, so that "
-        "nothing stands still while you bring the new one to where it is used. By GraphQL: `rotateApiKey`.",
+        "nothing stands still while you bring the new one to where it is used. One that it had replaced itself holds "
+        "for as long as it was promised. By GraphQL: `rotateApiKey`.",
         KEYS_MANAGE,
         (_TENANT, _KEY, _IDEMPOTENCY),
         Content(RotationRequest, example={"overlap_hours": 24}, required=False),
@@ -185,7 +192,8 @@ async def rotate_key(request: RestRequest) -> Response:
         "Regenerate an API key",
         "API keys",
         _MADE,
-        "A key in place of another, which ends at once: for one whose text was lost, or got into wrong hands.",
+        "A key in place of another, which ends at once: for one whose text was lost, or got into wrong hands. The same "
+        "as `rotate` with `overlap_hours` 0, and by GraphQL as `rotateApiKey(overlapHours: 0)`.",
         KEYS_MANAGE,
         (_TENANT, _KEY, _IDEMPOTENCY),
         errors=_BODY_ERRORS,
@@ -204,16 +212,18 @@ async def regenerate_key(request: RestRequest) -> Response:
         "Revoke an API key",
         "API keys",
         {200: Answer("It ends within a second, on every server and open socket.", Content(ApiKeyAnswer))},
-        "One that was revoked before stays as it is. By GraphQL: `revokeApiKey`.",
+        "One that was revoked before stays as it is. The tenant's last one that may manage keys is a 409 without "
+        "`force`. By GraphQL: `revokeApiKey`.",
         KEYS_MANAGE,
-        (_TENANT, _KEY),
-        errors=(NotFound, Unavailable),
+        (_TENANT, _KEY, _FORCE),
+        errors=(BadRequest, NotFound, Conflict, Unavailable),
     )
 )
 async def revoke_key(request: RestRequest) -> Response:
     """The key, which is revoked."""
     actor = await _actor(request)
-    revoked = await api_keys.revoke(request.doors.services, actor, _key_id(request))
+    services, force = request.doors.services, request.flag("force")
+    revoked = await api_keys.revoke(services, actor, _key_id(request), force=force)
     return json_response(msgspec.json.encode(ApiKeyAnswer.of(revoked)))
 
 
