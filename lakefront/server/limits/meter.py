@@ -1,26 +1,26 @@
 """What the doors count with: ``RateLimits`` for the whole server, a ``Meter`` for one request or socket."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeVar
+from collections.abc import Mapping
+from typing import Final
 
 from redis.asyncio import Redis
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakefront.actor import Actor
-from lakefront.errors import RateLimited, Unauthenticated
+from lakefront.errors import Forbidden, RateLimited, Unauthenticated
 from lakefront.graphql.operations import Operation
 from lakefront.graphql.rate_limits import limited_uses
 from lakefront.server.client_address import ClientAddresses, bucket
+from lakefront.server.credentials import Credentials
 from lakefront.server.limits.headers import rate_limit_headers
 from lakefront.server.limits.policies import Policies, Policy
 from lakefront.server.limits.windows import Standing, Windows
+from lakefront.server.token_watch import Authenticate
 from lakefront.settings import Settings
 
-Given = TypeVar("Given")
-
 MOST_KNOWN: Final = 10_000
-"""Credentials that are known to have held."""
+"""API keys and ingest tokens that are known to have held."""
 
 _METER: Final = "lakefront.meter"
 
@@ -37,15 +37,19 @@ class RateLimits:
         self._held: OrderedDict[int, None] = OrderedDict()
 
     def held_before(self, fingerprint: int) -> bool:
-        """Whether credentials with that hash have held."""
+        """Whether the secret with that hash has held, and has not failed since."""
         return fingerprint in self._held
 
     def holds(self, fingerprint: int) -> None:
-        """Keep in mind that credentials with that hash hold."""
+        """Keep in mind that the secret with that hash holds."""
         self._held[fingerprint] = None
         self._held.move_to_end(fingerprint)
         if len(self._held) > MOST_KNOWN:
             self._held.popitem(last=False)
+
+    def failed(self, fingerprint: int) -> None:
+        """Forget that the secret with that hash held."""
+        self._held.pop(fingerprint, None)
 
 
 class Meter:
@@ -57,27 +61,30 @@ class Meter:
         self.standings: dict[str, Standing] = {}
         """By policy, how whoever asks stands with what was counted so far."""
 
-    async def sign_in(self, given: Given, authenticate: Callable[[Given], Awaitable[Actor]]) -> Actor:
-        """The actor of the credentials ``given``; a failure counts against the address (C11).
+    async def sign_in(self, credentials: Credentials, authenticate: Authenticate) -> Actor:
+        """The actor of ``credentials``; a failure counts against the address, a suspended tenant's as well (C11).
 
-        From an address that has failed too often nothing is looked at but credentials that held before: guessing is
-        slow and costs next to nothing, and who shares the address may go on. Raises what ``authenticate`` does, and
-        ``RateLimited``.
+        From an address that has failed too often no secret is looked up but those that held before: guessing is slow
+        and costs next to nothing, and who shares the address may go on. A signed token cannot be guessed, so it is
+        always looked at. Raises what ``authenticate`` does, and ``RateLimited``.
         """
         limits = self._limits
         if limits is None:
-            return await authenticate(given)
-        fingerprint = hash(given)
-        if not limits.held_before(fingerprint):
+            return await authenticate(credentials)
+        fingerprint = _fingerprint(credentials)
+        if fingerprint is not None and not limits.held_before(fingerprint):
             full = limits.windows.full(limits.policies.address, self._address)
             if full is not None:
                 self._note(full)
         try:
-            actor = await authenticate(given)
-        except Unauthenticated:
+            actor = await authenticate(credentials)
+        except (Unauthenticated, Forbidden) as refused:
+            if fingerprint is not None and isinstance(refused, Unauthenticated):
+                limits.failed(fingerprint)
             await self._take(limits.policies.address, self._address)
             raise
-        limits.holds(fingerprint)
+        if fingerprint is not None:
+            limits.holds(fingerprint)
         return actor
 
     async def count(self, actor: Actor | None, amount: int = 1) -> None:
@@ -157,6 +164,16 @@ def meter_of(scope: Scope) -> Meter:
     """The meter of the request; one that counts nothing where there are no limits."""
     found: Meter | None = scope.get(_METER)
     return found if found is not None else Meter(None, scope)
+
+
+def _fingerprint(credentials: Credentials) -> int | None:
+    """A hash of the secret alone, as with it anybody may write any user id; ``None`` for a signed token.
+
+    Only such a token has a dot: nothing that has one is looked up as an API key or an ingest token.
+    """
+    if credentials.api_key is None and "." in (credentials.authorization or ""):
+        return None
+    return hash((credentials.authorization, credentials.api_key))
 
 
 def _who(actor: Actor) -> str:

@@ -14,13 +14,18 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from lakefront.actor import system_actor
+from lakefront.domain import api_keys
+from lakefront.domain.tenants.lifecycle import suspend
 from lakefront.server.app import PUBLIC
+from lakefront.server.keys import mint
 from lakefront.server.limits.headers import NAMES
 from lakefront.server.limits.shared import PATIENCE
 from lakefront.server.pages.bundle import ASSETS_PATH
 from lakefront.server.socket_messages import SUBPROTOCOL
 from lakefront.settings import Settings
 from tests.domain.permits.events import event
+from tests.domain.tenants.companies import company, settled
 from tests.server.wired import Wired, wired
 
 QUERY = {"query": "{ __typename }"}
@@ -131,14 +136,32 @@ async def test_who_does_not_sign_in_counts_by_address(served: Wired) -> None:
 
 
 async def test_guessing_is_slow_and_cheap_and_harms_nobody_who_is_known(served: Wired) -> None:
-    assert (await ask(served)).status_code == 200
+    services = served.parts.doors.services
+    known, right = [
+        {"X-API-Key": (await api_keys.create(services, system_actor(), "test", ["reader"], None)).text}
+        for _ in range(2)
+    ]
+    assert (await served.client.post("/graphql", json=QUERY, headers=known)).status_code == 200
     for n in range(3):
         response = await served.client.post("/graphql", json=QUERY, headers={"X-API-Key": f"city_api_{n:032x}"})
         assert response.status_code == 401
     # From here on not even a right guess is looked at, over whichever door.
-    assert (await ask(served, "admin")).status_code == 429
-    assert (await served.client.get("/lake/x", headers={"X-API-Key": "city_api_x"})).status_code == 429
-    assert (await ask(served)).status_code == 200, "who signed in before goes on"
+    assert (await served.client.post("/graphql", json=QUERY, headers=right)).status_code == 429
+    assert (await served.client.get("/lake/x", headers=right)).status_code == 429
+    for user in ("ann", "ben"):
+        response = await served.client.post("/graphql", json=QUERY, headers={**known, "X-User-ID": user})
+        assert response.status_code == 200, "who signed in before goes on"
+    assert (await ask(served)).status_code == 200, "a signed token is no guess"
+
+
+async def test_a_suspended_tenants_requests_count_by_address(served: Wired) -> None:
+    services = served.parts.doors.services
+    await settled(services, system_actor(), company("acme_corp"))
+    await suspend(services, system_actor(), "acme_corp", "unpaid")
+    token = mint(served.parts.key, served.parts.settings, "ann", "reader", "acme_corp", 600)
+    headers = {"Authorization": f"Bearer {token}"}
+    statuses = [(await served.client.post("/graphql", json=QUERY, headers=headers)).status_code for _ in range(5)]
+    assert statuses == [403] * 3 + [429] * 2
 
 
 async def test_a_forwarded_address_that_nobody_trusted_wrote_does_not_help(served: Wired) -> None:
