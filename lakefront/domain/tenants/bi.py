@@ -4,6 +4,9 @@ It has a right to the schema with the tenant's name, to the views in it, and to 
 (``lakefront.tenant``, ``row_security``, ``default_transaction_read_only``) changes neither. PostgreSQL shows to every
 login the names of schemas and roles, the sizes of tables, and who appends when (LISTEN): names of tenants are no secret
 among those who have such a login. A standby for BI tools keeps the last of these, and their load, away.
+
+Its sessions can hold locks on the login itself, for as long as they like: whatever changes it ends them first, waits a
+second at most, and tries again.
 """
 
 import hmac
@@ -13,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from hashlib import pbkdf2_hmac, sha256
 from secrets import token_bytes, token_urlsafe
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import asyncpg
 import msgspec
@@ -24,7 +27,9 @@ from lakefront.db.tenant_views import identifier
 from lakefront.domain import idempotency
 from lakefront.domain.services import Services
 from lakefront.domain.tenants.profiles import read_profile, require_manager
-from lakefront.errors import Conflict, NotFound
+from lakefront.errors import Conflict, NotFound, Unavailable
+
+T = TypeVar("T")
 
 SUFFIX: Final = "_bi"
 """A tenant's login is its id and this."""
@@ -41,6 +46,15 @@ _SESSION: Final = {
     "client_connection_check_interval": "10s",
 }
 """What its sessions begin with. They may set it otherwise: what keeps them in their bounds are rights, not settings."""
+
+_PATIENCE: Final = "1s"
+"""How long a change of a login waits for each lock, by PostgreSQL's clock."""
+
+_TRIES: Final = 5
+"""How often it is tried: between two of them the login's sessions are ended."""
+
+_HINDERED: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.InternalServerError)
+"""What a change ends in that a session of the login is in the way of; the last is "tuple concurrently updated"."""
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +87,7 @@ async def create_login(
     """
 
     async def make(transaction: Transaction, password: str) -> None:
+        await _alone(transaction, tenant, ending=False)
         if await _found(transaction, tenant):
             raise Conflict("The tenant has a login already. Rotate it if its password is lost.")
         login, schema = identifier(tenant + SUFFIX), identifier(tenant)
@@ -100,6 +115,7 @@ async def rotate_login(
     """
 
     async def change(transaction: Transaction, password: str) -> None:
+        await _alone(transaction, tenant, ending=not dry_run)
         await _require(transaction, tenant)
         login = identifier(tenant + SUFFIX)
         await transaction.execute(f"ALTER ROLE {login} RESET ALL")
@@ -119,49 +135,65 @@ async def drop_login(services: Services, actor: Actor, tenant: str, *, dry_run: 
     gave it something in another database; ``Forbidden``, ``Unavailable``.
     """
     _may(actor, tenant)
-    login = identifier(tenant + SUFFIX)
     async with services.provisioner.transaction(actor.tenant) as transaction:
         await read_profile(transaction, tenant)
         await _require(transaction, tenant)
         gone = await _login(transaction, tenant)
-        if not dry_run:
-            await lock_out(transaction, tenant)
     if dry_run:
         return gone
-    await end_sessions(services.provisioner, tenant)
+    await _unhindered(lambda: _let(services.provisioner, tenant, by_status=False))
+    await _unhindered(lambda: _remove(services.provisioner, tenant))
+    return gone
+
+
+async def _remove(provisioner: Database, tenant: str) -> None:
+    """Drop a login that was locked."""
+    login = identifier(tenant + SUFFIX)
     try:
-        async with services.provisioner.transaction(actor.tenant) as transaction:
+        async with provisioner.transaction(tenant) as transaction:
+            await _alone(transaction, tenant, ending=True)
             await transaction.execute(f"DROP OWNED BY {login}")
             await transaction.execute(f"DROP ROLE {login}")
     except asyncpg.DependentObjectsStillExistError:
         told = "The login was locked, but another database of this PostgreSQL still knows it. Its operator can drop it."
         raise Conflict(told) from None
-    return gone
 
 
-async def lock_out(transaction: Transaction, tenant: str) -> None:
-    """Let nobody sign in as the tenant's login, if it has one, from the ``transaction``'s end on."""
-    await _let(transaction, tenant, "NOLOGIN")
+async def follow_status(provisioner: Database, tenant: str) -> None:
+    """Let the tenant's login sign in if the tenant is active, else nobody; to be called once its status is committed.
+
+    Without a login there is nothing to do. Whoever comes last sees the last status, in whatever order they are called.
+    Raises ``Unavailable`` where sessions of the login are in the way, or PostgreSQL is away: call it again.
+    """
+    await _unhindered(lambda: _let(provisioner, tenant, by_status=True))
 
 
-async def let_in(transaction: Transaction, tenant: str) -> None:
-    """Undo ``lock_out``."""
-    await _let(transaction, tenant, "LOGIN")
+async def _let(provisioner: Database, tenant: str, *, by_status: bool) -> None:
+    """Let the login in as the tenant's status says, or (not ``by_status``) nobody; end the sessions of one locked."""
 
+    async def may_enter() -> bool:
+        return by_status and (await read_profile(transaction, tenant)).status == "active"
 
-async def _let(transaction: Transaction, tenant: str, option: str) -> None:
-    if not await _has(transaction, tenant):
-        return
-    if await _may_create(transaction):
-        await transaction.execute(f"ALTER ROLE {identifier(tenant + SUFFIX)} {option}")
-    else:  # whoever took that right away must not keep a tenant from being suspended
-        _log.error("%s may not change %s any more: run ALTER ROLE … %s", PROVISIONER_ROLE, tenant + SUFFIX, option)
+    async with provisioner.transaction(tenant) as transaction:
+        await _alone(transaction, tenant, ending=not await may_enter())
+        if not await _ours(transaction, tenant):
+            return
+        enters = await may_enter()  # again, now that no other decides
+        name = tenant + SUFFIX
+        option = "LOGIN" if enters else "NOLOGIN"
+        [(entered,)] = await transaction.fetch("SELECT rolcanlogin FROM pg_roles WHERE rolname = $1", name)
+        if entered != enters and await _may_create(transaction):
+            await transaction.execute(f"ALTER ROLE {identifier(name)} {option}")
+        elif entered != enters:  # whoever took that right away must not keep a tenant from being suspended
+            _log.error("%s may not change %s any more: run ALTER ROLE … %s", PROVISIONER_ROLE, name, option)
+    if not enters:
+        await end_sessions(provisioner, tenant)
 
 
 async def end_sessions(provisioner: Database, tenant: str) -> None:
-    """End the sessions of the tenant's login, if it has one; to be called once ``lock_out`` is committed."""
+    """End the sessions of the tenant's login, if it has one; for good where it cannot sign in, as before."""
     async with provisioner.transaction(tenant) as transaction:
-        if await _has(transaction, tenant):
+        if await _ours(transaction, tenant):
             await transaction.fetch(_END, tenant + SUFFIX)
 
 
@@ -191,24 +223,31 @@ async def _give(
     operation, tenant = request
     _may(actor, tenant)
     password: str | None = None
+    transaction: Transaction
 
     async def run() -> BiLogin:
         nonlocal password
-        if (await read_profile(transaction, tenant)).status != "active":
-            raise Conflict("This tenant is suspended. Resume it first.")
+        await _require_active(transaction, tenant)
         await _require_creator(transaction)
         password = token_urlsafe(32)
         await step(transaction, password)
+        await _require_active(transaction, tenant)  # still: since the step no suspension overtakes it
         return await _login(transaction, tenant)
 
-    with suppress(_DryRun):
-        async with services.provisioner.transaction(actor.tenant) as transaction:
-            key = None if dry_run else idempotency_key
-            body = ascii(request).encode()
-            stored: Any = await idempotency.once_within(transaction, actor, operation, key, body, run)
-            if dry_run:
-                raise _DryRun
-    made = msgspec.convert(stored, BiLogin)
+    async def once() -> Any:
+        nonlocal password, transaction
+        password = None  # what a try before made was rolled back
+        stored: Any
+        with suppress(_DryRun):
+            async with services.provisioner.transaction(actor.tenant) as transaction:
+                key = None if dry_run else idempotency_key
+                body = ascii(request).encode()
+                stored = await idempotency.once_within(transaction, actor, operation, key, body, run)
+                if dry_run:
+                    raise _DryRun
+        return stored
+
+    made = msgspec.convert(await _unhindered(once), BiLogin)
     return made if dry_run else msgspec.structs.replace(made, password=password)
 
 
@@ -218,6 +257,39 @@ def _may(actor: Actor, tenant: str) -> None:
         actor.require(KEYS_MANAGE)
     else:
         require_manager(actor)
+
+
+async def _unhindered(change: Callable[[], Awaitable[T]]) -> T:
+    """``change``, a transaction, until no session of the login hinders it; raises ``Unavailable`` in the end."""
+    for _ in range(_TRIES):
+        try:
+            return await change()
+        except _HINDERED:
+            continue
+        except Unavailable as away:
+            if not isinstance(away.__cause__, _HINDERED):
+                raise
+    raise Unavailable("Sessions of the tenant's login for BI tools kept it from being changed. Send the request again.")
+
+
+async def _alone(transaction: Transaction, tenant: str, *, ending: bool) -> None:
+    """Be the only one who changes the tenant's login, until ``transaction`` ends, and wait for no lock for long.
+
+    With ``ending`` its sessions are told to end, but not waited for: whoever queues behind them at once is before those
+    that come anew.
+    """
+    await transaction.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+    ending = ending and await _ours(transaction, tenant)
+    if ending:  # before the next line, too: not every PostgreSQL lets advisory locks be forbidden
+        await transaction.fetch(_END, tenant + SUFFIX)
+    await transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"bi login:{tenant}")
+    if ending:
+        await transaction.fetch(_END, tenant + SUFFIX)
+
+
+async def _require_active(transaction: Transaction, tenant: str) -> None:
+    if (await read_profile(transaction, tenant)).status != "active":
+        raise Conflict("This tenant is suspended. Resume it first.")
 
 
 async def _require_creator(transaction: Transaction) -> None:
@@ -239,7 +311,7 @@ async def _require(transaction: Transaction, tenant: str) -> None:
 
 async def _found(transaction: Transaction, tenant: str) -> bool:
     """Whether the tenant has a login; raises ``Conflict`` where a role of that name is none that was made here."""
-    ours = await _has(transaction, tenant)
+    ours = await _ours(transaction, tenant)
     if not ours and await transaction.fetch(_ROLE, tenant + SUFFIX):
         raise Conflict(
             f"PostgreSQL has a role {tenant + SUFFIX} that is not this tenant's login. Its operator must act."
@@ -247,9 +319,8 @@ async def _found(transaction: Transaction, tenant: str) -> bool:
     return ours
 
 
-async def _has(transaction: Transaction, tenant: str) -> bool:
-    """Whether the tenant has a login that was made here; one at a time asks, until its transaction ends."""
-    await transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"bi login:{tenant}")
+async def _ours(transaction: Transaction, tenant: str) -> bool:
+    """Whether the tenant has a login that was made here."""
     rows = await transaction.fetch(_ROLE, tenant + SUFFIX)
     return bool(rows) and rows[0][0] == await _mark(transaction, tenant)
 

@@ -47,13 +47,9 @@ async def suspend(
             "suspension_reason = $2 WHERE tenant_id = $1",
             *(tenant_id, reason),
         )
-        await bi.lock_out(transaction, tenant_id)
 
     request = ("suspendTenant", tenant_id, reason)
-    found = await _change(parts, actor, request, step, dry_run=dry_run, idempotency_key=idempotency_key)
-    if not dry_run and found.status == "suspended":  # which it may not be any more where a key is answered again
-        await bi.end_sessions(parts.provisioner, tenant_id)
-    return found
+    return await _change(parts, actor, request, step, dry_run=dry_run, idempotency_key=idempotency_key)
 
 
 async def resume(
@@ -71,7 +67,6 @@ async def resume(
             "WHERE tenant_id = $1",
             tenant_id,
         )
-        await bi.let_in(transaction, tenant_id)
 
     request = ("resumeTenant", tenant_id, "")
     return await _change(parts, actor, request, step, dry_run=dry_run, idempotency_key=idempotency_key)
@@ -90,7 +85,10 @@ async def _change(
     dry_run: bool,
     idempotency_key: str | None,
 ) -> Profile:
-    """Do ``step`` and announce it, once for an idempotency key; the tenant as it is then (or would be)."""
+    """Do ``step`` and announce it, once for an idempotency key; the tenant as it is then (or would be).
+
+    Its BI login follows once that is committed, also where a key is answered again: sessions of it may be in the way.
+    """
     operation, tenant_id, _ = request
 
     async def run() -> None:
@@ -105,6 +103,8 @@ async def _change(
             found = await read_profile(transaction, tenant_id)
             if dry_run:
                 raise _DryRun
+    if not dry_run:
+        await bi.follow_status(parts.provisioner, tenant_id)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from lakefront.db.tenant_views import VIEWS
 from lakefront.domain.services import Services
 from lakefront.domain.tenants import bi, lifecycle
 from lakefront.domain.tenants.bi import BiLogin
-from lakefront.errors import Conflict, Forbidden, NotFound
+from lakefront.errors import Conflict, Forbidden, NotFound, Unavailable
 from tests.domain.tenants.logins import remove_logins, sign_in
 from tests.tenants import onboard, write_rows
 
@@ -104,17 +105,92 @@ async def test_dropping_ends_sessions(dsn: str, services: Services) -> None:
     assert (await bi.create_login(services, ACME, "acme")).login == "acme_bi"
 
 
-async def test_locked_out_until_it_is_let_in(dsn: str, services: Services) -> None:
+async def test_it_follows_its_tenants_status(dsn: str, services: Services) -> None:
     made = await bi.create_login(services, ACME, "acme")
-    async with services.provisioner.transaction("-") as transaction:
-        await bi.lock_out(transaction, "acme")
-        await bi.lock_out(transaction, "other")  # has none: nothing to do
+    await _set_status(services, "suspended")
+    await bi.follow_status(services.provisioner, "acme")
+    await bi.follow_status(services.provisioner, "other")  # has none: nothing to do
     with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
         await asyncpg.connect(dsn, user=made.login, password=made.password)
-    async with services.provisioner.transaction("-") as transaction:
-        await bi.let_in(transaction, "acme")
+    await _set_status(services, "active")
+    await bi.follow_status(services.provisioner, "acme")
     async with sign_in(dsn, made):
         pass
+
+
+async def _set_status(services: Services, status: str) -> None:
+    async with services.provisioner.transaction("-") as transaction:
+        await transaction.execute("UPDATE tenants.tenant_profiles SET status = $1 WHERE tenant_id = 'acme'", status)
+
+
+@asynccontextmanager
+async def in_the_way(dsn: str, login: BiLogin, *, again: bool = True) -> AsyncIterator[None]:
+    """A session that changed its own login and never ends its transaction; ended, it comes back at once."""
+
+    async def stand() -> None:
+        while True:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                connection = await asyncpg.connect(dsn, user=login.login, password=login.password)
+                try:
+                    await connection.execute(
+                        "SET default_transaction_read_only = off; SET statement_timeout = 0; "
+                        "SET idle_in_transaction_session_timeout = 0"
+                    )
+                    await connection.execute(f"BEGIN; ALTER ROLE {login.login} PASSWORD 'x'")
+                    standing.set()
+                    ended = asyncio.Event()
+                    connection.add_termination_listener(lambda _, ended=ended: ended.set())
+                    await ended.wait()
+                finally:
+                    connection.terminate()
+            if not again:
+                return
+            await asyncio.sleep(0.01)
+
+    standing = asyncio.Event()
+    task = asyncio.create_task(stand())
+    try:
+        await asyncio.wait_for(standing.wait(), 5)
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "again-and-again"])
+async def test_its_sessions_keep_nobody_from_changing_it(dsn: str, services: Services, *, again: bool) -> None:
+    manager, made = system_actor(), await bi.create_login(services, ACME, "acme")
+    async with asyncio.timeout(20):
+        async with in_the_way(dsn, made, again=again):
+            made = await bi.rotate_login(services, ACME, "acme")
+            assert made.password
+        async with in_the_way(dsn, made, again=again):
+            await lifecycle.suspend(services, manager, "acme", "unpaid")
+        with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+            await asyncpg.connect(dsn, user=made.login, password=made.password)
+        await lifecycle.resume(services, manager, "acme")
+        async with in_the_way(dsn, made, again=again):
+            await lifecycle.resume(services, manager, "acme")  # there is nothing to change
+            await bi.drop_login(services, ACME, "acme")
+
+
+async def test_a_tenant_is_suspended_whatever_is_in_the_way_of_its_login(dsn: str, services: Services) -> None:
+    """Here the operator is, whose sessions nobody ends."""
+    await bi.create_login(services, ACME, "acme")
+    operator = await asyncpg.connect(dsn)
+    await operator.execute("BEGIN; ALTER ROLE acme_bi PASSWORD 'x'")
+    suspending = asyncio.create_task(lifecycle.suspend(services, system_actor(), "acme", "unpaid", idempotency_key="1"))
+    rotating = [asyncio.create_task(bi.rotate_login(services, ACME, "acme")) for _ in range(2)]
+    await asyncio.sleep(0.5)
+    with pytest.raises(Forbidden, match="suspended"):
+        await services.directory.require_active("acme")
+    with pytest.raises(Unavailable, match="kept it from"):
+        await suspending
+    await asyncio.gather(*rotating, return_exceptions=True)
+    await operator.close()
+    await lifecycle.suspend(services, system_actor(), "acme", "unpaid", idempotency_key="1")
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+        await asyncpg.connect(dsn, user="acme_bi")
 
 
 async def test_once_and_a_dry_run(dsn: str, services: Services) -> None:
