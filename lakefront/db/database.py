@@ -145,6 +145,11 @@ class Database:
         await self._pool.close()
 
     @property
+    def pool_size(self) -> int:
+        """How many connections there may be."""
+        return self._pool.get_max_size()
+
+    @property
     def connections(self) -> tuple[int, int]:
         """How many connections are in use, and how many are open."""
         opened = self._pool.get_size()

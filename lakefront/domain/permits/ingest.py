@@ -13,12 +13,11 @@ import msgspec
 
 from lakefront import tracing
 from lakefront.actor import PERMITS_WRITE, Actor
-from lakefront.domain.idempotency import once
+from lakefront.domain.idempotency import once, result_of
 from lakefront.domain.permits.payloads import Rejected, latest_timestamp, parse
 from lakefront.domain.services import Services
 from lakefront.domain.tally import Counts
-from lakefront.domain.tenants.allowances import Admitted
-from lakefront.errors import PayloadTooLarge, ValidationError
+from lakefront.errors import PayloadTooLarge, RateLimited, ValidationError
 from lakefront.eventlog.events import Appended, NewEvent, Outcome
 from lakefront.eventlog.projections.permits import STREAM
 
@@ -118,10 +117,12 @@ async def ingest(
         async def run() -> IngestReport:
             return await _ingest(services, actor, events, counts, atomic=atomic, dry_run=dry_run, trace_id=trace_id)
 
-        if idempotency_key is None or dry_run:
+        if dry_run:
             report = await run()
+        elif idempotency_key is None:
+            report = await _admitted(services, actor, len(events), counts, run)
         else:
-            report = await _once(services, actor, events, idempotency_key, run)
+            report = await _once(services, actor, events, counts, idempotency_key, run)
         span.note(accepted=report.accepted, duplicates=report.duplicates, rejected=report.rejected)
         return report
 
@@ -133,10 +134,22 @@ def _check_number(events: Sequence[bytes | msgspec.Raw]) -> None:
         raise PayloadTooLarge(f"The request has over {MOST_EVENTS:,} events. Split it into smaller requests.")
 
 
+async def _admitted(
+    services: Services, actor: Actor, events: int, counts: Counts, run: Callable[[], Awaitable[IngestReport]]
+) -> IngestReport:
+    """``run`` within the tenant's quotas (T5); ``counts`` has what it took in, also where it fails half-way."""
+    admitted = await services.allowances.admit(services, actor, events)
+    try:
+        return await run()
+    finally:
+        admitted.settle(counts.accepted)
+
+
 async def _once(
     services: Services,
     actor: Actor,
     events: Sequence[bytes | msgspec.Raw],
+    counts: Counts,
     idempotency_key: str,
     run: Callable[[], Awaitable[IngestReport]],
 ) -> IngestReport:
@@ -144,8 +157,18 @@ async def _once(
     for event in events:
         body.update(len(memoryview(event)).to_bytes(8, "big"))
         body.update(event)
-    stored = await once(services.database, actor, "ingestPermitEvents", idempotency_key, body.digest(), run)
-    return msgspec.convert(stored, IngestReport)
+    which = (services.database, actor, "ingestPermitEvents", idempotency_key, body.digest())
+
+    async def run_once() -> IngestReport:
+        return msgspec.convert(await once(*which, run), IngestReport)
+
+    # Admitted before the key is reserved: nobody may wait for a reading while they hold a connection.
+    try:
+        return await _admitted(services, actor, len(events), counts, run_once)
+    except RateLimited:
+        if (stored := await result_of(*which)) is None:
+            raise
+        return msgspec.convert(stored, IngestReport)  # past the quota, too, what was taken in is told again
 
 
 async def _ingest(
@@ -164,7 +187,6 @@ async def _ingest(
         await services.quotas.take(f"{actor.tenant}:{STREAM}", len(events), rate=rate)
     batch = _Batch(services, actor, trace_id, latest_timestamp(settings.max_future), dry_run=dry_run)
     report = batch.report
-    admitted = Admitted() if dry_run else await services.allowances.admit(services, actor, len(events))
     try:
         if atomic:
             await batch.take_all_or_none(events)
@@ -172,7 +194,6 @@ async def _ingest(
             for start in range(0, len(events), CHUNK):
                 await batch.take(events[start : start + CHUNK], start)
     finally:
-        admitted.settle(report.accepted)
         counts.accepted, counts.duplicates, counts.rejected = report.accepted, report.duplicates, report.rejected
     if not report.accepted and not report.duplicates and not batch.conflicts:
         raise ValidationError(

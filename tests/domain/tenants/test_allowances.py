@@ -229,3 +229,13 @@ async def test_while_postgres_is_away_requests_pass_to_what_does_not_need_it(ser
         await services.allowances.take_request(services, acme)
     finally:
         await nowhere.close()
+
+
+async def test_past_the_quota_what_was_taken_in_is_told_again(services: Services, acme: Actor) -> None:
+    services = bound(services)
+    first = await permits.ingest(services, acme, batch(0, 20), idempotency_key="k")
+    assert first.accepted == 20
+    await asyncio.sleep(FRESH + 0.1)
+    assert await permits.ingest(services, acme, batch(0, 20), idempotency_key="k") == first
+    with refused():
+        await permits.ingest(services, acme, batch(20, 1), idempotency_key="l")
