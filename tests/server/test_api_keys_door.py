@@ -137,12 +137,13 @@ async def test_who_manages_tenants_acts_for_any(served: Wired) -> None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        pytest.param({"name": "CI"}, "", id="no roles"),
+        pytest.param({"name": "CI"}, "roles", id="no roles"),
         pytest.param({"name": "", "roles": ["reader"]}, "name", id="no name"),
         pytest.param({"name": "a\u0007", "roles": ["reader"]}, "name", id="a bell in the name"),
         pytest.param({"name": "CI", "roles": ["emperor"]}, "roles", id="no such role"),
         pytest.param({"name": "CI", "roles": ["reader"], "ttl_days": 366}, "ttl_days", id="more than a year"),
-        pytest.param({"name": "CI", "roles": ["reader"], "days": 3}, "", id="a member that is not known"),
+        pytest.param({"name": "CI", "roles": ["reader"], "days": 3}, "days", id="a member that is not known"),
+        pytest.param({"name": "CI", "roles": ["reader", 1]}, "roles[1]", id="a role that is no text"),
         pytest.param([], "", id="no object"),
     ],
 )

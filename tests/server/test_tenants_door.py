@@ -91,20 +91,30 @@ async def test_a_key_of_idempotency_shows_no_api_key_again(opened: Wired) -> Non
 
 
 @pytest.mark.parametrize(
-    ("body", "field"),
+    ("body", "fields"),
     [
-        ({}, ""),
-        (ACME | {"quota": 1}, ""),
-        (ACME | {"admin_email": 1}, "admin_email"),
-        ({name: value for name, value in ACME.items() if name != "tenant_id"}, ""),
-        ([], ""),
+        pytest.param({}, [*ACME], id="empty"),
+        pytest.param(ACME | {"quota": 1, "q" * 200: 2}, ["quota", "q" * 100], id="more"),
+        pytest.param(ACME | {"admin_email": 1, "tenant_id": None}, ["tenant_id", "admin_email"], id="wrong types"),
+        pytest.param({"tenant_id": 1, "x": 1}, [*ACME, "x"], id="all of it"),
+        pytest.param({f"{number}": 1 for number in range(1000)}, [*ACME, *map(str, range(16))], id="very much more"),
+        pytest.param([], [""], id="list"),
     ],
-    ids=["empty", "more", "number", "less", "list"],
 )
-async def test_another_shape_is_400(opened: Wired, body: Any, field: str) -> None:
+async def test_another_shape_is_400_and_each_field_that_is_wrong_is_named(
+    opened: Wired, body: Any, fields: list[str]
+) -> None:
     response = await opened.client.post(DRY_RUN, json=body)
     assert (response.status_code, response.json()["error_code"]) == (400, "validation_error")
-    assert response.json()["details"][0]["field"] == field
+    assert [detail["field"] for detail in response.json()["details"]] == fields
+    assert all(detail["message"] for detail in response.json()["details"])
+    assert response.json()["message"].startswith(f"The body is not valid. {fields[0]}")
+
+
+async def test_one_large_object_is_told_to_be_small_not_to_be_split(opened: Wired) -> None:
+    response = await opened.client.post(DRY_RUN, json=ACME | {"company_name": "x" * 20_000})
+    assert (response.status_code, response.json()["error_code"]) == (413, "payload_too_large")
+    assert response.json()["message"].endswith("Send the one small object that is asked for.")
 
 
 async def test_the_rate_is_limited_by_address(opened: Wired) -> None:
