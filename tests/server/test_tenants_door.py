@@ -160,6 +160,8 @@ async def test_a_suspended_tenant_gets_in_by_no_door_until_it_is_resumed(guarded
     assert done.status_code == 200
     assert done.json().items() >= {"status": "suspended", "suspension_reason": "unpaid"}.items()
     await _within(1.0, seen, [403, 403])
+    refused = await guarded.client.get(path, headers=key)
+    assert refused.json()["message"].startswith("This tenant is suspended: unpaid. ")
     done = await guarded.client.post(f"{path}/resume", headers=admin)
     assert done.json().items() >= {"status": "active", "suspension_reason": None}.items()
     await _within(1.0, seen, [200, 200])

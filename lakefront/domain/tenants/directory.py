@@ -25,6 +25,8 @@ class Directory:
         """``provisioner`` is under the role that sees all tenants."""
         self._provisioner = provisioner
         self._status: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
+        """Why each suspended tenant is: for those who proved that they are its people."""
         self._listening = False
         self._notices = 0
         self._heard: int | None = None
@@ -36,8 +38,10 @@ class Directory:
         """Read all of them; raises ``Unavailable`` when PostgreSQL is away."""
         heard, started = self._notices, time.monotonic()
         async with self._provisioner.transaction("-") as transaction:
-            rows = await transaction.fetch("SELECT tenant_id, status FROM tenants.tenant_profiles")
-        self._status, self._heard, self._read_at = dict(map(tuple, rows)), heard, started
+            rows = await transaction.fetch("SELECT tenant_id, status, suspension_reason FROM tenants.tenant_profiles")
+        self._status = {tenant: status for tenant, status, _ in rows}
+        self._reasons = {tenant: reason for tenant, _, reason in rows if reason}
+        self._heard, self._read_at = heard, started
 
     def changed(self, _notice: str = "") -> None:
         """What is known is void: read it again before the next answer."""
@@ -53,7 +57,10 @@ class Directory:
         return sorted(self._status)
 
     async def require_active(self, tenant: str) -> None:
-        """Pass if ``tenant`` may be served; raises ``Unauthenticated`` if there is none, ``Forbidden`` if suspended."""
+        """Pass if ``tenant`` may be served; to be asked for who proved to be of it, as they are told why it is not.
+
+        Raises ``Unauthenticated`` if there is none, ``Forbidden`` if it is suspended, with the reason.
+        """
         asked = time.monotonic()
         while self._void(tenant, asked):
             if (pause := self._pause()) > 0.0:
@@ -66,7 +73,8 @@ class Directory:
         if status is None:
             raise Unauthenticated("There is no such tenant here.")
         if status != "active":
-            raise Forbidden("This tenant is suspended. Ask whoever runs this server.")
+            reason = self._reasons.get(tenant, "no reason was given").rstrip(".")
+            raise Forbidden(f"This tenant is suspended: {reason}. Ask whoever runs this server.")
 
     def _void(self, tenant: str, asked: float) -> bool:
         """Whether what was read cannot tell who asked at ``asked`` about ``tenant``."""

@@ -82,6 +82,27 @@ async def test_without_a_listener_what_was_read_holds_for_a_second(provisioner: 
             await asyncio.sleep(0.05)
 
 
+async def test_who_is_suspended_is_told_why(provisioner: Database) -> None:
+    directory = Directory(provisioner)
+    directory.watch(connected=True)
+    await onboard(provisioner, "acme")
+    for reason, told in (
+        ("The invoice of March is unpaid.", "is suspended: The invoice of March is unpaid. Ask whoever runs"),
+        ("fällig", "is suspended: fällig. Ask"),
+        (None, "is suspended: no reason was given. Ask"),
+    ):
+        async with provisioner.transaction("-") as transaction:
+            await transaction.execute(
+                "UPDATE tenants.tenant_profiles SET status = 'suspended', suspension_reason = $1 "
+                "WHERE tenant_id = 'acme'",
+                reason,
+            )
+        directory.changed()
+        with pytest.raises(Forbidden) as refused:
+            await directory.require_active("acme")
+        assert told in refused.value.message
+
+
 async def is_refused(directory: Directory, tenant: str) -> bool:
     try:
         await directory.require_active(tenant)
