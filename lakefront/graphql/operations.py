@@ -28,6 +28,7 @@ from lakefront.errors import (
     OperationTimeout,
     Unavailable,
 )
+from lakefront.graphql.access import manages_access
 from lakefront.graphql.answers import Answer, OperationRequest, refused
 from lakefront.graphql.execution import closing, masked, run_to_end
 from lakefront.graphql.following import Delivery, Following
@@ -152,7 +153,7 @@ class Operations:
         try:
             document = read_document(self._schema, request.document, self._settings)
             node = select_operation(document, request.operation_name)
-            authorise(self._schema, document, node, actor, self._permission, nulls=self._nulls)
+            self._authorise(document, node, request, actor)
         except InvalidDocument as invalid:
             return Answer(errors=format_request_errors(invalid.errors, trace_id), executed=False)
         except LakefrontError as error:
@@ -173,7 +174,7 @@ class Operations:
             return None
         narrowed = (operation.actor.scopes - actor.scopes) & actor.own
         try:
-            authorise(self._schema, operation.document, operation.node, actor, self._permission, nulls=self._nulls)
+            self._authorise(operation.document, operation.node, operation.request, actor)
         except LakefrontError as error:
             return error
         if narrowed:
@@ -181,11 +182,17 @@ class Operations:
         operation.actor = actor
         return None
 
+    def _authorise(
+        self, document: DocumentNode, node: OperationDefinitionNode, request: OperationRequest, actor: Actor
+    ) -> None:
+        given = request.variables
+        authorise(self._schema, document, node, actor, self._permission, variables=given, nulls=self._nulls)
+
     async def _execute(self, operation: Operation) -> Answer:
         try:
             with _traced(operation):
                 async with self._slot(), self._guarded(operation.trace_id):
-                    await self._services.allowances.take_request(self._services, operation.actor)
+                    await self._take_request(operation)
                     executor = self._executor(operation)
                     if isinstance(executor, Answer):
                         return executor
@@ -203,7 +210,7 @@ class Operations:
         try:
             with _traced(operation):
                 async with self._guarded(trace_id):
-                    await self._services.allowances.take_request(self._services, operation.actor)
+                    await self._take_request(operation)
                     source: Any = create_source_event_stream(executor)
                     if executor.is_awaitable(source):
                         source = await source
@@ -245,6 +252,11 @@ class Operations:
         event.context_value = self._context_of(operation)
         async with self._slots, self._guarded(operation.trace_id):
             return await run_to_end(event, partial(event.execute_operation, serially=False), operation.trace_id)
+
+    async def _take_request(self, operation: Operation) -> None:
+        """Count the operation against the tenant's day, unless it manages access; raises ``RateLimited``."""
+        if not manages_access(operation.document, operation.node):
+            await self._services.allowances.take_request(self._services, operation.actor)
 
     def _executor(self, operation: Operation) -> Executor[Any] | Answer:
         """graphql-core's executor with the variables coerced, or what is wrong with them."""

@@ -58,18 +58,22 @@ def limited_uses(document: DocumentNode, operation: OperationDefinitionNode, lim
 
     Fields behind ``@skip`` and ``@include`` count as well, as they do for rights.
     """
+    return dict(Counter(name for name, _ in root_fields(document, operation) if name in limited))
+
+
+def root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> set[tuple[str, str]]:
+    """(name, response name) of the (valid) operation's root fields; of one response name they are one, as merged."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    answers: set[tuple[str, str]] = set()
+    found: set[tuple[str, str]] = set()
     seen: set[str] = set()
     todo = [operation.selection_set]
     while todo:
         for node in todo.pop().selections:
             if isinstance(node, FieldNode):
-                # Fields of one response name are one use: they are merged.
-                answers.add((node.name.value, (node.alias or node.name).value))
+                found.add((node.name.value, (node.alias or node.name).value))
             elif isinstance(node, InlineFragmentNode):
                 todo.append(node.selection_set)
             elif isinstance(node, FragmentSpreadNode) and node.name.value not in seen:
                 seen.add(node.name.value)
                 todo.append(fragments[node.name.value].selection_set)
-    return dict(Counter(name for name, _ in answers if name in limited))
+    return found

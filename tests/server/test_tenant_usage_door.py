@@ -19,6 +19,18 @@ from tests.server.wired import INGEST, Wired, wired
 
 USAGE = "/api/v1/tenants/acme/usage"
 ASK = {"query": "{ tenantUsage { requests { used } } }"}
+LOOK = {"query": "{ permits { totalCount } }"}
+KEYS = "/api/v1/tenants/acme/api-keys"
+MANAGING = (
+    "{ __typename me { subject } ...more } fragment more on Query { usage: tenantUsage { plan } apiKeys { name } }",
+    'mutation { createApiKey(name: "k", roles: ["reader"]) { apiKey { keyId } } }',
+    'mutation { revokeApiKey(keyId: "none") { apiKey { keyId } } }',
+)
+BESIDES = (
+    "{ __typename }",
+    "{ me { subject } permits { totalCount } }",
+    "{ me { subject } ...more } fragment more on Query { ... { permits { totalCount } } }",
+)
 SEND = """mutation { ingestPermitEvents(events: [{eventId: "x", permitId: "p", eventType: STATUS_CHANGE,
   timestamp: "2024-01-15T10:30:00Z", eventData: {newStatus: "s", changedBy: "me"}}]) { accepted } }"""
 FOLLOW = {"query": "subscription { permitEvents { cursor } }"}
@@ -61,20 +73,16 @@ async def over_socket(door: Wired, headers: dict[str, str], query: str) -> Any:
 
 
 async def test_requests_of_all_doors_are_one_count(door: Wired) -> None:
-    headers = await signed_in(door, requests=5)
-    first = await door.client.get(USAGE, headers=headers)
-    assert (first.status_code, first.json()["requests"]) == (200, {"used": 1, "limit": 5, "remaining": 4})
-    second = await door.client.post("/graphql", json=ASK, headers=headers)
-    assert second.json()["data"]["tenantUsage"]["requests"] == {"used": "2"}
-    third = await over_socket(door, headers, ASK["query"])
-    assert third["payload"]["data"]["tenantUsage"]["requests"] == {"used": "3"}
+    headers = await signed_in(door, requests=3)
+    assert (await door.client.get(USAGE, headers=headers)).json()["requests"] == {"used": 0, "limit": 3, "remaining": 3}
+    assert (await door.client.post("/graphql", json=LOOK, headers=headers)).json()["data"]
+    assert (await over_socket(door, headers, LOOK["query"]))["payload"]["data"]
     sent = await door.client.post(INGEST, json=[event()], headers=headers)
     assert sent.status_code == 200
     last = (await door.client.get(USAGE, headers=headers)).json()
     assert (last["requests"]["remaining"], last["events"]["used"]) == (0, 1)
-    assert is_refused(await door.client.get(USAGE, headers=headers))
     assert is_refused(await door.client.post(INGEST, json=[event()], headers=headers))
-    refused = await door.client.post("/graphql", json=ASK, headers=headers)
+    refused = await door.client.post("/graphql", json=LOOK, headers=headers)
     assert is_refused(refused)
     assert refused.json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
     over = await over_socket(door, headers, FOLLOW["query"])
@@ -83,7 +91,28 @@ async def test_requests_of_all_doors_are_one_count(door: Wired) -> None:
     stream = await door.client.post("/graphql", json=FOLLOW, headers=headers | {"Accept": "text/event-stream"})
     assert '"RATE_LIMITED"' in stream.text
     seen = await door.client.get(USAGE, headers=door.bearer("admin"))
-    assert seen.json()["requests"] == {"used": 5, "limit": 5, "remaining": 0}
+    assert seen.json()["requests"] == {"used": 3, "limit": 3, "remaining": 0}
+
+
+async def test_past_the_day_access_is_managed_all_the_same(door: Wired) -> None:
+    """Whoever has used up the day must be able to end a key that leaked, and to see why they are refused."""
+    headers = await signed_in(door, requests=1)
+    assert (await door.client.post("/graphql", json=LOOK, headers=headers)).status_code == 200
+    assert is_refused(await door.client.post("/graphql", json=LOOK, headers=headers))
+    made = await door.client.post(KEYS, json={"name": "leaked", "roles": ["reader"]}, headers=headers)
+    assert made.status_code == 201
+    assert len((await door.client.get(KEYS, headers=headers)).json()["api_keys"]) == 1
+    assert (await door.client.get("/api/v1/tenants/acme", headers=headers)).status_code == 200
+    gone = await door.client.delete(f"{KEYS}/{made.json()['key_id']}", headers=headers)
+    assert gone.json()["state"] == "revoked"
+    asked = await door.client.post("/graphql", json=ASK, headers=headers)
+    assert asked.json()["data"]["tenantUsage"]["requests"] == {"used": "1"}
+    assert "x-ratelimit-remaining" in asked.headers
+    for query in MANAGING:
+        told = (await door.client.post("/graphql", json={"query": query}, headers=headers)).json()
+        assert "RATE_LIMITED" not in str(told), query
+    for query in BESIDES:
+        assert is_refused(await door.client.post("/graphql", json={"query": query}, headers=headers)), query
 
 
 async def test_events_past_the_day_are_refused_at_every_door(door: Wired) -> None:

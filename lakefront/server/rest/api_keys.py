@@ -138,7 +138,7 @@ _MADE: Final = {
 )
 async def list_keys(request: RestRequest) -> Response:
     """What is kept of the tenant's keys."""
-    actor = await _actor(request)
+    actor = await _actor(request, like="apiKeys")
     found = await api_keys.keys(request.doors.services, actor)
     answer = ApiKeysAnswer(actor.tenant, [ApiKeyAnswer.of(key) for key in found])
     return json_response(msgspec.json.encode(answer))
@@ -221,7 +221,7 @@ async def regenerate_key(request: RestRequest) -> Response:
 )
 async def revoke_key(request: RestRequest) -> Response:
     """The key, which is revoked."""
-    actor = await _actor(request)
+    actor = await _actor(request, like="revokeApiKey")
     services, force = request.doors.services, request.flag("force")
     revoked = await api_keys.revoke(services, actor, _key_id(request), force=force)
     return json_response(msgspec.json.encode(ApiKeyAnswer.of(revoked)))
@@ -230,7 +230,7 @@ async def revoke_key(request: RestRequest) -> Response:
 list_or_create = by_method(get=list_keys, post=create_key)
 
 
-async def _actor(request: RestRequest, *, like: str | None = None) -> Actor:
+async def _actor(request: RestRequest, *, like: str) -> Actor:
     """Who asks, as one of the tenant in the path; before the body is read, that nobody else may make us read it."""
     actor = await request.actor(like=like)
     actor.require(KEYS_MANAGE)

@@ -13,6 +13,7 @@ from lakefront import tracing
 from lakefront.actor import Actor
 from lakefront.domain.services import Services
 from lakefront.errors import BadRequest, InternalError, LakefrontError
+from lakefront.graphql.access import MANAGES_ACCESS
 from lakefront.graphql.plan.errors import log_unforeseen
 from lakefront.server.auth import Authenticator
 from lakefront.server.bodies import ByteBudget, ClientGone, check_unread, refuse_forms
@@ -50,9 +51,9 @@ class RestRequest:
     async def actor(self, *, counted: bool = True, like: str | None = None) -> Actor:
         """Who asks, by the Authorization or X-API-Key header; to be asked once, as it counts a request of the tenant.
 
-        Of the actor it counts one where ``counted`` (C11); ``like`` is the root field that does the same and has a
-        limit of its own. Raises ``Unauthenticated``, ``Forbidden`` (a suspended tenant), ``RateLimited``,
-        ``Unavailable``.
+        Of the actor it counts one where ``counted`` (C11); ``like`` is the root field that does the same, whose own
+        limit holds here as well; what manages access is no request of the tenant's day (T5). Raises
+        ``Unauthenticated``, ``Forbidden`` (a suspended tenant), ``RateLimited``, ``Unavailable``.
         """
         meter, credentials = meter_of(self.scope), Credentials.of_headers(self.scope["headers"])
         actor = await meter.sign_in(credentials, self.doors.authenticator.authenticate)
@@ -61,7 +62,8 @@ class RestRequest:
             await meter.count(actor)
         if like is not None:
             await meter.count_field(actor, like)
-        await self.doors.services.allowances.take_request(self.doors.services, actor)
+        if like not in MANAGES_ACCESS:
+            await self.doors.services.allowances.take_request(self.doors.services, actor)
         return actor
 
     def flag(self, name: str) -> bool:
