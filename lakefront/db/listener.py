@@ -5,6 +5,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -26,6 +27,9 @@ missed: whoever must know of a revocation within a second learns in twice that t
 _GIVE_UP = 5.0
 """Seconds more after which a connection that does not answer is left for a new one."""
 
+DAMPED = 0.2
+"""Seconds between two calls back for a channel that is damped."""
+
 
 class Listener:
     """Calls back on each notice. Register with ``on`` and ``watch``, then ``open``; it reconnects by itself, for ever.
@@ -37,6 +41,7 @@ class Listener:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._callbacks: dict[str, list[OnNotice]] = defaultdict(list)
+        self._dampers: dict[str, _Damper] = {}
         self._watchers: list[OnChange] = []
         self._runner: asyncio.Task[None] | None = None
         self.connected = False
@@ -46,6 +51,15 @@ class Listener:
         if self._runner is not None:
             raise RuntimeError("Register before the listener is opened.")
         self._callbacks[channel].append(callback)
+
+    def damp(self, *channels: str) -> None:
+        """Call back for the first notice of a channel at once, then at most every ``DAMPED`` seconds, with the last.
+
+        For notices that only say that something is void: whoever may connect may send any number of them, and each
+        makes every server read anew.
+        """
+        for channel in channels:
+            self._dampers[channel] = _Damper(partial(self._call, channel))
 
     def watch(self, callback: OnChange) -> None:
         """Call ``callback(connected)`` whenever the connection was lost or is back."""
@@ -60,6 +74,8 @@ class Listener:
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
+        for damper in self._dampers.values():
+            damper.close()
 
     async def _run(self) -> None:
         pause = _BACK_OFF[0]
@@ -114,11 +130,43 @@ class Listener:
                 await asyncio.gather(probe, return_exceptions=True)
 
     def _dispatch(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
+        damper = self._dampers.get(channel)
+        if damper is None:
+            self._call(channel, str(payload))
+        else:
+            damper.notice(str(payload))
+
+    def _call(self, channel: str, payload: str) -> None:
         for callback in self._callbacks[channel]:
-            callback(str(payload))
+            callback(payload)
 
     def _change(self, *, connected: bool) -> None:
         if connected != self.connected:
             self.connected = connected
             for callback in self._watchers:
                 callback(connected)
+
+
+class _Damper:
+    """Acts on a notice at once, and on all that come in the ``DAMPED`` seconds after that together: none is lost."""
+
+    def __init__(self, act: OnNotice) -> None:
+        self._act = act
+        self._pause: asyncio.TimerHandle | None = None
+        self._last: str | None = None
+
+    def notice(self, payload: str) -> None:
+        if self._pause is not None:
+            self._last = payload
+            return
+        self._pause = asyncio.get_running_loop().call_later(DAMPED, self._go_on)
+        self._act(payload)
+
+    def close(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+
+    def _go_on(self) -> None:
+        self._pause, last, self._last = None, self._last, None
+        if last is not None:
+            self.notice(last)

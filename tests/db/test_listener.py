@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from lakefront.db import listener as listening
-from lakefront.db.listener import PROBE, Listener
+from lakefront.db.listener import DAMPED, PROBE, Listener
 from tests.eventlog.postgres.test_append import kill_backends, wait_until
 
 
@@ -53,6 +53,31 @@ async def test_it_waits_for_a_database_that_is_not_there_yet(dsn: str) -> None:
     await wait_until(lambda: listener.connected)
     await listener.close()
     await other.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await other.close()
+
+
+async def test_a_flood_on_a_damped_channel_calls_back_now_and_then(dsn: str) -> None:
+    listener = Listener(dsn)
+    damped: list[str] = []
+    others: list[str] = []
+    listener.damp("one")
+    listener.on("one", damped.append)
+    listener.on("two", others.append)
+    await listener.open()
+    other = await asyncpg.connect(dsn)
+    await wait_until(lambda: listener.connected)
+    began = time.monotonic()
+    for number in range(500):
+        await other.execute(f"SELECT pg_notify('one', '{number}'), pg_notify('two', '{number}')")
+        if number == 0:
+            await wait_until(lambda: damped == ["0"])  # without a second one
+    await wait_until(lambda: damped[-1] == "499")  # and none is lost
+    assert len(damped) <= 2 + (time.monotonic() - began) / DAMPED
+    assert len(others) == 500
+    await asyncio.sleep(2 * DAMPED)
+    assert damped[-1] == "499"
+    assert damped.count("499") == 1
+    await listener.close()
     await other.close()
 
 

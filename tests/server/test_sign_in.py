@@ -17,6 +17,7 @@ from websockets.typing import Subprotocol
 from lakefront.actor import CITY, system_actor
 from lakefront.db.database import Database
 from lakefront.db.embedded import EmbeddedPostgres
+from lakefront.db.listener import DAMPED
 from lakefront.domain import api_keys, ingest_tokens
 from lakefront.domain.api_keys import NewKey
 from lakefront.domain.permits import STREAM
@@ -275,7 +276,8 @@ async def test_everything_ends_in_time_without_the_listener(
         await made_key(served),
         await made_key(served, tenant="laundry"),
     )
-    await asyncio.gather(*(_connected(part) for part in (parts(served).database, parts(served).provisioner) * 10))
+    pools = (parts(served).database, parts(served).provisioner, parts(served).signing_in)
+    await asyncio.gather(*(_connected(pool) for pool in pools * 10))
     async with (
         signed_in(served, by_key(revoked)) as first,
         signed_in(served, by_key(kept)) as stays,
@@ -309,6 +311,25 @@ async def test_everything_ends_in_time_while_the_listener_hangs(
             assert (await served.client.post("/graphql", json=QUERY, headers=by_key(kept))).status_code == 200
         await stays.send({"type": "ping"})
         assert await stays.receive() == {"type": "pong"}
+
+
+@pytest.mark.parametrize("channel", ["lakefront_tokens", "lakefront_tenants", "lakefront_policies"])
+async def test_forged_notices_make_nobody_read_all_the_time_and_hide_nothing(
+    served: Wired, operator: "asyncpg.Connection[Any]", channel: str
+) -> None:
+    """Whoever may connect may NOTIFY, a BI login for one."""
+    looks: list[float] = []
+    served.parts.doors.authenticator.on_revocation(lambda: looks.append(time.monotonic()))
+    revoked = await made_key(served)
+    async with signed_in(served, by_key(revoked)) as ends:
+        looks.clear()
+        began = time.monotonic()
+        for number in range(1000):
+            await operator.execute(f"SELECT pg_notify('{channel}', '{number}')")
+        # Some more are of a listener that was late on a busy machine.
+        assert 1 <= len(looks) <= 10 + (time.monotonic() - began) / DAMPED
+        await api_keys.revoke(parts(served), ADMIN, revoked.key.key_id)
+        assert await within(SECOND, ends) == 4403
 
 
 async def _connected(database: Database) -> None:

@@ -78,7 +78,7 @@ class Authenticator:
         self._services = services
         self._remember = services.settings.token_cache
         self._verifier = TokenVerifier(services.settings, keys)
-        self._secrets = KnownSecrets(services.provisioner)
+        self._secrets = KnownSecrets(services.signing_in)
         self._last_used = LastUsed(services.database)
         self._watchers: list[Callable[[], None]] = []
         self._cache: OrderedDict[_Key, _Known] = OrderedDict()
@@ -90,6 +90,7 @@ class Authenticator:
 
     def listen(self, listener: Listener) -> None:
         """Hear of revocations, suspensions and new policies; to be called once directory and rights are wired."""
+        listener.damp(ingest_tokens.CHANNEL, directory.CHANNEL, rights.CHANNEL)
         listener.on(ingest_tokens.CHANNEL, self.forget)
         listener.on(directory.CHANNEL, self.look_again)
         listener.on(rights.CHANNEL, self.look_again)
