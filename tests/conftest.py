@@ -95,6 +95,15 @@ async def provisioner(dsn: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
+@pytest.fixture
+async def signing_in(dsn: str) -> AsyncIterator[Database]:
+    """The same role's, for signing in alone."""
+    opened = Database(dsn, pool_size=2, role=PROVISIONER_ROLE)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
 @pytest.fixture(scope="session")
 async def redis_server(parts_folder: Path) -> AsyncIterator[EmbeddedRedis]:
     """Redis for the whole run."""
@@ -121,14 +130,16 @@ def actor() -> Actor:
 
 
 @pytest.fixture
-async def services(dsn: str, database: Database, provisioner: Database, tmp_path: Path) -> AsyncIterator[Services]:
+async def services(
+    dsn: str, database: Database, provisioner: Database, signing_in: Database, tmp_path: Path
+) -> AsyncIterator[Services]:
     """What use-cases work with, on the test's database, its projection running; quotas are off."""
     settings = Settings(rate_limits="off")
     listener = Listener(dsn)
     log = PostgresLog(dsn, listener=listener, poll_interval=0.2)
     await log.open()
     progress = Progress(database)
-    directory, rights = Directory(provisioner), Rights(database)
+    directory, rights = Directory(signing_in), Rights(database)
     await directory.load()
     await rights.load()
     runner = ProjectionRunner(database, PERMITS, Backlog(provisioner), poll=0.2)
@@ -141,7 +152,7 @@ async def services(dsn: str, database: Database, provisioner: Database, tmp_path
     objects = LocalStore(tmp_path / "objects")
     await objects.open()
     quotas = Quotas(None, enabled=False)
-    yield Services(settings, database, log, progress, quotas, objects, provisioner, directory, rights)
+    yield Services(settings, database, log, progress, quotas, objects, provisioner, signing_in, directory, rights)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await listener.close()

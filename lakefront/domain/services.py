@@ -19,6 +19,8 @@ class Services:
     """What use-cases share: settings, database, log, how far projections are, quotas, the lake's objects, meters.
 
     ``database`` is the application's, which sees one tenant at a time; ``provisioner`` sees and makes tenants.
+    ``signing_in`` is under the provisioner's role, too, and for short looks alone that nothing can keep waiting: which
+    tenants there are, and whose a secret is. Who else waits for the provisioner must keep nobody from signing in.
     """
 
     settings: Settings
@@ -28,6 +30,7 @@ class Services:
     quotas: Quotas
     objects: ObjectStore
     provisioner: Database
+    signing_in: Database
     directory: Directory
     rights: Rights
     meters: Meters = field(default_factory=Meters)

@@ -136,11 +136,12 @@ async def _services(
     database = Database(dsn, pool_size=settings.pool_size, statement_timeout=settings.graphql_timeout)
     await database.open()
     stack.push_async_callback(database.close)
-    provisioner = Database(dsn, pool_size=2, role=PROVISIONER_ROLE)
-    await provisioner.open()
-    stack.push_async_callback(provisioner.close)
+    provisioner, signing_in = [Database(dsn, pool_size=2, role=PROVISIONER_ROLE) for _ in range(2)]
+    for pool in (provisioner, signing_in):
+        await pool.open()
+        stack.push_async_callback(pool.close)
     listener = Listener(dsn)
-    directory, granted = await _access(database, provisioner, listener)
+    directory, granted = await _access(database, signing_in, listener)
     objects = await _objects(settings, stack)
     log = PostgresLog(
         dsn,
@@ -160,15 +161,15 @@ async def _services(
     listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
     quotas = Quotas(redis, enabled=settings.limits_on)
     services = Services(
-        *(settings, database, log, progress, quotas, objects, provisioner, directory, granted),
+        *(settings, database, log, progress, quotas, objects, provisioner, signing_in, directory, granted),
         allowances=Allowances(redis),
     )
     return services, listener, sealer
 
 
-async def _access(database: Database, provisioner: Database, listener: Listener) -> tuple[Directory, Rights]:
+async def _access(database: Database, signing_in: Database, listener: Listener) -> tuple[Directory, Rights]:
     """Which tenants there are, and what their roles may do: read now, and again whenever they change."""
-    directory, granted = Directory(provisioner), Rights(database)
+    directory, granted = Directory(signing_in), Rights(database)
     listener.on(tenants.CHANNEL, directory.changed)
     listener.watch(directory.watch)
     listener.on(rights.CHANNEL, granted.changed)

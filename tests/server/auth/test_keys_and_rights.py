@@ -162,7 +162,7 @@ async def counted(key: SigningKey, services: Services, dsn: str) -> AsyncIterato
     parts = Counting(dsn), Counting(dsn, role=PROVISIONER_ROLE)
     for part in parts:
         await part.open()
-    watched = replace(services, database=parts[0], provisioner=parts[1])
+    watched = replace(services, database=parts[0], signing_in=parts[1])
     made = Authenticator(KeyRing(key, parts[0]), watched)
     yield Counted(made, parts)
     await made.close()
@@ -204,6 +204,15 @@ async def test_a_key_that_is_new_holds_during_a_flood(counted: Counted, services
     for each in floods:
         each.cancel()
     await asyncio.gather(*floods, return_exceptions=True)
+
+
+async def test_whoever_keeps_the_provisioner_busy_keeps_nobody_from_signing_in(
+    authenticator: Authenticator, services: Services
+) -> None:
+    made = await made_key(services)
+    async with services.provisioner.transaction("-"), services.provisioner.transaction("-"), asyncio.timeout(2):
+        services.directory.changed()
+        assert (await authenticator.authenticate(with_key(made.text))).kind is Kind.KEY
 
 
 async def test_what_failed_is_not_remembered(counted: Counted, services: Services, provisioner: Database) -> None:
