@@ -54,7 +54,11 @@ class DailyCounter:
         """
         known = self._remembered(name)
         owed, known.owed = known.owed, 0  # nobody else tells it meanwhile
-        answer = await self._script.run([f"lakefront:daily:{name}"], [known.seen, owed, amount, limit])
+        try:
+            answer = await self._script.run([f"lakefront:daily:{name}"], [known.seen, owed, amount, limit])
+        except BaseException:
+            known.owed += owed  # whoever asked is gone, perhaps before Redis was told: rather twice than never
+            raise
         if answer is None:
             known.owed += owed
             used = known.seen + known.owed

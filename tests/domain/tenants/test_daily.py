@@ -108,3 +108,24 @@ async def test_nothing_that_passed_is_lost(
             for client in clients:
                 await client.aclose()
             await admin.acl_deluser(user)
+
+
+async def test_what_is_owed_is_kept_when_whoever_tells_it_is_cancelled(redis_server: EmbeddedRedis) -> None:
+    user, name = f"u{next(_runs)}", uuid4().hex
+    async with (
+        Redis.from_url(redis_server.url) as admin,
+        Redis.from_url(redis_server.url, username=user, password="any") as client,
+    ):
+        counter = DailyCounter(client, pause=0)
+        await admin.acl_setuser(user, enabled=True, nopass=True, keys=["*"], categories=["-@all"])
+        try:
+            assert [(await counter.take(name, 5)).passed for _ in range(3)] == [True] * 3
+            await admin.acl_setuser(user, enabled=True, categories=["+@all"])
+            await admin.client_pause(300)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await counter.take(name, 5)
+            await asyncio.sleep(0.3)
+            assert await counter.used(name) >= 3
+        finally:
+            await admin.acl_deluser(user)
