@@ -1,5 +1,7 @@
 """The application's doors to PostgreSQL: asyncpg pools, under the role that owns nothing where no other is named."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import MappingProxyType
@@ -12,6 +14,8 @@ from sqlalchemy import ClauseElement, Select
 
 from lakefront.db.statement import Statement, as_tenant, compile_statement
 from lakefront.errors import Unavailable
+
+log = logging.getLogger(__name__)
 
 APP_ROLE = "lakefront_app"
 APPENDER_ROLE = "lakefront_appender"
@@ -27,6 +31,9 @@ STATEMENT_TIMEOUT = 30.0
 
 SLACK = 5.0
 """Seconds after a statement's time is up within which PostgreSQL must have said so: if not, its host is gone."""
+
+CLOSING = 3.0
+"""Seconds that the connections have to say good-bye."""
 
 _NO_HURRY = 86_400.0
 """Seconds for a command of a transaction without a clock: asyncpg knows no way to say "for ever" for one command."""
@@ -141,8 +148,15 @@ class Database:
         await self._pool
 
     async def close(self) -> None:
-        """Give the connections back and close them."""
-        await self._pool.close()
+        """Close all connections: what is still in use, or broken, after ``CLOSING`` seconds at most is cut off.
+
+        Whoever uses one then is told ``Unavailable``.
+        """
+        try:
+            async with asyncio.timeout(CLOSING):
+                await self._pool.close()
+        except (*CONNECTION_LOST, RuntimeError) as lost:  # RuntimeError: uvloop's, as in ``write_failed``
+            log.info("Not every connection to PostgreSQL said good-bye (%r): asyncpg cut off what was left.", lost)
 
     @property
     def pool_size(self) -> int:
@@ -180,14 +194,21 @@ class Database:
         """One transaction as ``tenant``; committed at the end of the block, rolled back when it raises.
 
         With ``subject`` tables that have an owner show and take the rows of that subject alone. Without ``hurry`` its
-        statements may take as long as they like.
+        statements may take as long as they like. A COMMIT for whose notices PostgreSQL has no room is ``Unavailable``.
         """
-        async with self._connection() as connection, connection.transaction():
-            with _given_up(connection):  # within the transaction, which would wait for its rollback as long again
-                await connection.execute(_AS, tenant, subject)
-                if not hurry:
-                    await connection.execute("SET LOCAL statement_timeout = 0")
-                yield Transaction(connection, timeout=None if hurry else _NO_HURRY)
+        committing = False
+        try:
+            async with self._connection() as connection, connection.transaction():
+                with _given_up(connection):  # within the transaction, which would wait for its rollback as long again
+                    await connection.execute(_AS, tenant, subject)
+                    if not hurry:
+                        await connection.execute("SET LOCAL statement_timeout = 0")
+                    yield Transaction(connection, timeout=None if hurry else _NO_HURRY)
+                    committing = True
+        except asyncpg.ProgramLimitExceededError as full:
+            if committing:
+                raise _away() from full
+            raise
 
     async def ping(self) -> None:
         """Return if PostgreSQL answers; raises ``Unavailable`` otherwise."""
