@@ -47,10 +47,9 @@ class Quotas:
             return
         wait = await self._take(bucket, amount, rate)
         if wait > 0:
-            raise RateLimited(
-                f"The quota of {rate:g} events/s is used up. Wait as long as Retry-After says, then send again.",
-                retry_after=math.ceil(wait),
-            )
+            message = f"The quota of {rate:g} events/s is used up. Wait as long as Retry-After says, then send again."
+            told = {"field": "rate", "message": message, "limit": rate, "remaining": 0}
+            raise RateLimited(message, details=[told], retry_after=math.ceil(wait))
 
     async def _take(self, bucket: str, amount: int, rate: float) -> float:
         wait = await self._script.run([f"lakefront:quota:{bucket}"], [rate, amount])

@@ -27,6 +27,7 @@ async def test_a_large_request_passes_and_the_next_waits_for_its_debt(quotas: Qu
     with pytest.raises(RateLimited) as caught:
         await quotas.take("t", 1, rate=100)
     assert caught.value.retry_after in (2, 3)
+    assert caught.value.details == [{"field": "rate", "message": caught.value.message, "limit": 100, "remaining": 0}]
 
 
 async def test_the_rate_holds_over_time(quotas: Quotas) -> None:

@@ -121,12 +121,15 @@ async def test_events_past_the_day_are_refused_at_every_door(door: Wired) -> Non
     refused = await door.client.post(INGEST, json=many, headers=headers)
     assert is_refused(refused)
     assert refused.json()["error_code"] == "rate_limited"
+    [told] = refused.json()["details"]
+    assert (told["field"], told["limit"], told["remaining"]) == ("daily_events", 3, 3)
     assert (await door.client.post(INGEST, json=many[:3], headers=headers)).json()["accepted"] == 3
     assert (await door.client.get(USAGE, headers=headers)).json()["events"] == {"used": 3, "limit": 3, "remaining": 0}
     answer = (await door.client.post("/graphql", json={"query": SEND}, headers=headers)).json()
     extensions = answer["errors"][0]["extensions"]
     assert extensions["code"] == "RATE_LIMITED"
     assert 0 < extensions["retryAfter"] <= 86_400
+    assert extensions["details"][0]["field"] == "daily_events"
     metrics = (await door.client.get("/metrics", headers=door.bearer("monitor"))).text
     assert 'lakefront_quota_refusals_total{quota="events"} 2.0' in metrics
 

@@ -31,6 +31,14 @@ FRESH: Final = 1.0
 STORAGE_RETRY: Final = 3600.0
 """Seconds after which to come again when the storage is full: it does not empty at midnight."""
 
+_FIELDS: Final = {
+    "events": "daily_events",
+    "pipelines": "daily_pipelines",
+    "requests": "daily_requests",
+    "storage": "storage_bytes",
+}
+"""The quotas as a tenant's subscription, and so the details of a refusal, name them."""
+
 Clock = Callable[[], datetime]
 
 
@@ -97,14 +105,15 @@ class Allowances:
         """The UTC day that it is."""
         return self._now().astimezone(UTC).date()
 
-    def used_up(self, quota: str, message: str) -> RateLimited:
-        """The refusal that holds until midnight."""
+    def used_up(self, quota: str, message: str, *, limit: int, remaining: int = 0) -> RateLimited:
+        """The refusal that holds until midnight; what of ``limit`` is left is ``remaining``."""
         seconds = (resets_at(self.today) - self._now()).total_seconds()
-        return self._refusal(quota, message, max(1, math.ceil(seconds)))
+        return self._refusal(quota, message, max(1, math.ceil(seconds)), limit, remaining)
 
-    def _refusal(self, quota: str, message: str, retry_after: float) -> RateLimited:
+    def _refusal(self, quota: str, message: str, retry_after: float, limit: int, remaining: int = 0) -> RateLimited:
         self.refused[quota] += 1
-        return RateLimited(message, retry_after=retry_after)
+        told = {"field": _FIELDS[quota], "message": message, "limit": limit, "remaining": remaining}
+        return RateLimited(message, details=[told], retry_after=retry_after)
 
     async def reading(self, database: Database, tenant: str, *, exact: bool = False) -> Reading:
         """What ``tenant`` has used: at most a second old; ``exact``: of now, its storage as well.
@@ -127,23 +136,28 @@ class Allowances:
         bounds = reading.bounds
         if bounds.storage_bytes is not None and (reading.storage_bytes or 0) >= bounds.storage_bytes:
             told = f"The storage of {bounds.storage_bytes:,} bytes is full. Ask for a larger plan."
-            raise self._refusal("storage", told, STORAGE_RETRY)
+            raise self._refusal("storage", told, STORAGE_RETRY, bounds.storage_bytes)
         if bounds.events is not None:
-            left = max(0, bounds.events - reading.events)
-            if events > left:
-                raise self.used_up(
-                    "events",
-                    f"Of the day's {bounds.events:,} events {left:,} are left. Send no more than those, wait for "
-                    "midnight (UTC) as Retry-After says, or ask for a larger plan.",
-                )
-            if events + held.unread > left:
-                raise self._refusal(
-                    "events",
-                    f"Of the day's {bounds.events:,} events {left:,} are left, and other requests may be using them. "
-                    "Send the request again.",
-                    FRESH,
-                )
+            self._check_events(bounds.events, reading, held, events)
         return Admitted(held, events)
+
+    def _check_events(self, limit: int, reading: Reading, held: _Held, events: int) -> None:
+        left = max(0, limit - reading.events)
+        if events > left:
+            raise self.used_up(
+                "events",
+                f"Of the day's {limit:,} events {left:,} are left. Send no more than those, wait for midnight (UTC) as "
+                "Retry-After says, or ask for a larger plan.",
+                limit=limit,
+                remaining=left,
+            )
+        sure = max(0, left - held.unread)
+        if events > sure:
+            message = (
+                f"Of the day's {limit:,} events only {sure:,} are certain to be left, as other requests are under way "
+                "or ended just now. Send this one again in a second, which tells for certain."
+            )
+            raise self._refusal("events", message, FRESH, limit, sure)
 
     async def take_request(self, services: "Services", actor: Actor) -> None:
         """Count one request of the actor's tenant, or one operation of a socket, or raise ``RateLimited``.
@@ -162,6 +176,7 @@ class Allowances:
                 "requests",
                 f"The day's {limit:,} requests are used up. Wait for midnight (UTC) as Retry-After says, or ask for a "
                 "larger plan.",
+                limit=limit,
             )
 
     async def requests(self, tenant: str, day: date) -> int:

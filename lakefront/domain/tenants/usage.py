@@ -104,5 +104,6 @@ async def start_pipeline(services: Services, transaction: Transaction, actor: Ac
                 "pipelines",
                 f"The day's {found[0]['daily_pipelines']:,} pipelines are used up. Wait for midnight (UTC) as "
                 "Retry-After says, or ask for a larger plan.",
+                limit=found[0]["daily_pipelines"],
             )
     return int(taken[0]["pipelines_started"])

@@ -126,11 +126,13 @@ class Meter:
         """Keep ``standing`` for the headers; raises ``RateLimited`` if it is a refusal."""
         self.standings[standing.policy.name] = standing
         if standing.wait is not None:
-            raise RateLimited(
-                f"The limit '{standing.policy.name}' of {standing.policy.item} is reached. "
-                "Wait as long as Retry-After says, then send again.",
-                retry_after=max(standing.wait, 0.001),
+            item = standing.policy.item
+            message = (
+                f"The limit '{standing.policy.name}' of {item} is reached. "
+                "Wait as long as Retry-After says, then send again."
             )
+            told = {"field": "rate", "message": message, "limit": item.amount, "remaining": standing.remaining}
+            raise RateLimited(message, details=[told], retry_after=max(standing.wait, 0.001))
 
     @property
     def _address(self) -> str:

@@ -40,12 +40,16 @@ async def acme(provisioner: Database) -> Actor:
 
 
 @contextmanager
-def refused() -> Iterator[list[float]]:
-    """Holds if the block is rate limited; gives the seconds after which to come again."""
+def refused(field: str = "", limit: int = 0, remaining: int = 0) -> Iterator[list[float]]:
+    """Holds if the block is rate limited, by that quota if given; gives the seconds after which to come again."""
     seconds: list[float] = []
     with pytest.raises(RateLimited) as caught:
         yield seconds
     assert caught.value.retry_after is not None
+    [told] = caught.value.details
+    assert told["message"] == caught.value.message
+    if field:
+        assert (told["field"], told["limit"], told["remaining"]) == (field, limit, remaining)
     seconds.append(caught.value.retry_after)
 
 
@@ -56,7 +60,7 @@ async def test_a_days_events_pass_and_no_more(services: Services, acme: Actor) -
         await permits.ingest(services, acme, batch(15, 6))
     assert (await permits.ingest(services, acme, batch(15, 5))).accepted == 5
     await asyncio.sleep(FRESH + 0.1)
-    with refused() as seconds:
+    with refused("daily_events", 20) as seconds:
         await permits.ingest(services, acme, batch(20, 1))
     assert 0 < seconds[0] <= 86_400
     assert (await usage(services, acme)).events.remaining == 0
@@ -93,7 +97,7 @@ async def test_other_requests_may_be_using_the_rest(services: Services, acme: Ac
     """What is under way, and may yet fail, is a reason to come again in a second, not at midnight."""
     services = bound(services)
     under_way = await services.allowances.admit(services, acme, 15)
-    with refused() as seconds:
+    with refused("daily_events", 20, 5) as seconds:
         await services.allowances.admit(services, acme, 6)
     assert seconds == [FRESH]
     under_way.settle(0)
@@ -133,7 +137,7 @@ async def test_a_full_store_takes_nothing_in(services: Services, acme: Actor, ds
     await permits.ingest(services, acme, batch(0, 4))
     await store(dsn, "acme", 0, range(1, 2), 1)
     await services.allowances.reading(services.database, "acme", exact=True)
-    with refused() as seconds:
+    with refused("storage_bytes", 1000) as seconds:
         await permits.ingest(services, acme, batch(4, 1))
     assert seconds == [STORAGE_RETRY]
     assert services.allowances.refused == {"storage": 1}
@@ -174,7 +178,7 @@ async def test_requests_begin_anew_at_midnight(services: Services, acme: Actor, 
     services = bound(services, redis=redis, clock=clock)
     for _ in range(5):
         await services.allowances.take_request(services, acme)
-    with refused() as seconds:
+    with refused("daily_requests", 5) as seconds:
         await services.allowances.take_request(services, acme)
     clock.ahead = timedelta(seconds=seconds[0])
     await services.allowances.take_request(services, acme)

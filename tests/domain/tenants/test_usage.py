@@ -181,6 +181,8 @@ async def test_no_more_pipelines_start_than_a_day_has(services: Services, acme: 
     refused = [answer for answer in answers if isinstance(answer, RateLimited)]
     assert len(refused) == 40
     assert 0 < (refused[0].retry_after or 0) <= 86_400
+    [told] = refused[0].details
+    assert (told["field"], told["limit"], told["remaining"]) == ("daily_pipelines", 10, 0)
     assert (await usage(servers[0], ten)).pipelines == Use(10, 10)
 
 

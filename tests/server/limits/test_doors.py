@@ -90,6 +90,7 @@ async def test_rest_and_graphql_count_together_and_rest_has_its_shape(served: Wi
         assert response.headers["x-ratelimit-remaining"] == str(max(0, left - 1)), response.text
     assert response.status_code == 429
     assert response.json().keys() == {"error_code", "message", "details", "timestamp"}
+    assert response.json()["details"][0]["field"] == "rate"
     assert response.json()["error_code"] == "rate_limited"
     assert int(response.headers["retry-after"]) > 50
 
@@ -182,12 +183,14 @@ async def test_behind_a_trusted_proxy_each_client_has_a_window(served: Wired) ->
 
 
 @asynccontextmanager
-async def socket(served: Wired, role: str | None = "reader") -> AsyncIterator[ClientConnection]:
+async def socket(
+    served: Wired, role: str | None = "reader", *, acknowledged: bool = True
+) -> AsyncIterator[ClientConnection]:
     url = f"ws://127.0.0.1:{served.port}/graphql"
     async with connect(url, subprotocols=[Subprotocol(SUBPROTOCOL)], proxy=None) as opened:
         payload = {} if role is None else {"Authorization": f"Bearer {served.token(role)}"}
         await opened.send(json.dumps({"type": "connection_init", "payload": payload}))
-        if role is not None:
+        if role is not None and acknowledged:
             assert json.loads(await opened.recv()) == {"type": "connection_ack"}
         yield opened
 
@@ -197,9 +200,9 @@ async def run(opened: ClientConnection, name: str, query: str = "{ __typename }"
     return json.loads(await asyncio.wait_for(opened.recv(), 5))
 
 
-async def test_each_operation_on_a_socket_counts(served: Wired) -> None:
+async def test_each_operation_on_a_socket_counts_and_its_sign_in(served: Wired) -> None:
     async with socket(served) as opened:
-        for n in range(5):
+        for n in range(4):
             assert (await run(opened, f"{n}"))["type"] == "next"
             assert json.loads(await opened.recv())["type"] == "complete"
         refused = await run(opened, "one too many")
@@ -216,7 +219,20 @@ async def test_events_do_not_count(served: Wired) -> None:
         await served.ingest([event(eventId=f"event {n}") for n in range(20)])
         for _ in range(20):
             assert json.loads(await asyncio.wait_for(opened.recv(), 10))["type"] == "next"
-    assert (await ask(served)).headers["x-ratelimit-remaining"] == "3"
+    assert (await ask(served)).headers["x-ratelimit-remaining"] == "2"
+
+
+async def test_sockets_are_opened_as_seldom_as_requests_are_made(served: Wired) -> None:
+    for _ in range(5):
+        async with socket(served):
+            pass
+    async with socket(served, "reader", acknowledged=False) as refused:
+        with pytest.raises(ConnectionClosed):
+            await refused.recv()
+        assert refused.close_code == 1013
+    assert (await ask(served)).status_code == 429
+    async with socket(served, "admin"):
+        pass
 
 
 async def test_a_socket_that_fails_to_sign_in_counts(served: Wired) -> None:
