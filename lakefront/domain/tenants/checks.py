@@ -33,10 +33,13 @@ MARKER: Final = b"A dry run of onboarding wrote this, to see whether it can. It 
 
 
 class Check(msgspec.Struct, frozen=True):
-    """What one check found; where it is not ``ok``, ``message`` says what to do."""
+    """What one check found; where it is not ``ok``, ``message`` says what to do.
+
+    ``ok`` is None where nothing was checked, as another check failed, on which this one depends.
+    """
 
     check: str
-    ok: bool
+    ok: bool | None
     message: str
 
 
@@ -61,6 +64,10 @@ def _passed(name: str, message: str) -> Check:
 
 def _failed(name: str, message: str) -> Check:
     return Check(name, ok=False, message=message)
+
+
+def _unchecked(name: str, failed: str) -> Check:
+    return Check(name, ok=None, message=f"Not checked, as {failed} failed.")
 
 
 def _tenant_id(tenant: str) -> Check:
@@ -101,7 +108,7 @@ def _subscription_plan(plan: str) -> Check:
 def _quotas(plan: str) -> Check:
     quotas = PLANS.get(plan)
     if quotas is None:
-        return _failed("quotas", "The quotas are those of the plan. Correct the plan.")
+        return _unchecked("quotas", "subscription_plan")
     told = (
         f"A day has {quotas.daily_pipelines:,} pipelines, {quotas.daily_events:,} events and "
         f"{quotas.daily_requests:,} requests; the lake keeps {quotas.storage_bytes:,} bytes."
@@ -111,7 +118,7 @@ def _quotas(plan: str) -> Check:
 
 async def _availability(parts: Parts, tenant: str) -> Check:
     if not is_tenant_id(tenant):
-        return _failed("availability", "Whether the id is taken can be told once it is valid. Correct it.")
+        return _unchecked("availability", "tenant_id")
     async with parts.provisioner.transaction("-") as transaction:
         taken = await taken_as(transaction, tenant)
     if taken is None:

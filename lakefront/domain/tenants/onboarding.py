@@ -73,7 +73,7 @@ async def dry_run(
 
 async def _check(parts: Parts, configuration: Configuration, *, remember: bool) -> DryRun:
     checks = await check(parts, configuration)
-    failed = sum(not one.ok for one in checks)
+    failed = sum(one.ok is False for one in checks)
     if failed:
         message = f"{failed} of {len(checks)} checks failed. Correct what they say, and run this again."
     else:

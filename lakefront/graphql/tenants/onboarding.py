@@ -50,7 +50,9 @@ class OnboardingCheck:
         description="Which: tenant_id, reserved_words, company_name, admin_email, subscription_plan, quotas, "
         "availability, database or object_store."
     )
-    ok: bool = strawberry.field(description="Whether it passed.")
+    ok: bool | None = strawberry.field(
+        description="Whether it passed; null where it was not checked, as one that it depends on failed."
+    )
     message: str = strawberry.field(description="What it found; where it did not pass, what to do.")
 
 

@@ -25,6 +25,9 @@ PAGE: Final = 1000
 
 app = typer.Typer(name="tenant", help="Onboard, suspend, resume and list tenants.", no_args_is_help=True)
 
+_OUTCOMES: Final = {True: "ok    ", False: "FAILED", None: "      "}
+"""What a check's ``ok`` is called."""
+
 TenantId = Annotated[str, typer.Argument(metavar="TENANT_ID", help="The tenant's id.")]
 
 
@@ -63,7 +66,7 @@ def onboard(
 
     report, made = _as_operator(data, work)
     for check in report.checks:
-        typer.echo(f"{'ok    ' if check.ok else 'FAILED'}  {check.check:<18}  {check.message}", err=True)
+        typer.echo(f"{_OUTCOMES[check.ok]}  {check.check:<18}  {check.message}", err=True)
     if not report.ok:
         raise fail(f"{printable(tenant)[:40]} cannot be onboarded. Correct what the failed checks say.")
     if made is not None:

@@ -80,7 +80,7 @@ _OPEN: Final = "No token is needed where onboarding is open (`LAKEFRONT_ONBOARDI
     post=Operation(
         "Check a tenant's configuration",
         "Tenants",
-        {200: Answer("Every check, also where one failed; `ok` if none did.", Content(DryRun))},
+        {200: Answer("Every check; `ok` if none failed. One that depends on a failed one has null.", Content(DryRun))},
         f"{_OPEN}Creates nothing. That a configuration passed is remembered for an hour, in which exactly this one may "
         "be onboarded. By GraphQL: `dryRunTenant`.",
         TENANTS_MANAGE,
