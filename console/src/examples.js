@@ -10,6 +10,11 @@ const ORDER = [
   ['lake', 'Query', 'Files in the lake'],
   ['follow', 'Subscription', 'Follow events live'],
   ['pipeline', 'Subscription', 'Watch the pipeline'],
+  ['me', 'Query', 'Who you are'],
+  ['usage', 'Query', "Your tenant's usage"],
+  ['api-keys', 'Query', 'API keys'],
+  ['create-api-key', 'Mutation', 'Make an API key'],
+  ['rotate-api-key', 'Mutation', 'Rotate an API key'],
 ]
 
 /** What a first visit finds open; the others are in the panel beside the editor. */

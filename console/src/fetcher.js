@@ -2,21 +2,21 @@ import { createGraphiQLFetcher } from '@graphiql/toolkit'
 import { Kind, parse } from 'graphql'
 import { createClient } from 'graphql-ws'
 
-import { token } from './token.js'
+import { credentials, token } from './token.js'
 
-/** How GraphiQL asks: queries and mutations by POST, subscriptions over graphql-transport-ws, both with the token. */
+/** How GraphiQL asks: queries and mutations by POST, subscriptions over graphql-transport-ws, both with the token or key. */
 export function makeFetcher() {
-  const authorization = { Authorization: `Bearer ${token()}` }
+  const signIn = credentials(token())
   const url = new URL('/graphql', location.href)
   const socket = new URL(url)
   socket.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
   const fetcher = createGraphiQLFetcher({
     url: url.href,
-    headers: authorization,
+    headers: signIn,
     enableIncrementalDelivery: false,
     wsClient: createClient({
       url: socket.href,
-      connectionParams: authorization,
+      connectionParams: signIn,
       // A new socket would begin anew at "now": the gap is shown as an error, not hidden.
       retryAttempts: 0,
     }),

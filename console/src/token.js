@@ -1,12 +1,13 @@
 /**
- * The visitor's bearer token. It comes by the link that `lakefront serve` prints (`#token=…`) or is typed in, and stays in
- * this tab's sessionStorage: no other tab, and no later visit, has it. A fragment never reaches a server or its logs.
+ * What the visitor signs in with: a bearer token or an API key. It comes by the link that `lakefront serve` prints
+ * (`#token=…`) or is typed in, and stays in this tab's sessionStorage: no other tab, and no later visit, has it. A fragment
+ * never reaches a server or its logs.
  */
 
 const KEY = 'lakefront.token'
 const changed = new EventTarget()
 
-/** The token, '' if there is none. */
+/** The token or API key, '' if there is none. */
 export const token = () => sessionStorage.getItem(KEY) ?? ''
 
 /** Keep `value`; '' forgets the token. */
@@ -21,6 +22,13 @@ export function onToken(listener) {
   changed.addEventListener('change', listener)
   return () => changed.removeEventListener('change', listener)
 }
+
+/** The tenant whose API key `value` is (`<tenant>_api_…`), `null` if it is a token: a JWT has dots, a key has none. */
+export const tenantOfKey = (value) => (value.includes('_api_') && !value.includes('.') ? value.split('_api_')[0] : null)
+
+/** What `value` is sent as: a header of requests, a member of the `connection_init` of sockets. */
+export const credentials = (value) =>
+  tenantOfKey(value) === null ? { Authorization: `Bearer ${value}` } : { 'X-API-Key': value }
 
 /** What the token says about itself, `null` if it is no JWT; only the server can tell whether it holds. */
 export function claims(value) {

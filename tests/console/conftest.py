@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Route, async_playwright, expect
 
@@ -48,6 +49,24 @@ async def server() -> AsyncIterator[ServerProcess]:
         pytest.fail("The web pages are not built. Run `make install`.")
     async with ServerProcess(environment={"LAKEFRONT_RATE_LIMITS": "off"}) as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+async def key(server: ServerProcess) -> str:
+    """The API key that onboarding gives a tenant: all that it has."""
+    acme = {
+        "tenant_id": "acme_corp",
+        "company_name": "Acme Corporation",
+        "admin_email": "admin@acme.example",
+        "subscription_plan": "BASIC",
+    }
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60) as client:
+        tried = await client.post("/api/v1/tenants/dryrun", json=acme)
+        assert tried.status_code == 200, tried.text
+        onboarded = await client.post("/api/v1/tenants/onboard", json=acme)
+    assert onboarded.status_code == 201, onboarded.text
+    text: str = onboarded.json()["api_key"]
+    return text
 
 
 @pytest.fixture

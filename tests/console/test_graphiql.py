@@ -3,6 +3,7 @@
 import asyncio
 import re
 
+import httpx
 import pytest
 from playwright.async_api import Page, Request, expect
 
@@ -108,18 +109,79 @@ async def test_tabs_come_back_with_their_variables(visit: Visit) -> None:
 async def test_a_token_is_typed_in_and_forgotten(visit: Visit, server: ServerProcess) -> None:
     page = visit.page
     await page.goto(f"{server.url}/graphql")
-    await page.get_by_label("Token").fill(f"Bearer {server.token('reader')}")
+    await page.get_by_label("Token or API key").fill(f"Bearer {server.token('reader')}")
     async with page.expect_request_finished(_asks_for_the_schema):
-        await page.get_by_role("button", name="Use token").click()
+        await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_text("Signed in as test:reader")).to_be_visible()
     await run(page, "IngestEvents")
     await expect(page.locator(RESULT)).to_contain_text("FORBIDDEN")
     await page.get_by_role("button", name="Forget token").click()
-    await expect(page.get_by_label("Token")).to_be_visible()
+    await expect(page.get_by_label("Token or API key")).to_be_visible()
     assert await page.evaluate("sessionStorage.length") == 0
     # The browser itself notes each refused request: that much was asked for.
     assert all("403" in complaint for complaint in visit.complaints), visit.complaints
     visit.complaints.clear()
+
+
+@pytest.mark.parametrize("by", ["link", "field"])
+async def test_a_tenant_signs_in_with_its_api_key(visit: Visit, key: str, by: str) -> None:
+    page = visit.page
+    async with page.expect_request_finished(_asks_for_the_schema) as asked:
+        if by == "link":
+            await page.goto(f"{visit.server.url}/graphql#token={key}")
+        else:
+            await page.goto(f"{visit.server.url}/graphql")
+            await page.get_by_label("Token or API key").fill(key)
+            await page.get_by_role("button", name="Sign in").click()
+    headers = await (await asked.value).all_headers()
+    assert headers["x-api-key"] == key
+    assert "authorization" not in headers
+    assert page.url == f"{visit.server.url}/graphql"
+    await expect(page.get_by_text("Signed in with an API key of acme_corp")).to_be_visible()
+    await run(page, "DearestPermits")
+    await expect(page.locator(RESULT)).to_contain_text('"totalCount": 0')
+    await page.get_by_role("button", name="Forget key").click()
+    await expect(page.get_by_label("Token or API key")).to_be_visible()
+
+
+async def test_a_tenant_follows_its_events_with_its_api_key(visit: Visit, key: str) -> None:
+    page = visit.page
+    await page.goto(f"{visit.server.url}/graphql#token={key}")
+    await run(page, "FollowPermits")
+    headers = {"X-API-Key": key}
+    async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False, headers=headers) as client:
+        for number in range(1000):
+            events = numbered("PAGE-KEY", range(number, number + 1))
+            assert (await client.post(f"{visit.server.url}/sf-permit-events", json=events)).status_code == 200
+            shown = await page.locator(RESULT).inner_text()
+            assert "errors" not in shown
+            if "PAGE-KEY" in shown:
+                break
+            await page.wait_for_timeout(200)
+    assert visit.sockets == [visit.server.ws_url]
+    await page.get_by_role("button", name=re.compile("^Stop query")).click()
+
+
+@pytest.mark.parametrize(
+    ("title", "told"),
+    [
+        ("Who you are", '"tenantId": "acme_corp"'),
+        ("Your tenant's usage", '"storageBytes"'),
+        ("API keys", '"state": "ACTIVE"'),
+        ("Make an API key", '"changes": 1'),
+    ],
+)
+async def test_the_examples_of_tenants_run(visit: Visit, key: str, title: str, told: str) -> None:
+    page = visit.page
+    await page.goto(f"{visit.server.url}/graphql#token={key}")
+    await expect(page.locator(".graphiql-query-editor .view-lines")).to_contain_text("DearestPermits")
+    await page.get_by_role("button", name="Show Examples").click()
+    tabs = page.get_by_role("tab")
+    before = await tabs.count()
+    await page.get_by_role("button", name=title).click()
+    await expect(tabs).to_have_count(before + 1)
+    await page.get_by_role("button", name=re.compile("^Execute query")).click()
+    await expect(page.locator(RESULT)).to_contain_text(told)
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/"])
