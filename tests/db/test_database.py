@@ -78,3 +78,30 @@ async def test_a_transaction_without_a_clock(behind: Database) -> None:
     with pytest.raises(asyncpg.QueryCanceledError):
         async with behind.transaction(CITY) as transaction:
             await transaction.execute("SELECT pg_sleep(20)")
+
+
+async def test_a_queue_of_notices_that_is_full_is_unavailable(dsn: str, database: Database) -> None:
+    """What fails when the transaction is committed is not the caller's fault; within it, it may be."""
+    operator = await asyncpg.connect(dsn)
+    await operator.execute("""
+        CREATE FUNCTION public.full_queue() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          RAISE EXCEPTION 'too many notifications in the NOTIFY queue' USING ERRCODE = 'program_limit_exceeded';
+        END $$;
+        CREATE CONSTRAINT TRIGGER full_queue AFTER INSERT ON lakefront.idempotency_keys DEFERRABLE INITIALLY DEFERRED
+          FOR EACH ROW EXECUTE FUNCTION public.full_queue()
+    """)
+    insert = (
+        "INSERT INTO lakefront.idempotency_keys (tenant_id, subject, operation, key, body, result, created_at) "
+        "VALUES ('city', '', '', 'one', gen_random_uuid(), 'null', now())"
+    )
+
+    async def fail(when: str) -> None:
+        async with database.transaction(CITY) as transaction:
+            await transaction.execute(f"SET CONSTRAINTS ALL {when}")
+            await transaction.execute(insert)
+
+    with pytest.raises(Unavailable):
+        await fail("DEFERRED")
+    with pytest.raises(asyncpg.ProgramLimitExceededError):
+        await fail("IMMEDIATE")
+    await operator.close()

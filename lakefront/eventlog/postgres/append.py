@@ -27,11 +27,9 @@ _ATTEMPTS = 8
 _RACES = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """Another transaction was first: look again."""
 
-_BAD_DATA = (
-    *(asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError),
-    *(ValueError, TypeError),  # from encoding rows
-)
-"""What an event that PostgreSQL cannot hold ends in."""
+_BAD_DATA = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
+"""What the COPY of an event that PostgreSQL cannot hold ends in; elsewhere they say something else (a queue of notices
+that is full, by COMMIT), and nothing of the events."""
 
 _BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock_shared({keys.LOCK})"
 
@@ -161,8 +159,10 @@ class Appender:
                     return await self._attempt(connection, tenant, stream, batches)
             except _RACES:
                 await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 - spreads retries
-            except _BAD_DATA as bad:
+            except (ValueError, TypeError) as bad:  # from encoding rows
                 raise not_storable() from bad
+            except asyncpg.ProgramLimitExceededError as full:
+                raise Unavailable("The log takes nothing in right now. Send the request again in a moment.") from full
         raise Unavailable("Too many writers sent the same events at once. Send the request again in a moment.")
 
     async def preview(self, tenant: str, stream: str, batch: Batch) -> list[Appended]:
@@ -248,8 +248,13 @@ async def _write(
     async def copy(table: str, columns: Sequence[str], source: AsyncIterator[bytes]) -> None:
         await connection.copy_to_table(table, schema_name=SCHEMA, columns=columns, source=source, format="binary")
 
-    await copy("events", EVENT_COLUMNS, draft.rows.for_events(tenant, stream, datetime.now(UTC)))
-    await copy(newest.table, KEY_COLUMNS, draft.rows.for_keys(newest.first, tenant))
+    try:
+        await copy("events", EVENT_COLUMNS, draft.rows.for_events(tenant, stream, datetime.now(UTC)))
+        await copy(newest.table, KEY_COLUMNS, draft.rows.for_keys(newest.first, tenant))
+    except _RACES:
+        raise
+    except _BAD_DATA as bad:
+        raise not_storable() from bad
     await connection.fetch(_MOVE_HEADS, tenant, stream, list(heads), list(heads.values()))
 
 

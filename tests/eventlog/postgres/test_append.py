@@ -206,6 +206,26 @@ async def test_idle_committers_go_away(log: PostgresLog, running: Callable[[str]
     assert running("committer") == set()
 
 
+async def test_a_commit_that_fails_is_no_fault_of_the_events(open_log: OpenLog, dsn: str) -> None:
+    """As PostgreSQL says that its queue of notices is full: the event is good, and is taken in as soon as it can be."""
+    log = await open_log()
+    await log.append(ACTOR, STREAM, [event("before")])
+    operator = await asyncpg.connect(dsn)
+    await operator.execute("""
+        CREATE FUNCTION public.full_queue() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          RAISE EXCEPTION 'too many notifications in the NOTIFY queue' USING ERRCODE = 'program_limit_exceeded';
+        END $$;
+        CREATE CONSTRAINT TRIGGER full_queue AFTER UPDATE ON lakefront.heads DEFERRABLE INITIALLY DEFERRED
+          FOR EACH ROW EXECUTE FUNCTION public.full_queue()
+    """)
+    with pytest.raises(Unavailable):
+        await log.append(ACTOR, STREAM, [event("good")])
+    await operator.execute("DROP FUNCTION public.full_queue CASCADE")
+    await operator.close()
+    [verdict] = await until_acknowledged(log, [event("good")])
+    assert verdict.outcome is Outcome.ACCEPTED
+
+
 @pytest.fixture
 def running() -> Callable[[str], set[str]]:
     def names(prefix: str) -> set[str]:
