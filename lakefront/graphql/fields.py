@@ -23,14 +23,14 @@ class Requires:
 def field(description: str, *, requires: str | None = None, limit: str | None = None) -> Callable[[F], F]:
     """A field that the decorated method resolves; ``limit`` is a root field's own rate limit (``10/minute``)."""
     made: Callable[[F], F] = strawberry.field(
-        description=description, metadata=_metadata(requires), directives=_directives(limit)
+        description=description, metadata=requirement(requires), directives=_directives(limit)
     )
     return made
 
 
 def attribute(description: str, *, requires: str | None = None) -> Any:
     """A field that is an attribute of its object."""
-    return strawberry.field(description=description, metadata=_metadata(requires))
+    return strawberry.field(description=description, metadata=requirement(requires))
 
 
 def mutation(description: str, *, requires: str, limit: str | None = None) -> Callable[[F], F]:
@@ -41,12 +41,13 @@ def mutation(description: str, *, requires: str, limit: str | None = None) -> Ca
 def subscription(description: str, *, requires: str, limit: str | None = None) -> Callable[[F], F]:
     """A subscription that the decorated async generator feeds."""
     made: Callable[[F], F] = strawberry.subscription(
-        description=description, metadata=_metadata(requires), directives=_directives(limit)
+        description=description, metadata=requirement(requires), directives=_directives(limit)
     )
     return made
 
 
-def _metadata(requires: str | None) -> dict[str, Requires]:
+def requirement(requires: str | None) -> dict[str, Requires]:
+    """The metadata of a field that requires the scope; none where there is none."""
     return {} if requires is None else {"requires": Requires(requires)}
 
 

@@ -51,6 +51,7 @@ USED = [
     "permits(filter: {inspector: {isNull: true}}) { nodes { permitId } }",
     'permits(filter: {not: {or: [{status: {eq: "x"}}, {and: [{inspector: {ne: "x"}}]}]}}) { nodes { permitId } }',
     "permits(orderBy: [{status: ASC}, {inspector: DESC}]) { nodes { permitId } }",
+    "permits(orderBy: {inspector: DESC}) { totalCount }",
     'permitEvents(filter: {permit: {inspector: {startsWith: "A"}}}) { totalCount }',
     'permits(filter: {events: {some: {permit: {inspector: {startsWith: "A"}}}}}) { nodes { permitId } }',
     'permit(permitId: "P010") { events(filter: {permit: {inspector: {eq: "Ada"}}}) { nodes { eventId } } }',
@@ -59,6 +60,17 @@ USED = [
     "permitStats(groupBy: [INSPECTOR]) { totalGroups }",
     "permitStats(groupBy: [INSPECTOR], orderBy: [{key: {inspector: ASC}}]) { groups { count } }",
     'permitStats(filter: {inspector: {eq: "Ada"}}) { groups { count } }',
+]
+
+GIVEN: list[tuple[str, str, dict[str, Any]]] = [
+    ("$f: PermitFilter", "permits(filter: $f) { totalCount }", {"f": {"inspector": {"eq": "Ada"}}}),
+    ('$f: PermitFilter = {inspector: {eq: "Ada"}}', "permits(filter: $f) { totalCount }", {}),
+    ("$who: String", "permits(filter: {inspector: {eq: $who}}) { totalCount }", {"who": "Ada"}),
+    ("$f: [PermitFilter!]", "permits(filter: {or: $f}) { totalCount }", {"f": [{"not": {"inspector": {"ne": "Ada"}}}]}),
+    ("$f: [PermitFilter!]", "permits(filter: {or: $f}) { totalCount }", {"f": {"inspector": {"ne": "Ada"}}}),
+    ("$o: [PermitOrder!]", "permits(orderBy: $o) { totalCount }", {"o": [{"status": "ASC"}, {"inspector": "ASC"}]}),
+    ("$by: [PermitGroupBy!]", "permitStats(groupBy: $by) { totalGroups }", {"by": ["STATUS", "INSPECTOR"]}),
+    ("$by: PermitGroupBy!", "permitStats(groupBy: [STATUS, $by]) { totalGroups }", {"by": "INSPECTOR"}),
 ]
 
 
@@ -89,10 +101,36 @@ async def test_the_value_is_there(ask: Ask, city: None) -> None:
 @pytest.mark.parametrize("setting", ["refuse", "null"])
 async def test_nothing_may_depend_on_it(services: Services, city: None, selection: str, setting: str) -> None:
     operations = asking(services, setting)
-    (error,) = (await operations(f"{{ {selection} }}", CITIZEN))["errors"]
+    answer = await operations(f"{{ {selection} }}", CITIZEN)
+    refused(answer)
+    assert "errors" not in await operations(f"{{ {selection} }}", STAFF)
+
+
+def refused(answer: dict[str, Any]) -> None:
+    """Assert that nothing ran, and that the field is named."""
+    assert "data" not in answer
+    (error,) = answer["errors"]
     assert error["extensions"]["code"] == "FORBIDDEN", error
     assert PERMITS_INSPECTOR in error["message"]
-    assert "errors" not in await operations(f"{{ {selection} }}", STAFF)
+    assert "inspector" in error["message"].replace(PERMITS_INSPECTOR, "").lower()
+
+
+@pytest.mark.parametrize(("definitions", "selection", "variables"), GIVEN)
+async def test_nothing_may_depend_on_it_by_a_variable(
+    ask: Ask, city: None, recorder: RecordingDatabase, definitions: str, selection: str, variables: dict[str, Any]
+) -> None:
+    document = f"query({definitions}) {{ {selection} }}"
+    refused(await ask(document, asking=CITIZEN, **variables))
+    assert recorder.statements == []
+    assert "errors" not in await ask(document, asking=STAFF, **variables)
+
+
+async def test_variables_that_do_not_fit_are_told_as_such(ask: Ask, city: None) -> None:
+    document = "query($f: PermitFilter, $o: [PermitOrder!]) { permits(filter: $f, orderBy: $o) { totalCount } }"
+    for variables in ({"f": "inspector"}, {"f": {"no": 1}}, {"f": {"or": {"and": [[7]]}}}, {"o": [["inspector"]]}):
+        (error,) = (await ask(document, asking=CITIZEN, **variables))["errors"]
+        assert error["extensions"]["code"] == "VALIDATION_ERROR", error
+    assert (await ask(document, asking=CITIZEN, f=None))["data"]["permits"]["totalCount"]
 
 
 def asking(services: Services, setting: str) -> Any:

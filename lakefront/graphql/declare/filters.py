@@ -9,7 +9,8 @@ from lakefront.db.query import All, Compare, Either, Expression, Near, Opposite,
 from lakefront.graphql.declare.declarations import Column, Connected, Embedded, Listed
 from lakefront.graphql.declare.inputs import add, input_type, listed
 from lakefront.graphql.declare.operators import has_operators, operators_input, read_operators, refused
-from lakefront.graphql.declare.record import Record, declared, is_list, join_of, record_of, unwrapped
+from lakefront.graphql.declare.protected import protected_columns
+from lakefront.graphql.declare.record import Record, declared, is_list, join_of, record_of, required, unwrapped
 
 MOST_DEPTH: Final = 10
 """Filters inside filters."""
@@ -37,17 +38,20 @@ def filter_input(record: type[Record]) -> Any:
         f"{name}Filter", f"Which {name} rows: the named conditions hold together. An empty filter is an error."
     )
     for field_name, (field, declaration) in declared(record).items():
+        about, scope = field.description or "", required(field)
         match declaration:
             case Column(filtered=True) if has_operators(unwrapped(field.type)):
-                add(made, field_name, operators_input(unwrapped(field.type)), field.description or "")
+                add(made, field_name, operators_input(unwrapped(field.type)), about, requires=scope)
             case Embedded():
-                add(made, field_name, filter_input(record_of(field)), field.description or "")
+                add(made, field_name, filter_input(record_of(field)), about, requires=scope)
             case Listed() if not is_list(field):
-                add(made, field_name, filter_input(record_of(field)), f"It exists, and: {field.description}")
+                add(made, field_name, filter_input(record_of(field)), f"It exists, and: {about}", requires=scope)
             case Listed() | Connected():
-                add(made, field_name, _quantified_input(record_of(field)), field.description or "")
+                add(made, field_name, _quantified_input(record_of(field)), about, requires=scope)
     if record.geo_columns is not None:
-        add(made, "near", _near, "Within a distance of a point.")
+        scopes = protected_columns(record)
+        scope = next((scopes[name] for name in record.geo_columns if name in scopes), None)
+        add(made, "near", _near, "Within a distance of a point.", requires=scope)
     add(made, "and", listed(made), "All of these hold; at least one item.")
     add(made, "or", listed(made), "At least one of these holds; at least one item.")
     add(made, "not", made, "This does not hold: the exact complement, nulls included.")

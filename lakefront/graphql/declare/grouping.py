@@ -87,35 +87,43 @@ def _group_by(record: type[Record]) -> Any:
     keys = {to_snake_case(key).upper(): (group, description) for key, group, _, description in group_keys(record)}
     make: Any = Enum  # mypy knows only enums whose names are literals
     enum = make(f"{name}GroupBy", {key: group for key, (group, _) in keys.items()})
-    return described(enum, f"What {name} rows can be grouped by.", {enum[key]: text for key, (_, text) in keys.items()})
+    protected = record.record_source.protected
+    return described(
+        enum,
+        f"What {name} rows can be grouped by.",
+        {enum[key]: text for key, (_, text) in keys.items()},
+        requires={key: protected[group.column] for key, (group, _) in keys.items() if group.column in protected},
+    )
 
 
 def _having(record: type[Record]) -> Any:
     name = get_object_definition(record, strict=True).name
+    protected = record.record_source.protected.get
     made = input_type(f"{name}Having", "Conditions on a group; all hold together. Name at least one.")
     add(made, "count", operators_input(int), "How many rows the group has.")
     for function, parts in _by_function(record).items():
         inner = input_type(
             f"{name}{function.capitalize()}Having", f"Conditions on the group's {function}. Name at least one."
         )
-        for column, _, type_, description in parts:
-            add(inner, column, operators_input(type_), description)
+        for column, measure, type_, description in parts:
+            add(inner, column, operators_input(type_), description, requires=protected(measure.column))
         add(made, function.value, inner, f"The {function} of a column.")
     return made
 
 
 def _order(record: type[Record]) -> Any:
     name = get_object_definition(record, strict=True).name
+    protected = record.record_source.protected.get
     made = input_type(f"{name}GroupOrder", "One thing to order groups by: exactly one field.")
     add(made, "count", OrderDirection, "How many rows the group has.")
     keys = input_type(f"{name}GroupKeyOrder", "A part of the group's key, which must be in groupBy: exactly one field.")
-    for key, _, _, description in group_keys(record):
-        add(keys, key, OrderDirection, description)
+    for key, group, _, description in group_keys(record):
+        add(keys, key, OrderDirection, description, requires=protected(group.column))
     add(made, "key", keys, "A part of the group's key.")
     for function, parts in _by_function(record).items():
         inner = input_type(f"{name}{function.capitalize()}Order", f"The {function} to order by: exactly one field.")
-        for column, _, _, description in parts:
-            add(inner, column, OrderDirection, description)
+        for column, measure, _, description in parts:
+            add(inner, column, OrderDirection, description, requires=protected(measure.column))
         add(made, function.value, inner, f"The {function} of a column.")
     return made
 

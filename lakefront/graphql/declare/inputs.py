@@ -12,6 +12,8 @@ from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
+from lakefront.graphql.fields import requirement
+
 
 def _as_sent(_cls: type, value: Mapping[str, Any], _context: Any) -> Mapping[str, Any]:
     return value
@@ -46,14 +48,17 @@ def listed(item: Any) -> Any:
     return made[item]
 
 
-def add(input_: Any, name: str, annotation: Any, description: str, *, required: bool = False) -> None:
-    """Give ``input_`` the field ``name`` (a GraphQL name)."""
+def add(
+    input_: Any, name: str, annotation: Any, description: str, *, required: bool = False, requires: str | None = None
+) -> None:
+    """Give ``input_`` the field ``name`` (a GraphQL name); ``requires``: the scope without which nobody may use it."""
     made = StrawberryField(
         python_name=name,
         graphql_name=name,
         type_annotation=StrawberryAnnotation(annotation if required else annotation | None),
         description=description,
         default=UNSET,
+        metadata=requirement(requires),
     )
     input_.__strawberry_definition__.fields.append(made)
 

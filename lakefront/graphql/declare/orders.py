@@ -14,7 +14,7 @@ from lakefront.graphql.declare.declarations import Column, Embedded
 from lakefront.graphql.declare.enums import described
 from lakefront.graphql.declare.inputs import add, input_type
 from lakefront.graphql.declare.operators import refused
-from lakefront.graphql.declare.record import Record, declared, record_of, unwrapped
+from lakefront.graphql.declare.record import Record, declared, record_of, required, unwrapped
 from lakefront.graphql.scalars import BigInt
 
 MOST_KEYS: Final = 10
@@ -62,9 +62,10 @@ def order_input(record: type[Record]) -> Any:
         for field_name, (field, declaration) in declared(record).items():
             match declaration:
                 case Column(ordered=True) if can_order(unwrapped(field.type)):
-                    add(made, field_name, OrderDirection, f"By: {field.description}")
+                    add(made, field_name, OrderDirection, f"By: {field.description}", requires=required(field))
                 case Embedded():
-                    add(made, field_name, order_input(record_of(field)), f"By a part of: {field.description}")
+                    part, about = order_input(record_of(field)), f"By a part of: {field.description}"
+                    add(made, field_name, part, about, requires=required(field))
     return _orders[record]
 
 

@@ -1,6 +1,7 @@
 """Which scope a field requires: said at the field, read by whoever runs operations (default deny).
 
 A root field must require one. A field below may: without it, it hangs on the root field through which it is reached.
+A field of an input object or a value of an enum may, where it names something that requires one.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -8,12 +9,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import strawberry
-from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema
+from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema
 
+from lakefront.graphql.declare.enums import required_by
 from lakefront.graphql.fields import Requires
 
 Field = tuple[str, str]
-"""The GraphQL names of a type and of one of its fields."""
+"""The GraphQL names of a type and of one of its fields (or values)."""
 
 _known: "WeakKeyDictionary[strawberry.Schema, Mapping[Field, str]]" = WeakKeyDictionary()
 
@@ -70,8 +72,11 @@ def _roots(core: GraphQLSchema) -> Iterator[str]:
 
 def _declared(schema: strawberry.Schema) -> Iterator[tuple[Field, str]]:
     for name, type_ in schema._schema.type_map.items():  # noqa: SLF001 - as above
-        if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
-            definition: Any = schema.get_type_by_name(name)
+        definition: Any = schema.get_type_by_name(name)
+        if isinstance(type_, GraphQLEnumType):
+            for value, scope in required_by(getattr(definition, "wrapped_cls", None)).items():
+                yield (name, value), scope
+        elif isinstance(type_, GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType):
             for field in getattr(definition, "fields", ()):
                 required = field.metadata.get("requires")
                 if isinstance(required, Requires):

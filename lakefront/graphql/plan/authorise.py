@@ -1,10 +1,10 @@
 """What an operation's fields require of the actor: default deny, queries and subscriptions included.
 
-One walk over the operation, each fragment once. The (valid) document is all that counts: fields behind ``@skip`` and
-``@include`` do as well, since a decision about a document must not hang on its variables.
+One walk over the operation, each fragment once. Fields behind ``@skip`` and ``@include`` count as well. So does what
+arguments name, in literals and in variables: who may not see a field may not filter, order or group by it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from graphql import (
@@ -21,9 +21,7 @@ from graphql import (
 
 from lakefront.actor import Actor
 from lakefront.errors import BadRequest, Forbidden
-
-Permission = Callable[[str, str], str | None]
-"""(type name, field name) -> the scope that the field requires, or ``None`` where it declares none."""
+from lakefront.graphql.plan.inputs import Member, Permission, in_arguments, in_variables
 
 OPEN: Final = frozenset({"__typename", "__schema", "__type"})
 """Introspection: the schema is public to whoever holds a token."""
@@ -36,20 +34,23 @@ def authorise(
     actor: Actor,
     permission: Permission,
     *,
+    variables: Mapping[str, Any],
     nulls: bool = False,
 ) -> None:
     """Pass if ``actor`` holds the scope of every field that the operation names and that requires one.
 
-    With ``nulls`` a field below the roots passes where it may be null: it is null then, with an error at its path.
+    Fields of input objects and values of enums count like fields; ``variables`` are as the client sent them. With
+    ``nulls`` a field below the roots passes where it may be null: it is null then, with an error at its path.
     Raises ``Forbidden`` for a missing scope and for a root field without one (default deny), ``BadRequest`` for a kind
     of operation that the schema does not have, or without any field.
     """
     root = schema.get_root_type(operation.operation)
     if root is None:
         raise BadRequest(f"This schema has no {operation.operation.value} operations.")
-    named = dict(_fields(schema, document, operation, root))
+    named = dict(_fields(schema, document, operation, root, permission))
     if not named:
         raise BadRequest("The operation selects no field. Select at least one.")
+    named |= dict.fromkeys(in_variables(schema, operation, variables, permission))
     for (type_name, name), field in named.items():
         scope = permission(type_name, name)
         if type_name == root.name:
@@ -65,9 +66,12 @@ def authorise(
 
 
 def _fields(
-    schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, root: Any
-) -> Iterator[tuple[tuple[str, str], GraphQLField | None]]:
-    """((type name, field name), the field) of everything that is selected, what is inside introspection aside."""
+    schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, root: Any, permission: Permission
+) -> Iterator[tuple[Member, GraphQLField | None]]:
+    """((type name, field name), the field) of everything that is selected, what is inside introspection aside.
+
+    What an argument names comes with ``None``: there is no field that could be null.
+    """
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     todo: list[tuple[Any, Any]] = [(operation.selection_set, root)]
     while todo:
@@ -77,6 +81,8 @@ def _fields(
                 name = node.name.value
                 field = getattr(type_, "fields", {}).get(name)
                 yield (type_.name, name), field
+                if node.arguments and field is not None:
+                    yield from ((member, None) for member in in_arguments(schema, node, field, permission))
                 if node.selection_set and field is not None:
                     todo.append((node.selection_set, get_named_type(field.type)))
             elif isinstance(node, InlineFragmentNode):

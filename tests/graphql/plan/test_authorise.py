@@ -1,15 +1,18 @@
 """Root fields need their scopes, however an operation reaches them; what declares none is closed."""
 
+from functools import partial
+
 import pytest
 import strawberry
 from graphql import parse
 
 from lakefront.actor import PERMITS_WRITE
 from lakefront.errors import BadRequest, Forbidden
-from lakefront.graphql.plan.authorise import authorise
+from lakefront.graphql.plan import authorise as authorising
 from lakefront.graphql.plan.document import select_operation
 from tests.graphql.sample import NOBODY, READER, SCOPES, WRITER, Mutation, Query, Subscription
 
+authorise = partial(authorising.authorise, variables={})
 SCHEMA = strawberry.Schema(Query, Mutation, Subscription)._schema
 
 NEEDS_READING = [
