@@ -12,6 +12,9 @@ from starlette.routing import BaseRoute, Route
 
 from lakefront import __version__
 from lakefront.errors import Forbidden, InternalError, LakefrontError, RateLimited, Unauthenticated
+from lakefront.server.credentials import MAX_USER_ID
+from lakefront.server.hosts import UNCHECKED, MisdirectedRequest
+from lakefront.server.limits.headers import NAMES
 from lakefront.server.responses import json_response
 from lakefront.server.rest.door import RestRequest
 
@@ -54,7 +57,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What one method of a path does. ``scope``: what the token must be good for; ``None`` where none is needed."""
+    """What one method of a path does. ``scope``: what the token must be good for; ``None`` where none is needed.
+
+    ``maybe_open``: by the server's settings it does without a token, too.
+    """
 
     summary: str
     tag: str
@@ -64,6 +70,7 @@ class Operation:
     parameters: Sequence[Schema] = ()
     body: Content | None = None
     errors: Sequence[type[LakefrontError]] = ()
+    maybe_open: bool = False
 
     def every_error(self) -> list[type[LakefrontError]]:
         """Its own errors, and those that any handler has."""
@@ -115,7 +122,10 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
     for route in routes:
         for method, operation in (described(route) or {}).items():
             assert isinstance(route, Route)
-            paths.setdefault(route.path_format, {})[method] = _operation(operation)
+            made = _operation(operation)
+            if route.path not in UNCHECKED:
+                made["responses"]["421"] = {"$ref": "#/components/responses/Misdirected"}
+            paths.setdefault(route.path_format, {})[method] = made
             operations.append(operation)
     return {
         "openapi": "3.1.0",
@@ -130,6 +140,9 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": {"Error": _ERROR, **_components(operations)},
+            "parameters": {"UserId": _USER_ID},
+            "headers": _HEADERS,
+            "responses": {"Misdirected": _error_answer([MisdirectedRequest])},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -144,14 +157,17 @@ def _operation(operation: Operation) -> dict[str, Any]:
         made["description"] = operation.description
     if operation.scope is not None:
         scopes = [operation.scope] if operation.scope else []
-        made["security"] = [{"bearer": scopes}, {"key": scopes}]
-    if operation.parameters:
-        made["parameters"] = list(operation.parameters)
+        made["security"] = [{"bearer": scopes}, {"key": scopes}, *([{}] if operation.maybe_open else [])]
+    signs_in = [{"$ref": "#/components/parameters/UserId"}] if operation.scope is not None else []
+    if parameters := [*operation.parameters, *signs_in]:
+        made["parameters"] = parameters
     if operation.body is not None:
         made["requestBody"] = {"required": operation.body.required, "content": _content(operation.body)}
     responses: dict[str, Any] = {}
     for status, answer in operation.answers.items():
         responses[str(status)] = {"description": answer.description}
+        if names := _ERROR_HEADERS.get(status, NAMES if signs_in else ()):
+            responses[str(status)]["headers"] = _headers(*names)
         if answer.content is not None:
             responses[str(status)]["content"] = _content(answer.content)
     made["responses"] = {**responses, **_errors(operation.every_error(), set(operation.answers))}
@@ -173,20 +189,29 @@ def _errors(errors: Sequence[type[LakefrontError]], answered: set[int]) -> dict[
     made: dict[str, Any] = {}
     for status in sorted({error.status for error in errors} - answered):
         ours = [error for error in errors if error.status == status]
-        made[str(status)] = {
-            "description": f"{HTTPStatus(status).phrase}. " + " ".join(error.default_message for error in ours),
-            "content": {
-                JSON_MEDIA: {
-                    "schema": {"$ref": _REF.format(name="Error")},
-                    "examples": {error.code: {"value": _error_example(error)} for error in ours},
-                }
-            },
-        }
-        if status in (429, 503):
-            made[str(status)]["headers"] = {
-                "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}
-            }
+        made[str(status)] = _error_answer(ours)
     return made
+
+
+def _error_answer(errors: Sequence[type[LakefrontError]]) -> dict[str, Any]:
+    """The answer with which all of ``errors``, of one status, come."""
+    status = errors[0].status
+    made: dict[str, Any] = {
+        "description": f"{HTTPStatus(status).phrase}. " + " ".join(error.default_message for error in errors),
+        "content": {
+            JSON_MEDIA: {
+                "schema": {"$ref": _REF.format(name="Error")},
+                "examples": {error.code: {"value": _error_example(error)} for error in errors},
+            }
+        },
+    }
+    if status in _ERROR_HEADERS:
+        made["headers"] = _headers(*_ERROR_HEADERS[status])
+    return made
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _error_example(error: type[LakefrontError]) -> dict[str, Any]:
@@ -213,6 +238,44 @@ def _components(operations: Sequence[Operation]) -> dict[str, Schema]:
     _, components = msgspec.json.schema_components(types, ref_template=_REF)
     return {**components, **made}
 
+
+_ERROR_HEADERS: Final = {
+    401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    429: ("Retry-After", *NAMES),
+    503: ("Retry-After",),
+}
+"""What comes with an answer of that status."""
+
+_HEADERS: Final[Mapping[str, Schema]] = {
+    "WWW-Authenticate": {
+        "description": "How to sign in better (RFC 6750): what is wrong with the token, or the scope that it lacks.",
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+    "X-RateLimit-Limit": {
+        "description": "Requests in the window of the tightest limit.",
+        "schema": {"type": "integer"},
+    },
+    "X-RateLimit-Remaining": {"description": "Those of them that are left.", "schema": {"type": "integer"}},
+    "X-RateLimit-Reset": {"description": "When there are more: Unix time in seconds.", "schema": {"type": "integer"}},
+    "RateLimit": {
+        "description": "What is left of each limit (`r`), and the seconds until there is more (`t`).",
+        "schema": {"type": "string"},
+    },
+    "RateLimit-Policy": {
+        "description": "Each limit: requests (`q`) in a window of seconds (`w`).",
+        "schema": {"type": "string"},
+    },
+}
+"""Headers of answers; absent where nothing is limited, or there is nothing to tell."""
+
+_USER_ID: Final[Schema] = {
+    "name": "X-User-ID",
+    "in": "header",
+    "description": "For whom you act: noted in your audit trail, never authority.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_USER_ID},
+}
 
 _ERROR: Final[Schema] = {
     "type": "object",

@@ -68,6 +68,29 @@ async def test_the_ingest_door_tells_all_of_its_answers(document: Any) -> None:
     assert door["security"] == [{"bearer": ["permits:write"]}, {"key": ["permits:write"]}]
 
 
+async def test_what_goes_with_answers_is_told_by_components(document: Any) -> None:
+    limits = {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit", "RateLimit-Policy"}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            answers, where = operation["responses"], (method, path)
+            assert ("421" in answers) == (path != "/health"), where
+            if not operation["security"]:
+                continue
+            assert {"$ref": "#/components/parameters/UserId"} in operation["parameters"], where
+            for status, names in (("401", {"WWW-Authenticate"}), ("403", {"WWW-Authenticate"})):
+                assert answers[status]["headers"].keys() == names, where
+            assert answers["429"]["headers"].keys() == {"Retry-After", *limits}, where
+    assert document["components"]["headers"].keys() == {"WWW-Authenticate", "Retry-After", *limits}
+    assert "misdirected_request" in str(document["components"]["responses"]["Misdirected"])
+
+
+async def test_onboarding_may_be_open(document: Any) -> None:
+    for action in ("dryrun", "onboard"):
+        operation = document["paths"][f"/api/v1/tenants/{action}"]["post"]
+        assert operation["security"] == [{"bearer": ["tenants:manage"]}, {"key": ["tenants:manage"]}, {}]
+    assert sum({} in it["security"] for path in document["paths"].values() for it in path.values()) == 2
+
+
 def validator(document: Any, schema: Any) -> Any:
     jsonschema = pytest.importorskip("jsonschema")
     return jsonschema.Draft202012Validator({**schema, "components": document["components"]})

@@ -87,6 +87,7 @@ _OPEN: Final = "No token is needed where onboarding is open (`LAKEFRONT_ONBOARDI
         (_IDEMPOTENCY,),
         Content(Configuration, example=EXAMPLE),
         _BODY_ERRORS,
+        maybe_open=True,
     )
 )
 async def post_dry_run(request: RestRequest) -> Response:
@@ -112,6 +113,7 @@ async def post_dry_run(request: RestRequest) -> Response:
         (_IDEMPOTENCY,),
         Content(Configuration, example=EXAMPLE),
         (*_BODY_ERRORS, DryRunRequired, Conflict),
+        maybe_open=True,
     )
 )
 async def post_onboard(request: RestRequest) -> Response:
