@@ -21,6 +21,7 @@ from lakefront.domain import rights
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.rights import Rights
 from lakefront.domain.services import Services
+from lakefront.domain.tenants import bi
 from lakefront.domain.tenants import directory as tenants
 from lakefront.domain.tenants.allowances import Allowances
 from lakefront.domain.tenants.directory import Directory
@@ -51,6 +52,9 @@ DATABASE_PATIENCE = 15.0
 
 MAINTENANCE = 3600.0
 """Seconds between two looks at what the log has to tidy up."""
+
+OVERLONG_EVERY = 30.0
+"""Seconds between two looks for sessions of BI tools whose transaction is open for too long."""
 
 _log = logging.getLogger(__name__)
 
@@ -235,6 +239,7 @@ async def _workers(
     stack.enter_context(_worker("projection permits", projection.run))
     stack.enter_context(_worker("sealer", sealer.run))
     stack.enter_context(_worker("maintenance", partial(_maintain, services.log)))
+    stack.enter_context(_worker("overlong sessions", partial(_end_overlong, services.provisioner)))
 
 
 @contextmanager
@@ -259,3 +264,14 @@ async def _maintain(log: PostgresLog) -> None:
         except Exception:  # noqa: BLE001 - upkeep that failed is due again in an hour
             _log.exception("the log's upkeep failed")
         await asyncio.sleep(MAINTENANCE)
+
+
+async def _end_overlong(provisioner: Database) -> None:
+    while True:
+        try:
+            await bi.end_overlong(provisioner)
+        except Unavailable:
+            _log.info("sessions of BI tools were not looked at: PostgreSQL is away")
+        except Exception:  # noqa: BLE001 - the next look is due in a moment
+            _log.exception("the look at sessions of BI tools failed")
+        await asyncio.sleep(OVERLONG_EVERY)

@@ -14,6 +14,7 @@ import logging
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import timedelta
 from hashlib import pbkdf2_hmac, sha256
 from secrets import token_bytes, token_urlsafe
 from typing import Any, Final, TypeVar
@@ -61,6 +62,17 @@ _log = logging.getLogger(__name__)
 _ROLE: Final = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1"
 
 _END: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
+
+
+LONGEST: Final = timedelta(minutes=5)
+"""How long a transaction of a login may be open: one that is keeps PostgreSQL from vacuuming, and a queue of notices
+from being emptied, which is everybody's."""
+
+_END_OVERLONG: Final = """
+SELECT a.usename, pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+WHERE a.xact_start < clock_timestamp() - $1::interval AND pg_has_role(r.oid, 'USAGE')
+  AND starts_with(shobj_description(r.oid, 'pg_authid'), 'Lakefront: the login for BI tools of the tenant ')
+"""
 
 
 class BiLogin(msgspec.Struct, frozen=True):
@@ -195,6 +207,16 @@ async def end_sessions(provisioner: Database, tenant: str) -> None:
     async with provisioner.transaction(tenant) as transaction:
         if await _ours(transaction, tenant):
             await transaction.fetch(_END, tenant + SUFFIX)
+
+
+async def end_overlong(provisioner: Database, longest: timedelta = LONGEST) -> None:
+    """End the sessions of all tenants' logins whose transaction is open for longer, whatever they set.
+
+    A worker of each server asks for it now and then. Raises ``Unavailable``.
+    """
+    async with provisioner.transaction("-") as transaction:
+        for name, _ in await transaction.fetch(_END_OVERLONG, longest):
+            _log.warning("a session of %s was ended: its transaction was open for more than %s", name, longest)
 
 
 def verifier(password: str) -> str:

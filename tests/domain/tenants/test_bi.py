@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
@@ -172,6 +173,26 @@ async def test_its_sessions_keep_nobody_from_changing_it(dsn: str, services: Ser
         async with in_the_way(dsn, made, again=again):
             await lifecycle.resume(services, manager, "acme")  # there is nothing to change
             await bi.drop_login(services, ACME, "acme")
+
+
+async def test_a_transaction_that_is_open_for_too_long_is_ended(dsn: str, services: Services) -> None:
+    made = await bi.create_login(services, ACME, "acme")
+    elsewhere = await asyncpg.connect(dsn, user=made.login, password=made.password, database="postgres")
+    async with sign_in(dsn, made) as idle, sign_in(dsn, made) as hoarder:
+        for connection in (hoarder, elsewhere):
+            await connection.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+            await connection.execute("LISTEN lakefront_events")
+            await connection.execute("BEGIN")
+            await connection.execute("SELECT 1")
+        async with services.provisioner.transaction("-") as transaction:  # as long as theirs, and not theirs
+            await bi.end_overlong(services.provisioner)
+            assert await hoarder.fetchval("SELECT 1") == 1
+            await bi.end_overlong(services.provisioner, timedelta())
+            await transaction.fetch("SELECT 1")
+        for connection in (hoarder, elsewhere):
+            with pytest.raises(CONNECTION_LOST):
+                await connection.fetch("SELECT 1")
+        assert await idle.fetchval("SELECT 1") == 1
 
 
 async def test_a_tenant_is_suspended_whatever_is_in_the_way_of_its_login(dsn: str, services: Services) -> None:
