@@ -129,6 +129,12 @@ async def test_what_is_refused(ask: Ask, document: str, variables: dict[str, Any
     assert answer["errors"][0]["extensions"]["code"] == code
 
 
+async def test_the_roles_that_there_are_are_named(ask: Ask) -> None:
+    (error,) = (await ask(CREATE, name="CI", roles=["root"]))["errors"]
+    assert "no role 'root'" in error["message"]
+    assert "Choose from: admin, citizen, ingest, monitor, reader, service, staff." in error["message"]
+
+
 async def test_who_may_manage_keys(ask: Ask) -> None:
     reader = of_role("reader")
     for document, variables in ((KEYS, {}), (CREATE, {"name": "CI", "roles": ["reader"]}), (REVOKE, {"id": "x"})):

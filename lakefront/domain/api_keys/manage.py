@@ -225,7 +225,9 @@ async def _may_grant(parts: Parts, actor: Actor, roles: Iterable[str]) -> None:
     for role in roles:
         granted = await parts.rights.of([role], actor.tenant)
         if not granted.scopes | granted.own:
-            raise invalid("roles", f"There is no role '{role[:50]}' for keys of this tenant. Choose one that there is.")
+            known = (await parts.rights.policy()).roles_of(actor.tenant)
+            there = ", ".join(name for name in known if name != role)
+            raise invalid("roles", f"There is no role '{role[:50]}' for keys of this tenant. Choose from: {there}.")
         if not (granted.scopes <= actor.scopes and granted.own <= actor.scopes | actor.own):
             raise Forbidden(f"The role '{role}' may do what you may not. Ask somebody who holds it.")
 

@@ -71,6 +71,12 @@ class Policy:
         """What whoever has ``roles`` may do in ``tenant``: the sum of what each grants."""
         return self._sums(self.roles.intersection(roles), tenant)
 
+    def roles_of(self, tenant: str) -> list[str]:
+        """The roles that a rule for ``tenant`` gives something, in order; those of other tenants' rules are not told."""
+        rules = (*DEFAULT_RULES, *self.added)
+        given = (rule.role for rule in rules if rule.domain in (ANYTHING, tenant) and rule.rows is not Rows.NONE)
+        return sorted({*given, *(role for role, _ in INCLUDED)})
+
     def _sum(self, roles: frozenset[str], tenant: str) -> Granted:
         found: dict[Rows, set[str]] = {rows: set() for rows in Rows}
         for role in roles:

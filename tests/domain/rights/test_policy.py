@@ -130,6 +130,14 @@ def test_a_set_of_roles_is_compiled_once() -> None:
     assert policy.granted(["reader", "root"], "acme") is policy.granted({"reader"}, "acme")
 
 
+def test_a_tenant_knows_its_roles_and_nobody_elses() -> None:
+    named = [("clerk", "acme"), ("boss", "*"), ("surveyor", "other")]
+    rules = [Rule(role, domain, "permits", "read", Rows.ANY) for role, domain in named]
+    policy = Policy([*rules, Rule("nobody", "acme", "*", "*", Rows.NONE)])
+    assert policy.roles_of("acme") == sorted([*DEFAULT.roles, "boss", "clerk"])
+    assert policy.roles_of("third") == sorted([*DEFAULT.roles, "boss"])
+
+
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[list[Rule]]:
     """The rules of every compilation from now on: Casbin takes milliseconds for each."""
