@@ -64,3 +64,9 @@ def test_a_collector_is_named_by_its_url(endpoint: str) -> None:
 )
 def test_a_collectors_url_is_kept(endpoint: str | None) -> None:
     assert Settings(otlp_endpoint=endpoint).otlp_endpoint == endpoint
+
+
+def test_the_values_of_a_choice_are_shown() -> None:
+    page = settings_page()
+    for values in ("`refuse`, `null`", "`gzip`, `zstd`", "`open`, `admin`"):
+        assert f"One of {values}." in page

@@ -1,7 +1,7 @@
 """``lakefront schema`` and ``lakefront settings``: reference pages made from the code."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
@@ -27,7 +27,7 @@ def settings_page() -> str:
     from lakefront.settings import Settings
 
     rows = [
-        f"| `{_variable(name, field)}` | {_default(field.default)} | {field.description} |"
+        f"| `{_variable(name, field)}` | {_default(field.default)} | {field.description}{_choices(field.annotation)} |"
         for name, field in Settings.model_fields.items()
     ]
     lines = [
@@ -50,6 +50,12 @@ def settings_page() -> str:
 def _variable(name: str, field: Any) -> str:
     alias = field.validation_alias
     return str(alias.choices[0]) if alias is not None else f"LAKEFRONT_{name.upper()}"
+
+
+def _choices(annotation: Any) -> str:
+    """The values that there are, where a setting takes but a few."""
+    literal = next((part for part in (annotation, *get_args(annotation)) if get_origin(part) is Literal), None)
+    return f" One of {', '.join(f'`{value}`' for value in get_args(literal))}." if literal is not None else ""
 
 
 def _default(value: object) -> str:
