@@ -155,6 +155,7 @@ class Settings(BaseSettings):
     )
     graphql_timeout: float = Field(30.0, gt=0, description="Seconds an operation may run.")
     graphql_concurrency: int = Field(100, ge=1, description="Operations that run at once; further ones wait.")
+    sockets: int = Field(100, ge=1, description="WebSockets of one user at once.")
     socket_operations: int = Field(100, ge=1, description="Subscriptions at once on one WebSocket.")
     socket_init_timeout: float = Field(
         10.0, gt=0, description="Seconds within which a WebSocket must send connection_init."

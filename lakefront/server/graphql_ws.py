@@ -78,7 +78,8 @@ class GraphQLSocket:
             return
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
         connection = _Connection(
-            self._operations, self._authenticate, self._settings, credentials, meter_of(scope), receive, send, trace_id
+            *(self._operations, self._authenticate, self._settings, credentials, meter_of(scope)),
+            *(receive, send, trace_id, self._connections),
         )
         self._connections.add(connection)
         try:
@@ -119,6 +120,7 @@ class _Connection:
         receive: Receive,
         send: Send,
         trace_id: str,
+        all_open: "set[_Connection]",
     ) -> None:
         self._operations = operations
         self._authenticate = authenticate
@@ -128,11 +130,17 @@ class _Connection:
         self._receive = receive
         self._asgi_send = send
         self._trace_id = trace_id
+        self._all_open = all_open
         self._sending = asyncio.Lock()
         self._watch: TokenWatch | None = None
         self._init_seen = False
         self._running: dict[str, _Running] = {}
         self._end: asyncio.Future[CloseSocket | None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def who(self) -> tuple[str, str] | None:
+        """The tenant and subject that signed in, if anybody did yet."""
+        return _who(self._watch.actor) if self._watch is not None else None
 
     async def serve(self) -> None:
         """Read and answer until the client leaves or the socket must close; leaves no task behind."""
@@ -198,12 +206,20 @@ class _Connection:
         credentials = message.credentials(self._handshake)
         try:
             actor = await self._meter.sign_in(credentials, self._authenticate)
+            await self._meter.count(actor)
+            self._require_room(actor)
         except LakefrontError as error:
             if error.status >= 500 or isinstance(error, RateLimited):
                 raise CloseSocket(Close.TRY_AGAIN_LATER, error.message) from None
             raise CloseSocket(Close.FORBIDDEN, f"Forbidden: {error.message}") from None
         self._watch = TokenWatch(self._authenticate, credentials, actor, self._forbid, self._renew, self._trace_id)
         await self._send({"type": "connection_ack"})
+
+    def _require_room(self, actor: Actor) -> None:
+        """Raises ``RateLimited`` if the actor has too many sockets."""
+        most, who = self._settings.sockets, _who(actor)
+        if sum(connection.who == who for connection in self._all_open) >= most:
+            raise RateLimited(f"At most {most} WebSockets of one user are open at once. Close one.")
 
     async def _subscribe(self, message: Subscribe) -> None:
         if self._watch is None:
@@ -307,6 +323,10 @@ class _Connection:
         """Close the socket if what it signed in with does not hold any more."""
         if self._watch is not None:
             self._watch.look_again()
+
+
+def _who(actor: Actor) -> tuple[str, str]:
+    return actor.tenant, actor.subject
 
 
 def _error(name: str, error: LakefrontError, trace_id: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from lakefront.server.socket_messages import Close, CloseSocket, read_message
 from tests.graphql.sample import READER
-from tests.server.sockets import Door, opened, settled, until
+from tests.server.sockets import INIT, Door, opened, settled, until
 
 LONG_FRAME = (0xA0000).to_bytes(8, "big") + bytes(4) + b"x" * 0xA0000
 
@@ -38,6 +38,20 @@ async def test_operations_hold_only_so_many_bytes() -> None:
             await client.subscribe(query, str(number), variables={"s": "x" * 900_000})
         answers = [await client.receive(), await client.receive()]
         assert {answer["payload"][0]["extensions"]["code"] for answer in answers} == {"RATE_LIMITED"}
+
+
+async def test_one_user_has_only_so_many_sockets() -> None:
+    async with opened(sockets=2) as door, door.client() as first:
+        async with door.client(), door.client(init=None) as third:
+            await third.send(INIT)
+            assert await third.closed() == 1013
+            async with door.client(init={**INIT, "payload": {"Authorization": "Bearer writer"}}) as other:
+                await other.send({"type": "ping"})
+                assert await other.receive() == {"type": "pong"}
+        await until(lambda: door.app.open == 1)
+        async with door.client():
+            await first.send({"type": "ping"})
+            assert await first.receive() == {"type": "pong"}
 
 
 async def test_complete_stops_and_frees_the_id(door: Door) -> None:
