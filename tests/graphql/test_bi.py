@@ -6,7 +6,7 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
-from lakefront.actor import KEYS_MANAGE, PERMITS_READ, Actor
+from lakefront.actor import KEYS_MANAGE, PERMITS_INSPECTOR, PERMITS_READ, Actor
 from lakefront.domain.services import Services
 from tests.domain.tenants.logins import remove_logins
 from tests.graphql.conftest import Ask
@@ -26,7 +26,7 @@ async def _tenants(dsn: str, services: Services) -> AsyncIterator[None]:
 
 
 async def test_made_rotated_and_dropped(ask: Ask, dsn: str, actor: Actor) -> None:
-    ada = replace(actor, tenant="acme", subject="ada", scopes=frozenset({KEYS_MANAGE}))
+    ada = replace(actor, tenant="acme", subject="ada", scopes=frozenset({KEYS_MANAGE, PERMITS_READ, PERMITS_INSPECTOR}))
     dry = (await ask(CREATE, ada, dry=True))["data"]["it"]
     assert (dry["login"], dry["password"], dry["report"]["changes"]) == ("acme_bi", None, 1)
     made = (await ask(CREATE, ada))["data"]["it"]
@@ -41,7 +41,7 @@ async def test_made_rotated_and_dropped(ask: Ask, dsn: str, actor: Actor) -> Non
 
 
 async def test_who_may(ask: Ask, actor: Actor) -> None:
-    ada = replace(actor, tenant="acme", subject="ada", scopes=frozenset({KEYS_MANAGE}))
+    ada = replace(actor, tenant="acme", subject="ada", scopes=frozenset({KEYS_MANAGE, PERMITS_READ, PERMITS_INSPECTOR}))
     reader = replace(ada, scopes=frozenset({PERMITS_READ}))
     for document in (CREATE, ROTATE, DROP):
         for who, tenant in ((ada, "other"), (reader, None), (reader, "acme")):

@@ -22,13 +22,13 @@ from typing import Any, Final, TypeVar
 import asyncpg
 import msgspec
 
-from lakefront.actor import KEYS_MANAGE, Actor
+from lakefront.actor import KEYS_MANAGE, PERMITS_INSPECTOR, PERMITS_READ, Actor
 from lakefront.db.database import PROVISIONER_ROLE, VIEWS_ROLE, Database, Transaction
 from lakefront.db.tenant_views import identifier
 from lakefront.domain import idempotency
 from lakefront.domain.services import Services
 from lakefront.domain.tenants.profiles import read_profile, require_manager
-from lakefront.errors import Conflict, NotFound, Unavailable
+from lakefront.errors import Conflict, Forbidden, NotFound, Unavailable
 
 T = TypeVar("T")
 
@@ -60,6 +60,12 @@ _HINDERED: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError
 _log = logging.getLogger(__name__)
 
 _ROLE: Final = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1"
+
+_DATABASES_SET: Final = """
+SELECT d.datname FROM pg_db_role_setting s
+JOIN pg_roles r ON r.oid = s.setrole JOIN pg_database d ON d.oid = s.setdatabase
+WHERE r.rolname = $1
+"""
 
 _END: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
 
@@ -93,7 +99,8 @@ async def create_login(
 ) -> BiLogin:
     """Make the tenant's login; its password is in this answer alone.
 
-    Needs the scope keys:manage of the tenant, or tenants:manage. Raises ``Conflict`` where it has one already, the
+    Needs the scopes keys:manage, permits:read and permits:inspector of the tenant, the last two for all rows, as the
+    login reads all; or tenants:manage. Raises ``Conflict`` where it has one already, the
     tenant is suspended, or PostgreSQL lets no role be made here; ``NotFound`` without such a tenant, ``Forbidden``,
     ``IdempotencyConflict``, ``Unavailable``.
     """
@@ -131,6 +138,8 @@ async def rotate_login(
         await _require(transaction, tenant)
         login = identifier(tenant + SUFFIX)
         await transaction.execute(f"ALTER ROLE {login} RESET ALL")
+        for (database,) in await transaction.fetch(_DATABASES_SET, tenant + SUFFIX):
+            await transaction.execute(f"ALTER ROLE {login} IN DATABASE {identifier(database)} RESET ALL")
         await transaction.execute(f"ALTER ROLE {login} PASSWORD '{verifier(password)}'")
         await _reset(transaction, tenant)
 
@@ -143,7 +152,8 @@ async def rotate_login(
 async def drop_login(services: Services, actor: Actor, tenant: str, *, dry_run: bool = False) -> BiLogin:
     """Remove the tenant's login, and end its sessions; doing it again after a failure goes on where that stopped.
 
-    Needs the same scopes as ``create_login``. Raises ``NotFound`` without such a login, ``Conflict`` where an operator
+    Needs the scope keys:manage of the tenant, or tenants:manage. Raises ``NotFound`` without such a login, ``Conflict``
+    where an operator
     gave it something in another database; ``Forbidden``, ``Unavailable``.
     """
     _may(actor, tenant)
@@ -243,7 +253,7 @@ async def _give(
 ) -> BiLogin:
     """Do ``step`` with a new password, once for an idempotency key: the login, as the answer shows it."""
     operation, tenant = request
-    _may(actor, tenant)
+    _may(actor, tenant, reads=True)
     password: str | None = None
     transaction: Transaction
 
@@ -273,12 +283,19 @@ async def _give(
     return made if dry_run else msgspec.structs.replace(made, password=password)
 
 
-def _may(actor: Actor, tenant: str) -> None:
-    """Pass if ``actor`` may manage the tenant's login; raises ``Forbidden`` otherwise."""
-    if tenant == actor.tenant:
-        actor.require(KEYS_MANAGE)
-    else:
+def _may(actor: Actor, tenant: str, *, reads: bool = False) -> None:
+    """Pass if ``actor`` may manage the tenant's login, and, with ``reads``, may itself read all that the login reads.
+
+    Raises ``Forbidden`` otherwise.
+    """
+    if tenant != actor.tenant:
         require_manager(actor)
+        return
+    actor.require(KEYS_MANAGE)
+    for scope in (PERMITS_READ, PERMITS_INSPECTOR) if reads else ():
+        if scope not in actor.scopes:
+            told = f"The login reads all rows of the tenant: this needs the scope '{scope}' for all of them, too."
+            raise Forbidden(told, scope=scope)
 
 
 async def _unhindered(change: Callable[[], Awaitable[T]]) -> T:

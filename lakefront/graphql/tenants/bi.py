@@ -45,8 +45,9 @@ class BiLogins:
     """What can be done to logins for BI tools."""
 
     @mutation(
-        "Make the tenant's login for BI tools: it reads the views of the tenant's schema. Its password is in the "
-        "answer alone.",
+        "Make the tenant's login for BI tools: it reads the views of the tenant's schema, so yours needs the scopes "
+        "permits:read and permits:inspector for all rows, too. Its password is in the answer alone. Where `lakefront` "
+        "runs PostgreSQL itself, nobody is asked for one.",
         requires=KEYS_MANAGE,
     )
     async def create_bi_login(
@@ -67,7 +68,8 @@ class BiLogins:
         return BiLoginPayload.of(made, dry_run=bool(dry_run))
 
     @mutation(
-        "Give the tenant's login for BI tools a new password, and end its sessions. The old password ends at once.",
+        "Give the tenant's login for BI tools a new password, and end its sessions. The old password ends at once. "
+        "Needs the same scopes as createBiLogin.",
         requires=KEYS_MANAGE,
     )
     async def rotate_bi_login(

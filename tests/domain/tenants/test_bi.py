@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from lakefront.actor import CITY, KEYS_MANAGE, PERMITS_READ, Actor, system_actor
+from lakefront.actor import CITY, KEYS_MANAGE, PERMITS_INSPECTOR, PERMITS_READ, Actor, system_actor
 from lakefront.db.database import CONNECTION_LOST
 from lakefront.db.tenant_views import VIEWS
 from lakefront.domain.services import Services
@@ -20,7 +20,7 @@ from lakefront.errors import Conflict, Forbidden, NotFound, Unavailable
 from tests.domain.tenants.logins import remove_logins, sign_in
 from tests.tenants import onboard, write_rows
 
-ACME = Actor("admin", "acme", frozenset({KEYS_MANAGE}))
+ACME = Actor("admin", "acme", frozenset({KEYS_MANAGE, PERMITS_READ, PERMITS_INSPECTOR}))
 
 
 @pytest.fixture(autouse=True)
@@ -81,12 +81,15 @@ async def test_rotation_ends_sessions_and_undoes_what_they_set(dsn: str, service
         await connection.execute("SET transaction_read_only = off")
         await connection.execute("SET default_transaction_read_only = off")
         await connection.execute("ALTER ROLE acme_bi SET default_transaction_read_only = off")
+        for database in (made.database, "postgres"):
+            await connection.execute(f"ALTER ROLE acme_bi IN DATABASE {database} SET statement_timeout = 0")
         rotated = await bi.rotate_login(services, ACME, "acme")
         with pytest.raises(CONNECTION_LOST):
             await connection.fetch("SELECT 1")
     assert rotated.password != made.password
     async with sign_in(dsn, rotated) as connection:
         assert await connection.fetchval("SHOW default_transaction_read_only") == "on"
+        assert await connection.fetchval("SHOW statement_timeout") == "1min"
 
 
 async def test_dropping_ends_sessions(dsn: str, services: Services) -> None:
@@ -237,6 +240,13 @@ async def test_who_may(services: Services) -> None:
             await bi.drop_login(services, ACME, tenant)
     with pytest.raises(Forbidden):
         await bi.create_login(services, replace(ACME, scopes=frozenset({PERMITS_READ})), "acme")
+    for missing in (PERMITS_READ, PERMITS_INSPECTOR):
+        poor = replace(ACME, scopes=ACME.scopes - {missing}, own=frozenset({missing}))
+        for use in (bi.create_login, bi.rotate_login):
+            with pytest.raises(Forbidden, match=missing):
+                await use(services, poor, "acme")
+        with pytest.raises(NotFound):
+            await bi.drop_login(services, poor, "acme")
     manager = system_actor()
     for tenant in ("nobody", "no\0body", "\ud800"):
         with pytest.raises(NotFound):
