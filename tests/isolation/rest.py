@@ -40,7 +40,8 @@ class Doors:
             path, method = draw(st.sampled_from(self.operations))
             operation = self._document["paths"][path][method]
             query = {}
-            for parameter in operation.get("parameters", ()):
+            for declared in operation.get("parameters", ()):
+                parameter = self._found(declared)
                 given = str(self._value(draw, parameter["name"], parameter.get("schema", {})))
                 if parameter["in"] == "path":
                     path = path.replace(f"{{{parameter['name']}}}", quote(given, safe="/=-_."))
@@ -68,13 +69,19 @@ class Doors:
             for name, value in example.items()
         }
 
+    def _found(self, declared: Mapping[str, Any]) -> Any:
+        """What a ``$ref`` refers to, or what was declared in its place."""
+        if "$ref" not in declared:
+            return declared
+        found: Any = self._document
+        for part in declared["$ref"].removeprefix("#/").split("/"):
+            found = found[part]
+        return found
+
     def _made(self, draw: st.DrawFn, name: str, schema: Mapping[str, Any]) -> Any:
         """Something that the schema allows, more or less."""
         if "$ref" in schema:
-            found: Any = self._document
-            for part in schema["$ref"].removeprefix("#/").split("/"):
-                found = found[part]
-            return self._made(draw, name, found)
+            return self._made(draw, name, self._found(schema))
         if name not in self._values and schema.get("type") == "object":
             return {member: self._made(draw, member, one) for member, one in schema.get("properties", {}).items()}
         if name not in self._values and schema.get("type") == "array":
