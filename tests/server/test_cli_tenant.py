@@ -9,7 +9,8 @@ import pytest
 from lakefront.db.database import Database
 from lakefront.domain import api_keys
 from tests.domain.tenants.traces import EVERYTHING, traces
-from tests.server.test_cli import fails_plainly, lakefront
+from tests.server.forked import lakefront
+from tests.server.test_cli import fails_plainly
 
 Command = Callable[..., CompletedProcess[str]]
 

@@ -12,7 +12,8 @@ from lakefront.domain.permits import STREAM
 from lakefront.server.keys import mint
 from lakefront.settings import Settings
 from tests.domain.permits.events import filed
-from tests.server.test_cli import fails_plainly, lakefront
+from tests.server.forked import lakefront
+from tests.server.test_cli import fails_plainly
 from tests.server.wired import Wired, wired
 from tests.tenants import onboard
 
