@@ -27,10 +27,10 @@ WHERE tenant_id = $1 AND subject = $2 AND operation = $3 AND key = $4
 """
 
 PATIENCE: Final = 10.0
-"""Seconds that a request waits for one of the places of ``once``, as long as for a connection of the pool."""
+"""Seconds that a request waits for a ``place``, as long as for a connection of the pool."""
 
 _places: "WeakKeyDictionary[Database, asyncio.Semaphore]" = WeakKeyDictionary()
-"""Of each pool, how many more requests may hold a connection while they run."""
+"""Of each pool, how many more requests may hold a connection while they ask for another."""
 
 
 async def once(
@@ -46,7 +46,7 @@ async def once(
     """
     if key is None:
         return msgspec.to_builtins(await run())
-    async with _place(database), database.transaction(actor.tenant) as transaction:
+    async with place(database), database.transaction(actor.tenant) as transaction:
         return await once_within(transaction, actor, operation, key, request, run)
 
 
@@ -58,7 +58,11 @@ async def result_of(database: Database, actor: Actor, operation: str, key: str, 
 
 
 @asynccontextmanager
-async def _place(database: Database) -> AsyncIterator[None]:
+async def place(database: Database) -> AsyncIterator[None]:
+    """A right to hold a connection while asking for others: half of the pool's, so that those others can be had.
+
+    Raises ``Unavailable`` when none comes free in time.
+    """
     places = _places.get(database)
     if places is None:
         places = _places[database] = asyncio.Semaphore(max(1, database.pool_size // 2))
@@ -66,7 +70,7 @@ async def _place(database: Database) -> AsyncIterator[None]:
         async with asyncio.timeout(PATIENCE):
             await places.acquire()
     except TimeoutError:
-        raise Unavailable("Too many requests with an idempotency key are under way. Send this one again.") from None
+        raise Unavailable("Too many changes are under way. Send this one again after Retry-After seconds.") from None
     try:
         yield
     finally:

@@ -211,7 +211,8 @@ async def _change(
         return made.key
 
     with suppress(_DryRun):
-        async with parts.database.transaction(actor.tenant) as transaction:
+        # A step may ask for rights, which are read by another connection when a rule has changed.
+        async with idempotency.place(parts.database), parts.database.transaction(actor.tenant) as transaction:
             key = None if dry_run else idempotency_key
             body = msgspec.json.encode(request)
             stored = await idempotency.once_within(transaction, actor, str(request[0]), key, body, run)

@@ -298,3 +298,13 @@ async def test_a_request_that_failed_leaves_its_idempotency_key_free(keeping: Ke
         await _create(keeping, idempotency_key="k")
     await api_keys.revoke(keeping, admin(), made[0].key.key_id)
     assert (await _create(keeping, idempotency_key="k")).text
+
+
+async def test_rotations_at_once_while_a_rule_has_changed(keeping: Keeping) -> None:
+    """Each reads the rules by a connection beside its own: they must not wait for each other's."""
+    number = keeping.database.pool_size + 2
+    made = [(await _create(keeping, f"k{index}")).key for index in range(number)]
+    keeping.rights.changed()
+    async with asyncio.timeout(5):
+        rotated = await asyncio.gather(*(api_keys.rotate(keeping, admin(), key.key_id, DAY) for key in made))
+    assert all(key.text for key in rotated)
