@@ -36,7 +36,11 @@ from tests.server.wired import INGEST, Wired, wired
 ADMIN = system_actor()
 FOLLOW = "subscription { permitEvents { cursor } }"
 QUERY = {"query": "{ permits(first: 1) { totalCount } }"}
-SECOND = 1.0
+PROMISED = 1.0
+"""Seconds within which whatever ends must end."""
+
+SLACK = 3.0
+"""Seconds more for a busy machine: far from the minute after which a socket looks for itself."""
 
 TAKE_PERMITS = """
 INSERT INTO lakefront.policy_rules (rule_id, role, domain, object, action, rows)
@@ -100,12 +104,10 @@ async def signed_in(served: Wired, payload: dict[str, str]) -> AsyncIterator[Cli
         yield client
 
 
-async def within(seconds: float, client: Client) -> int:
+async def closed_in_time(client: Client) -> int:
     """The code with which the server closes the socket in time."""
-    started = time.monotonic()
-    code = await client.closed()
-    assert time.monotonic() - started < seconds
-    return code
+    async with asyncio.timeout(PROMISED + SLACK):
+        return await client.closed()
 
 
 async def test_a_key_opens_every_door_that_its_roles_do(served: Wired) -> None:
@@ -189,7 +191,7 @@ async def test_a_revoked_key_ends_its_socket_and_its_stream(served: Wired) -> No
         following(served.client, FOLLOW, headers={"Accept": "text/event-stream", **by_key(ends)}) as stream,
     ):
         await api_keys.revoke(parts(served), ADMIN, ends.key.key_id)
-        assert await within(SECOND, socket) == 4403
+        assert await closed_in_time(socket) == 4403
         last, complete = await stream.rest()
         assert last.answer["errors"][0]["extensions"]["errorCode"] == "unauthenticated"
         assert complete.kind == "complete"
@@ -202,10 +204,10 @@ async def test_a_revoked_key_ends_its_socket_and_its_stream(served: Wired) -> No
 async def test_a_rotated_key_ends_with_its_overlap(served: Wired) -> None:
     old = await made_key(served)
     async with signed_in(served, by_key(old)) as socket:
-        new = await api_keys.rotate(parts(served), ADMIN, old.key.key_id, timedelta(seconds=1))
+        new = await api_keys.rotate(parts(served), ADMIN, old.key.key_id, timedelta(seconds=3))  # long enough for both
         for made in (old, new):
             assert (await served.client.post("/graphql", json=QUERY, headers=by_key(made))).status_code == 200
-        assert await within(2 * SECOND, socket) == 4403
+        assert await socket.closed() == 4403
     assert (await served.client.post("/graphql", json=QUERY, headers=by_key(old))).status_code == 401
     assert (await served.client.post("/graphql", json=QUERY, headers=by_key(new))).status_code == 200
 
@@ -222,15 +224,16 @@ async def test_a_suspended_tenant_is_out_and_comes_back(served: Wired) -> None:
     ):
         await suspend(parts(served), ADMIN, "acme_corp", "unpaid")
         for socket in (by_its_key, by_its_token):
-            assert await within(SECOND, socket) == 4403
+            assert await closed_in_time(socket) == 4403
         last, _ = await stream.rest()
         assert last.answer["errors"][0]["extensions"]["errorCode"] == "forbidden"
     for headers in (by_key(made), bearer):
         answer = await served.client.post("/graphql", json=QUERY, headers=headers)
         assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (403, "FORBIDDEN")
     await resume(parts(served), ADMIN, "acme_corp")
-    await asyncio.sleep(SECOND)
-    assert (await served.client.post("/graphql", json=QUERY, headers=bearer)).status_code == 200
+    async with asyncio.timeout(PROMISED + SLACK):
+        while (await served.client.post("/graphql", json=QUERY, headers=bearer)).status_code != 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def test_a_policy_that_takes_a_scope_ends_what_needs_it(
@@ -243,7 +246,7 @@ async def test_a_policy_that_takes_a_scope_ends_what_needs_it(
         following(served.client, FOLLOW, headers={"Accept": "text/event-stream", **reader}) as stream,
     ):
         await operator.execute(TAKE_PERMITS)
-        async with asyncio.timeout(SECOND):
+        async with asyncio.timeout(PROMISED + SLACK):
             ended = await socket.receive()
         assert (ended["id"], ended["type"]) == ("1", "error")
         assert ended["payload"][0]["extensions"]["code"] == "FORBIDDEN"
@@ -287,9 +290,9 @@ async def test_everything_ends_in_time_without_the_listener(
         await operator.execute(
             "UPDATE tenants.tenant_api_keys SET revoked_at = now() WHERE key_id = $1", revoked.key.key_id
         )
-        assert await within(SECOND + 0.5, first) == 4403
+        assert await closed_in_time(first) == 4403
         await operator.execute("UPDATE tenants.tenant_profiles SET status = 'suspended' WHERE tenant_id = 'laundry'")
-        assert await within(SECOND + 0.5, second) == 4403
+        assert await closed_in_time(second) == 4403
         await operator.execute(f"SET session_replication_role = replica; {TAKE_PERMITS}")  # no trigger: no notice
         ended = await stays.receive()
         assert ended["payload"][0]["extensions"]["code"] == "FORBIDDEN"
@@ -305,7 +308,7 @@ async def test_everything_ends_in_time_while_the_listener_hangs(
     async with signed_in(served, by_key(revoked)) as ends, signed_in(served, by_key(kept)) as stays:
         with stopped(await listening_backend(operator)):
             await api_keys.revoke(parts(served), ADMIN, revoked.key.key_id)
-            assert await within(SECOND + 0.5, ends) == 4403
+            assert await closed_in_time(ends) == 4403
             answer = await served.client.post("/graphql", json=QUERY, headers=by_key(revoked))
             assert answer.status_code == 401
             assert (await served.client.post("/graphql", json=QUERY, headers=by_key(kept))).status_code == 200
@@ -329,7 +332,7 @@ async def test_forged_notices_make_nobody_read_all_the_time_and_hide_nothing(
         # Some more are of a listener that was late on a busy machine.
         assert 1 <= len(looks) <= 10 + (time.monotonic() - began) / DAMPED
         await api_keys.revoke(parts(served), ADMIN, revoked.key.key_id)
-        assert await within(SECOND, ends) == 4403
+        assert await closed_in_time(ends) == 4403
 
 
 async def _connected(database: Database) -> None:
@@ -363,4 +366,4 @@ async def test_a_token_that_expires_ends_its_socket(served: Wired) -> None:
     minted_at = time.time()
     async with signed_in(served, {"Authorization": f"Bearer {token}"}) as client:
         assert await client.closed() == 4403
-        assert 2 < time.time() - minted_at < 4 + 2 * SECOND
+        assert 2 < time.time() - minted_at < 4 + PROMISED + SLACK
