@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import strawberry
 
-from lakefront.actor import METRICS_READ, PERMITS_INSPECTOR, PERMITS_READ
+from lakefront.actor import METRICS_READ, PERMITS_INSPECTOR, PERMITS_READ, SERVICE_REQUESTS_READ
 from lakefront.db.query import Source
 from lakefront.domain import lake
 from lakefront.domain.services import Services
@@ -282,6 +282,59 @@ def test_a_protected_key_is_refused() -> None:
             """Wrong."""
 
             permit_id: str = column("Closed.", requires=PERMITS_INSPECTOR)
+
+
+@pytest.mark.parametrize(
+    ("source", "fine"),
+    [
+        (replace(PERMITS, name="Owned"), False),
+        (replace(PERMITS, name="Owned", owner="inspector"), False),
+        (replace(PERMITS, name="Owned", scope=SERVICE_REQUESTS_READ), False),
+        (replace(PERMITS, name="Owned", scope=SERVICE_REQUESTS_READ, owner="inspector"), True),
+    ],
+    ids=["no owner", "another scope's owner", "the scope without an owner", "its owner"],
+)
+@pytest.mark.parametrize("where", ["column", "embedded", "by hand", "relation"])
+def test_a_scope_for_own_rows_opens_own_rows_alone(
+    monkeypatch: pytest.MonkeyPatch, source: Source, fine: bool, where: str
+) -> None:
+    source, scopes = replace(source, protected={}), {where: SERVICE_REQUESTS_READ}
+
+    @record()
+    class Part(Record):
+        """A part."""
+
+        status: str | None = column("Closed.", requires=scopes.get("embedded"))
+
+    @record(source)
+    class Owned(Record):
+        """Owned."""
+
+        about: str | None = column("Closed.", name="description", requires=scopes.get("column"))
+        part: Part | None = embedded("A part.")
+        others: "list[Owned]" = relation("Others.", on={"permit_id": "permit_id"}, requires=scopes.get("relation"))
+
+        @field("By hand.", requires=scopes.get("by hand"))
+        async def written(self) -> int | None:
+            """A number."""
+            return 1
+
+    @strawberry.type
+    class Query:
+        """Questions."""
+
+        @field("One.", requires=PERMITS_READ)
+        async def owned(self) -> Owned | None:
+            """None."""
+            return None
+
+    # Strawberry finds forward references by the module's names.
+    monkeypatch.setitem(globals(), "Owned", Owned)
+    if fine:
+        assert SERVICE_REQUESTS_READ in permissions(strawberry.Schema(Query)).values()
+        return
+    with pytest.raises(TypeError, match=r"requires service_requests:read, which may be granted for own rows"):
+        permissions(strawberry.Schema(Query))
 
 
 def test_an_interface_lets_nobody_past() -> None:

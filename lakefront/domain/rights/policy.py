@@ -72,7 +72,7 @@ class Policy:
         return self._sums(self.roles.intersection(roles), tenant)
 
     def roles_of(self, tenant: str) -> list[str]:
-        """The roles that a rule for ``tenant`` gives something, in order; those of other tenants' rules are not told."""
+        """The roles to which a rule for ``tenant`` gives something, in order; none that only others' rules name."""
         rules = (*DEFAULT_RULES, *self.added)
         given = (rule.role for rule in rules if rule.domain in (ANYTHING, tenant) and rule.rows is not Rows.NONE)
         return sorted({*given, *(role for role, _ in INCLUDED)})

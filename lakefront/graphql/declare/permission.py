@@ -12,6 +12,8 @@ import strawberry
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema
 
 from lakefront.graphql.declare.enums import required_by
+from lakefront.graphql.declare.protected import check_owned
+from lakefront.graphql.declare.record import Record
 from lakefront.graphql.fields import Requires
 
 Field = tuple[str, str]
@@ -29,7 +31,7 @@ def permissions(schema: strawberry.Schema) -> Mapping[Field, str]:
     """The scope of every field that requires one.
 
     Raises ``TypeError`` where a type requires for an interface's field what the interface does not: a document that
-    selects it through the interface would get past.
+    selects it through the interface would get past; and where a record requires a scope for own rows on all rows.
     """
     if schema not in _known:
         found = _known[schema] = dict(_declared(schema))
@@ -39,6 +41,10 @@ def permissions(schema: strawberry.Schema) -> Mapping[Field, str]:
                 if field_name in interface.fields and found.get((interface.name, field_name)) != scope:
                     told = f"{type_name}.{field_name} requires {scope}, {interface.name}.{field_name} does not."
                     raise TypeError(f"{told} Let both require the same.")
+        for type_name in core.type_map:
+            cls = getattr(schema.get_type_by_name(type_name), "origin", None)
+            if isinstance(cls, type) and issubclass(cls, Record) and hasattr(cls, "record_source"):
+                check_owned(cls)
     return _known[schema]
 
 

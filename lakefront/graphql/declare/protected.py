@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
+from strawberry.types.base import get_object_definition
+
+from lakefront.actor import OWNABLE
 from lakefront.db.query import Source
 from lakefront.graphql.declare.declarations import Column, Connected, Embedded, Listed
-from lakefront.graphql.declare.record import declared, record_of, required
+from lakefront.graphql.declare.record import Record, declaration_of, declared, record_of, required
 
 
 def protected_columns(cls: type, around: str | None = None) -> dict[str, str]:
@@ -40,3 +43,25 @@ def _shown(cls: type, around: str | None = None) -> Iterator[tuple[str, str | No
                 yield from _shown(record_of(field), scope)
             case Listed(on) | Connected(on):
                 yield name, scope, on
+
+
+def check_owned(cls: type[Record]) -> None:
+    """Raise ``TypeError`` where a scope that may hold for own rows alone opens what is not confined to them.
+
+    Whoever holds it so sees the field: on own rows, therefore, of the record or of those that it leads to.
+    """
+    for name, scope, target in _scoped(cls):
+        confining = (source for source in (cls.record_source, target) if source is not None and source.owner)
+        if scope in OWNABLE and not any(source.scope == scope for source in confining):
+            told = f"{cls.__name__}.{name} requires {scope}, which may be granted for own rows alone."
+            raise TypeError(f"{told} Let the source have that scope and an owner, or require another scope.")
+
+
+def _scoped(cls: type) -> Iterator[tuple[str, str | None, Source | None]]:
+    """(name, required scope, the source that it leads to) of every field, also of those in embedded records."""
+    for field in get_object_definition(cls, strict=True).fields:
+        declaration = declaration_of(field)
+        target = record_of(field).record_source if isinstance(declaration, Listed | Connected) else None
+        yield field.python_name, required(field), target
+        if isinstance(declaration, Embedded):
+            yield from _scoped(record_of(field))
