@@ -12,10 +12,13 @@ from tests.domain.tenants.logins import remove_logins
 from tests.graphql.conftest import Ask
 from tests.tenants import onboard
 
-FIELDS = "{ login password database schema report { changes outsideCalls } }"
+FIELDS = "{ login password server asksForPassword database schema report { changes outsideCalls } }"
 CREATE = f"mutation ($id: ID, $dry: Boolean) {{ it: createBiLogin(tenantId: $id, dryRun: $dry) {FIELDS} }}"
 ROTATE = f"mutation ($id: ID, $dry: Boolean) {{ it: rotateBiLogin(tenantId: $id, dryRun: $dry) {FIELDS} }}"
-DROP = f"mutation ($id: ID, $dry: Boolean) {{ it: dropBiLogin(tenantId: $id, dryRun: $dry) {FIELDS} }}"
+DROP = (
+    "mutation ($id: ID, $dry: Boolean, $key: String) "
+    f"{{ it: dropBiLogin(tenantId: $id, dryRun: $dry, idempotencyKey: $key) {FIELDS} }}"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -31,11 +34,16 @@ async def test_made_rotated_and_dropped(ask: Ask, dsn: str, actor: Actor) -> Non
     assert (dry["login"], dry["password"], dry["report"]["changes"]) == ("acme_bi", None, 1)
     made = (await ask(CREATE, ada))["data"]["it"]
     assert made["schema"] == "acme"
+    folder, port = made["server"].rsplit(":", 1)
+    assert not made["asksForPassword"], "the tests' server is an embedded one"
+    away = await asyncpg.connect(host=folder, port=int(port), user=made["login"], database=made["database"])
+    await away.close()
     assert made["report"] is None
     await (await asyncpg.connect(dsn, user=made["login"], password=made["password"])).close()
     rotated = (await ask(ROTATE, ada))["data"]["it"]
     assert rotated["password"] not in (None, made["password"])
-    assert (await ask(DROP, ada))["data"]["it"] == {**made, "password": None}
+    for _ in range(2):
+        assert (await ask(DROP, ada, key="once"))["data"]["it"] == {**made, "password": None}
     [error] = (await ask(DROP, ada))["errors"]
     assert error["extensions"]["code"] == "NOT_FOUND"
 

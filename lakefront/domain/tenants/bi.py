@@ -9,14 +9,11 @@ Its sessions can hold locks on the login itself, for as long as they like: whate
 second at most, and tries again.
 """
 
-import hmac
 import logging
-from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from hashlib import pbkdf2_hmac, sha256
-from secrets import token_bytes, token_urlsafe
+from secrets import token_urlsafe
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -27,6 +24,7 @@ from lakefront.db.database import PROVISIONER_ROLE, VIEWS_ROLE, Database, Transa
 from lakefront.db.tenant_views import identifier
 from lakefront.domain import idempotency
 from lakefront.domain.services import Services
+from lakefront.domain.tenants.bi_sign_in import server_of, verifier
 from lakefront.domain.tenants.profiles import read_profile, require_manager
 from lakefront.errors import Conflict, Forbidden, NotFound, Unavailable
 
@@ -37,8 +35,6 @@ SUFFIX: Final = "_bi"
 
 CONNECTIONS: Final = 5
 """At once."""
-
-_ITERATIONS: Final = 4096  # PostgreSQL's own number; the passwords here are random, and need no more
 
 _SESSION: Final = {
     "default_transaction_read_only": "on",
@@ -82,12 +78,18 @@ WHERE a.xact_start < clock_timestamp() - $1::interval AND pg_has_role(r.oid, 'US
 
 
 class BiLogin(msgspec.Struct, frozen=True):
-    """A login to ``database``, where it reads the views of ``schema``. ``password`` is shown once: None ever after."""
+    """A login to ``database``, where it reads the views of ``schema``. ``password`` is shown once: None ever after.
+
+    ``server`` is where to connect, ``host:port``; of an embedded PostgreSQL the folder of its socket is the host, and
+    it asks nobody who reaches that folder for a password.
+    """
 
     login: str
     database: str
     schema: str
     password: str | None = None
+    server: str = ""
+    asks_for_password: bool = True
 
     def __repr__(self) -> str:
         """The name alone, so that no traceback tells the password."""
@@ -149,36 +151,55 @@ async def rotate_login(
     return made
 
 
-async def drop_login(services: Services, actor: Actor, tenant: str, *, dry_run: bool = False) -> BiLogin:
+async def drop_login(
+    services: Services, actor: Actor, tenant: str, *, dry_run: bool = False, idempotency_key: str | None = None
+) -> BiLogin:
     """Remove the tenant's login, and end its sessions; doing it again after a failure goes on where that stopped.
 
     Needs the scope keys:manage of the tenant, or tenants:manage. Raises ``NotFound`` without such a login, ``Conflict``
-    where an operator
-    gave it something in another database; ``Forbidden``, ``Unavailable``.
+    where an operator gave it something in another database; ``Forbidden``, ``IdempotencyConflict``, ``Unavailable``.
     """
     _may(actor, tenant)
-    async with services.provisioner.transaction(actor.tenant) as transaction:
+    gone: BiLogin
+    transaction: Transaction
+
+    async def once(run: Callable[[], Awaitable[BiLogin]]) -> BiLogin:
+        nonlocal transaction
+        key, body = None if dry_run else idempotency_key, ascii(("dropBiLogin", tenant)).encode()
+        async with services.provisioner.transaction(actor.tenant) as transaction:
+            stored = await idempotency.once_within(transaction, actor, "dropBiLogin", key, body, run)
+        return msgspec.convert(stored, BiLogin)
+
+    async def look() -> BiLogin:
+        nonlocal gone
         await read_profile(transaction, tenant)
         await _require(transaction, tenant)
-        gone = await _login(transaction, tenant)
+        gone = await _login(services, transaction, tenant)
+        raise _DryRun
+
+    async def remove() -> BiLogin:
+        await _remove(transaction, tenant)
+        return gone
+
+    with suppress(_DryRun):
+        return await once(look)  # that was answered before
     if dry_run:
         return gone
     await _unhindered(lambda: _let(services.provisioner, tenant, by_status=False))
-    await _unhindered(lambda: _remove(services.provisioner, tenant))
-    return gone
-
-
-async def _remove(provisioner: Database, tenant: str) -> None:
-    """Drop a login that was locked."""
-    login = identifier(tenant + SUFFIX)
     try:
-        async with provisioner.transaction(tenant) as transaction:
-            await _alone(transaction, tenant, ending=True)
-            await transaction.execute(f"DROP OWNED BY {login}")
-            await transaction.execute(f"DROP ROLE {login}")
+        return await _unhindered(lambda: once(remove))
     except asyncpg.DependentObjectsStillExistError:
         told = "The login was locked, but another database of this PostgreSQL still knows it. Its operator can drop it."
         raise Conflict(told) from None
+
+
+async def _remove(transaction: Transaction, tenant: str) -> None:
+    """Drop a login that was locked."""
+    login = identifier(tenant + SUFFIX)
+    await _alone(transaction, tenant, ending=True)
+    await _require(transaction, tenant)
+    await transaction.execute(f"DROP OWNED BY {login}")
+    await transaction.execute(f"DROP ROLE {login}")
 
 
 async def follow_status(provisioner: Database, tenant: str) -> None:
@@ -229,16 +250,6 @@ async def end_overlong(provisioner: Database, longest: timedelta = LONGEST) -> N
             _log.warning("a session of %s was ended: its transaction was open for more than %s", name, longest)
 
 
-def verifier(password: str) -> str:
-    """What PostgreSQL keeps of ``password`` (ASCII) for SCRAM-SHA-256 (RFC 5803)."""
-    salt = token_bytes(16)
-    salted = pbkdf2_hmac("sha256", password.encode("ascii"), salt, _ITERATIONS)
-    stored = sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
-    server = hmac.digest(salted, b"Server Key", "sha256")
-    encoded = [b64encode(part).decode() for part in (salt, stored, server)]
-    return f"SCRAM-SHA-256${_ITERATIONS}:{encoded[0]}${encoded[1]}:{encoded[2]}"
-
-
 class _DryRun(Exception):
     """Everything was done, nothing is to stay."""
 
@@ -264,7 +275,7 @@ async def _give(
         password = token_urlsafe(32)
         await step(transaction, password)
         await _require_active(transaction, tenant)  # still: since the step no suspension overtakes it
-        return await _login(transaction, tenant)
+        return await _login(services, transaction, tenant)
 
     async def once() -> Any:
         nonlocal password, transaction
@@ -370,9 +381,10 @@ async def _mark(transaction: Transaction, tenant: str) -> str:
     return f"Lakefront: the login for BI tools of the tenant {tenant} in the database {database}"
 
 
-async def _login(transaction: Transaction, tenant: str) -> BiLogin:
+async def _login(services: Services, transaction: Transaction, tenant: str) -> BiLogin:
     [(database,)] = await transaction.fetch("SELECT current_database()")
-    return BiLogin(tenant + SUFFIX, database, tenant)
+    server, trusts = server_of(services.provisioner.dsn), services.settings.embedded_postgres
+    return BiLogin(tenant + SUFFIX, database, tenant, server=server, asks_for_password=not trusts)
 
 
 async def _reset(transaction: Transaction, tenant: str) -> None:

@@ -27,7 +27,15 @@ class BiLoginPayload:
         description="Its password, shown this once, so save it now. Null on a dry run, and where an idempotency key "
         "was answered before: rotate the login if it is lost."
     )
-    database: str = strawberry.field(description="The database to connect to, on the server of DATABASE_URL.")
+    server: str = strawberry.field(
+        description="Where to connect, host:port. Where `lakefront` runs PostgreSQL itself, the host is the folder of "
+        "its socket, which the server's own user reaches, on that machine."
+    )
+    asks_for_password: bool = strawberry.field(
+        description="False where `lakefront` runs PostgreSQL itself: whoever reaches its socket signs in under any "
+        "name, and the password protects nothing."
+    )
+    database: str = strawberry.field(description="The database to connect to.")
     schema: str = strawberry.field(description="The schema of the views that it reads.")
     report: DryRunReport | None = strawberry.field(description="On a dry run: what would have been done.")
 
@@ -36,7 +44,13 @@ class BiLoginPayload:
         """What the domain made, or would have made."""
         told = report(changes=1) if dry_run else None
         return cls(
-            login=login.login, password=login.password, database=login.database, schema=login.schema, report=told
+            login=login.login,
+            password=login.password,
+            server=login.server,
+            asks_for_password=login.asks_for_password,
+            database=login.database,
+            schema=login.schema,
+            report=told,
         )
 
 
@@ -90,8 +104,19 @@ class BiLogins:
         return BiLoginPayload.of(made, dry_run=bool(dry_run))
 
     @mutation("Remove the tenant's login for BI tools, and end its sessions.", requires=KEYS_MANAGE)
-    async def drop_bi_login(self, info: Info, tenant_id: TenantId = UNSET, dry_run: DryRun = False) -> BiLoginPayload:
+    async def drop_bi_login(
+        self,
+        info: Info,
+        tenant_id: TenantId = UNSET,
+        idempotency_key: IdempotencyKey = UNSET,
+        dry_run: DryRun = False,
+    ) -> BiLoginPayload:
         """The one use-case."""
-        tenant = given(tenant_id) or info.context.actor.tenant
-        gone = await domain.drop_login(info.context.services, info.context.actor, tenant, dry_run=bool(dry_run))
+        gone = await domain.drop_login(
+            info.context.services,
+            info.context.actor,
+            given(tenant_id) or info.context.actor.tenant,
+            idempotency_key=given(idempotency_key),
+            dry_run=bool(dry_run),
+        )
         return BiLoginPayload.of(gone, dry_run=bool(dry_run))

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 
 from lakefront.actor import CITY, KEYS_MANAGE, PERMITS_INSPECTOR, PERMITS_READ, Actor, system_actor
@@ -16,6 +17,7 @@ from lakefront.db.tenant_views import VIEWS
 from lakefront.domain.services import Services
 from lakefront.domain.tenants import bi, lifecycle
 from lakefront.domain.tenants.bi import BiLogin
+from lakefront.domain.tenants.bi_sign_in import server_of
 from lakefront.errors import Conflict, Forbidden, NotFound, Unavailable
 from tests.domain.tenants.logins import remove_logins, sign_in
 from tests.tenants import onboard, write_rows
@@ -219,7 +221,7 @@ async def test_a_tenant_is_suspended_whatever_is_in_the_way_of_its_login(dsn: st
 
 async def test_once_and_a_dry_run(dsn: str, services: Services) -> None:
     dry = await bi.create_login(services, ACME, "acme", dry_run=True)
-    assert dry == BiLogin("acme_bi", dry.database, "acme")
+    assert dry == BiLogin("acme_bi", dry.database, "acme", server=dry.server, asks_for_password=False)
     made = await bi.create_login(services, ACME, "acme", idempotency_key="one")
     again = await bi.create_login(services, ACME, "acme", idempotency_key="one")
     assert made.password
@@ -229,7 +231,30 @@ async def test_once_and_a_dry_run(dsn: str, services: Services) -> None:
 
 
 def replace_password(login: BiLogin) -> BiLogin:
-    return BiLogin(login.login, login.database, login.schema)
+    return msgspec.structs.replace(login, password=None)
+
+
+async def test_dropped_once(services: Services) -> None:
+    await bi.create_login(services, ACME, "acme")
+    one, two = await asyncio.gather(*(bi.drop_login(services, ACME, "acme", idempotency_key="one") for _ in range(2)))
+    assert one == two
+    await bi.create_login(services, ACME, "acme")
+    assert await bi.drop_login(services, ACME, "acme", idempotency_key="one") == one
+    assert await bi.drop_login(services, ACME, "acme", dry_run=True) == one, "the one made since is there"
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("postgresql://ada:secret@db.example:5433/city?password=secret&sslmode=require", "db.example:5433"),
+        ("postgresql://ada:s%40cret@one:1,two:2/city", "one:1,two:2"),
+        ("postgresql://postgres@/city?host=%2Frun%2Fpg&port=5434", "/run/pg:5434"),
+        ("postgresql:///city", "localhost:5432"),
+    ],
+    ids=["host", "hosts", "socket", "none"],
+)
+def test_where_to_connect_tells_no_secret(url: str, server: str) -> None:
+    assert server_of(url) == server
 
 
 async def test_who_may(services: Services) -> None:
