@@ -64,7 +64,7 @@ async def test_a_suspension_is_heard_by_every_server(dsn: str, provisioner: Data
         async with elsewhere.transaction("-") as transaction:
             await transaction.execute("UPDATE tenants.tenant_profiles SET status = $1 WHERE tenant_id = 'acme'", status)
             await transaction.execute("SELECT pg_notify($1, 'acme')", CHANNEL)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(4):  # at once, but the machine may be busy
             while refused != await is_refused(directory, "acme"):  # noqa: ASYNC110 - it asks PostgreSQL
                 await asyncio.sleep(0.01)
     await elsewhere.close()
@@ -77,7 +77,7 @@ async def test_without_a_listener_what_was_read_holds_for_a_second(provisioner: 
     await directory.require_active("acme")
     async with provisioner.transaction("-") as transaction:
         await transaction.execute("UPDATE tenants.tenant_profiles SET status = 'suspended' WHERE tenant_id = 'acme'")
-    async with asyncio.timeout(1.5):
+    async with asyncio.timeout(4):
         while not await is_refused(directory, "acme"):  # noqa: ASYNC110 - it asks PostgreSQL
             await asyncio.sleep(0.05)
 
