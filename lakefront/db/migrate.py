@@ -1,17 +1,24 @@
 """Bring a database up to date. Several servers may start at once: an advisory lock lets one of them do it."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from lakefront.db import tenant_views
 from lakefront.db.tables.base import SCHEMA
+from lakefront.errors import Unavailable
+
+LOCKS_PER_TENANT: Final = 40
+"""Locks that a migration takes for each tenant: its views go and come within one transaction."""
 
 DATABASE_RIGHTS = """
 DO $$
@@ -48,17 +55,34 @@ async def migrate(dsn: str) -> None:
     """Upgrade the database at ``dsn`` to the newest revision; its user may create roles and schemas.
 
     Tenants' views go before the steps and come back after them, all in one transaction: PostgreSQL needs room for some
-    40 locks a tenant (``max_connections`` times ``max_locks_per_transaction``), and says so where it has less.
+    40 locks a tenant (``max_connections`` times ``max_locks_per_transaction``). Raises ``Unavailable``, which says what
+    to set, where it has less: nothing is changed then.
     """
     if not await pending(dsn):
         return  # most starts: alembic is not even imported
 
     engine = engine_for(dsn)
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_upgrade)
+        with enough_locks():
+            async with engine.begin() as connection:
+                await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
+
+
+@contextmanager
+def enough_locks() -> Iterator[None]:
+    """Tell what to do where PostgreSQL has no room for the locks of a migration."""
+    try:
+        yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != asyncpg.OutOfMemoryError.sqlstate:
+            raise
+        told = "PostgreSQL has no room for the locks of this migration; nothing was changed."
+        raise Unavailable(
+            f"{told} Set max_locks_per_transaction so that, times max_connections, it is {LOCKS_PER_TENANT} for each "
+            "tenant or more, restart PostgreSQL and migrate again. `lakefront doctor` tells the number."
+        ) from error
 
 
 def engine_for(dsn: str) -> AsyncEngine:

@@ -6,11 +6,13 @@ import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from lakefront.db.database import APP_ROLE, Database, connect
-from lakefront.db.migrate import engine_for, migrate, pending
+from lakefront.db.migrate import engine_for, enough_locks, migrate, pending
 from lakefront.db.tables import metadata, permits
+from lakefront.errors import Unavailable
 
 
 async def test_migrations_make_what_the_tables_declare(dsn: str) -> None:
@@ -27,6 +29,17 @@ async def test_migrations_make_what_the_tables_declare(dsn: str) -> None:
 async def test_migrating_twice_changes_nothing(dsn: str) -> None:
     await migrate(dsn)
     assert not await pending(dsn)
+
+
+async def test_no_room_for_locks_says_what_to_set(dsn: str) -> None:
+    engine = engine_for(dsn)
+    fail = "DO $$ BEGIN RAISE EXCEPTION 'out of shared memory' USING ERRCODE = '{}'; END $$"
+    for code, expected in (("53200", Unavailable), ("53100", DBAPIError)):
+        with pytest.raises(expected) as caught, enough_locks():
+            async with engine.begin() as connection:
+                await connection.execute(text(fail.format(code)))
+        assert ("Set max_locks_per_transaction" in str(caught.value)) is (code == "53200")
+    await engine.dispose()
 
 
 async def test_every_table_with_a_tenant_has_row_security(dsn: str) -> None:

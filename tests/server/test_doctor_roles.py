@@ -1,4 +1,4 @@
-"""What `lakefront doctor` tells about the server's roles in PostgreSQL."""
+"""What `lakefront doctor` tells about the server's roles in PostgreSQL, and about its room for locks."""
 
 import asyncio
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from lakefront.server.cli.examine import locks
 from tests.server.test_cli import lakefront
 
 WRONG = (
@@ -29,7 +30,17 @@ async def examine(dsn: str, folder: Path) -> str:
 
 
 async def test_roles_as_they_should_be(dsn: str, tmp_path: Path) -> None:
-    assert "tenants can be onboarded and get logins for BI tools" in await examine(dsn, tmp_path)
+    report = await examine(dsn, tmp_path)
+    assert "tenants can be onboarded and get logins for BI tools" in report
+    assert "room for the" in report
+
+
+def test_too_few_locks_for_the_tenants() -> None:
+    assert not locks("here", each=64, times=100, tenants=160).advice
+    found = locks("here", each=64, times=100, tenants=161)
+    assert "max_locks_per_transaction to 65 or more" in found.advice
+    assert "of 160 tenants; there are 161" in found.state
+    assert not found.fatal
 
 
 async def test_a_copied_database_lacks_a_right(dsn: str, tmp_path: Path) -> None:

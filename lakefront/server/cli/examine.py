@@ -14,10 +14,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from lakefront.db.database import PROVISIONER_ROLE
+from lakefront.db.database import PROVISIONER_ROLE, VIEWS_ROLE
 from lakefront.db.embedded import EmbeddedError, EmbeddedRedis
 from lakefront.db.embedded.redis import _binary
-from lakefront.db.migrate import pending
+from lakefront.db.migrate import LOCKS_PER_TENANT, pending
 from lakefront.server.cli.parts import database_of, running
 from lakefront.settings import Settings
 
@@ -29,6 +29,12 @@ select rolsuper or (rolcreaterole and has_database_privilege(current_database(),
 from pg_roles where rolname = current_user
 """
 
+LOCKS = """
+select current_setting('max_locks_per_transaction')::int as each,
+       current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int as times,
+       (select count(distinct c.relnamespace) from pg_class c join pg_roles r on r.oid = c.relowner
+        where c.relkind = 'v' and r.rolname = $1) as tenants
+"""
 
 ROLES = """
 select r.rolname, r.rolsuper or r.rolbypassrls as beyond, r.rolcreaterole as may_create_roles,
@@ -125,9 +131,11 @@ async def _postgres(settings: Settings) -> AsyncIterator[Finding]:
             try:
                 [(may_migrate, version)] = await connection.fetch(RIGHTS)
                 roles = await connection.fetch(ROLES)
+                [room] = await connection.fetch(LOCKS, VIEWS_ROLE)
             finally:
                 await connection.close()
             yield Finding("PostgreSQL", place, f"answers, version {version}")
+            yield locks(place, **dict(room))
             waiting = await pending(dsn)
             yield _migrations(place, waiting=waiting, allowed=may_migrate)
             if not waiting:
@@ -135,6 +143,16 @@ async def _postgres(settings: Settings) -> AsyncIterator[Finding]:
     except (EmbeddedError, OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
         advice = str(error) if settings.embedded_postgres else "start it, or correct DATABASE_URL (or unset it)"
         yield Finding("PostgreSQL", place, _short(error), advice, fatal=True)
+
+
+def locks(place: str, each: int, times: int, tenants: int) -> Finding:
+    """Whether migrations have room for their locks: ``each`` for every one of ``times`` connections."""
+    state = f"room for the migrations of {each * times // LOCKS_PER_TENANT} tenants; there are {tenants}"
+    if each * times >= tenants * LOCKS_PER_TENANT:
+        return Finding("locks", place, state)
+    wanted = -(-tenants * LOCKS_PER_TENANT // times)
+    advice = f"set max_locks_per_transaction to {wanted} or more and restart PostgreSQL before the next migration"
+    return Finding("locks", place, state, advice)
 
 
 def _migrations(place: str, *, waiting: bool, allowed: bool) -> Finding:
