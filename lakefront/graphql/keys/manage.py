@@ -97,8 +97,8 @@ class Mutation:
 
     @mutation(
         "Make a key in place of another, with its name, roles and lifetime. The old one holds on for the overlap; with "
-        "overlapHours: 0 it ends at once, for one whose text was lost or got into wrong hands. One that it had replaced "
-        "itself holds for as long as it was promised.",
+        "overlapHours: 0 it ends at once, for one whose text was lost or got into wrong hands. One that it had "
+        "replaced itself holds for as long as it was promised.",
         requires=KEYS_MANAGE,
         limit="10/minute",
     )
