@@ -26,6 +26,7 @@ def command(dsn: str, tmp_path: Path) -> Command:
 
 async def test_a_key_from_its_making_to_its_end(command: Command, database: Database) -> None:
     made = command("api-key", "create", "Nightly load", "--role", "service", "--days", "30")
+    assert made.returncode == 0, made.stderr
     first = made.stdout.splitlines()[-1]
     found = await api_keys.find(database, first)
     assert found is not None
