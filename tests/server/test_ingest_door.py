@@ -24,10 +24,8 @@ from tests.server.wired import INGEST, Wired, wired
 DOCUMENT_REQUEST = """
 [
   {
-    "eventId": "evt_12345",
-    "permitId": "PRM2024-001234",
-    "eventType": "status_change",
-    "timestamp": "2024-01-15T10:30:00Z",
+    "eventId": "evt_12345", "permitId": "PRM2024-001234",
+    "eventType": "status_change", "timestamp": "2024-01-15T10:30:00Z",
     "eventData": {
       "previousStatus": "under_review",
       "newStatus": "approved",
