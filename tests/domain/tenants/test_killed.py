@@ -4,9 +4,11 @@ import asyncio
 import os
 import random
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
@@ -48,10 +50,20 @@ class DoomedDatabase(Database):
             def answered(statement: LoggedQuery) -> None:
                 self.statements.append(statement.query)
                 if len(self.statements) == self._fatal:
-                    os.kill(connection.get_server_pid(), signal.SIGTERM)
+                    pid = connection.get_server_pid()
+                    os.kill(pid, signal.SIGTERM)
+                    _wait_for_the_end_of(pid)  # or it might yet take the next statement
 
             with connection.query_logger(answered):
                 yield connection
+
+
+def _wait_for_the_end_of(pid: int) -> None:
+    """Within PATIENCE; it stops the event loop, so that nothing else happens meanwhile."""
+    until = time.monotonic() + PATIENCE
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < until
+        time.sleep(0.001)
 
 
 @asynccontextmanager
