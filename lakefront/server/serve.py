@@ -35,7 +35,8 @@ def run(settings: Settings, *, demo: bool) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
     )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name in ("alembic", "casbin"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, demo=demo))
 
