@@ -1,5 +1,6 @@
 """The mutations of a tenant's login for BI tools."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Self
 
 import strawberry
@@ -72,14 +73,7 @@ class BiLogins:
         dry_run: DryRun = False,
     ) -> BiLoginPayload:
         """The one use-case."""
-        made = await domain.create_login(
-            info.context.services,
-            info.context.actor,
-            given(tenant_id) or info.context.actor.tenant,
-            idempotency_key=given(idempotency_key),
-            dry_run=bool(dry_run),
-        )
-        return BiLoginPayload.of(made, dry_run=bool(dry_run))
+        return await _done(info, domain.create_login, tenant_id, idempotency_key, dry_run=bool(dry_run))
 
     @mutation(
         "Give the tenant's login for BI tools a new password, and end its sessions. The old password ends at once. "
@@ -94,14 +88,7 @@ class BiLogins:
         dry_run: DryRun = False,
     ) -> BiLoginPayload:
         """The one use-case."""
-        made = await domain.rotate_login(
-            info.context.services,
-            info.context.actor,
-            given(tenant_id) or info.context.actor.tenant,
-            idempotency_key=given(idempotency_key),
-            dry_run=bool(dry_run),
-        )
-        return BiLoginPayload.of(made, dry_run=bool(dry_run))
+        return await _done(info, domain.rotate_login, tenant_id, idempotency_key, dry_run=bool(dry_run))
 
     @mutation("Remove the tenant's login for BI tools, and end its sessions.", requires=KEYS_MANAGE)
     async def drop_bi_login(
@@ -112,11 +99,19 @@ class BiLogins:
         dry_run: DryRun = False,
     ) -> BiLoginPayload:
         """The one use-case."""
-        gone = await domain.drop_login(
-            info.context.services,
-            info.context.actor,
-            given(tenant_id) or info.context.actor.tenant,
-            idempotency_key=given(idempotency_key),
-            dry_run=bool(dry_run),
-        )
-        return BiLoginPayload.of(gone, dry_run=bool(dry_run))
+        return await _done(info, domain.drop_login, tenant_id, idempotency_key, dry_run=bool(dry_run))
+
+
+async def _done(
+    info: Info,
+    use_case: Callable[..., Awaitable[domain.BiLogin]],
+    tenant_id: str | None,
+    idempotency_key: str | None,
+    *,
+    dry_run: bool,
+) -> BiLoginPayload:
+    """What ``use_case`` does for the tenant, the actor's own unless another is given."""
+    services, actor = info.context.services, info.context.actor
+    tenant = given(tenant_id) or actor.tenant
+    login = await use_case(services, actor, tenant, idempotency_key=given(idempotency_key), dry_run=dry_run)
+    return BiLoginPayload.of(login, dry_run=dry_run)
