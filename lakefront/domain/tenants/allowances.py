@@ -12,18 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from redis.asyncio import Redis
 
 from lakefront.actor import Actor
 from lakefront.db.database import Database
 from lakefront.domain.tenants.daily import DailyCounter
+from lakefront.domain.tenants.parts import Parts
 from lakefront.domain.tenants.reading import RESUM, Reading, Sums, read
 from lakefront.errors import Forbidden, RateLimited, Unavailable
-
-if TYPE_CHECKING:
-    from lakefront.domain.services import Services
 
 FRESH: Final = 1.0
 """Seconds for which a reading holds."""
@@ -122,7 +120,7 @@ class Allowances:
         """
         return (await self._read(database, tenant, exact=exact))[1]
 
-    async def admit(self, services: "Services", actor: Actor, events: int) -> Admitted:
+    async def admit(self, services: Parts, actor: Actor, events: int) -> Admitted:
         """Let ``events`` of the actor's tenant through to the log, or raise ``RateLimited``; then ``settle`` them.
 
         All of them must fit into what is left of the day, duplicates and invalid ones included, as nobody has looked at
@@ -159,7 +157,7 @@ class Allowances:
             )
             raise self._refusal("events", message, FRESH, limit, sure)
 
-    async def take_request(self, services: "Services", actor: Actor) -> None:
+    async def take_request(self, services: Parts, actor: Actor) -> None:
         """Count one request of the actor's tenant, or one operation of a socket, or raise ``RateLimited``.
 
         Exact over all servers while Redis answers. Tenants whose requests are not bound are not counted.

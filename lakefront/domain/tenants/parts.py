@@ -1,4 +1,4 @@
-"""What onboarding and its neighbours take of ``Services``: a command line has no more."""
+"""What use-cases of tenants take of ``Services``: a command line has no more, and ``Services`` has some of them."""
 
 from typing import Protocol
 
