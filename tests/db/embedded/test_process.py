@@ -15,12 +15,15 @@ from lakefront.db.embedded import EmbeddedError
 from lakefront.db.embedded.process import Child, Rights, tool
 from tests.db.embedded.support import ROOT, gone, processes_of, until
 
+# A child that makes no child of its own: one caught between fork and exec has its parent's name and outlives it.
 ORPHAN = """
 import os, signal, sys
 from pathlib import Path
 from lakefront.db.embedded.process import Child, Rights
 folder = Path(sys.argv[1])
-Child(["sh", "-c", f": {folder}; sleep 60; :"], folder=folder, log=folder / "log", lock=os.open(folder, os.O_RDONLY),
+quiet = folder / "quiet"
+quiet.touch()
+Child(["tail", "-f", str(quiet)], folder=folder, log=folder / "log", lock=os.open(folder, os.O_RDONLY),
       death_signal=signal.SIGTERM, rights=Rights[sys.argv[2]])
 os.kill(os.getpid(), signal.SIGKILL)
 """
