@@ -6,17 +6,14 @@ graphql-core is called directly; ADR 0008 says why neither Strawberry's doors no
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractContextManager, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import aclosing, asynccontextmanager
 from functools import lru_cache, partial
 from typing import Any, Final
 
 import strawberry
-from graphql import DocumentNode, ExecutionResult, Executor, OperationDefinitionNode, OperationType
-from graphql.execution import create_source_event_stream
+from graphql import DocumentNode, Executor, OperationDefinitionNode, OperationType
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from lakefront import tracing
 from lakefront.actor import Actor
 from lakefront.domain.services import Services
 from lakefront.errors import (
@@ -30,50 +27,27 @@ from lakefront.errors import (
 )
 from lakefront.graphql.access import manages_access
 from lakefront.graphql.answers import Answer, OperationRequest, refused
-from lakefront.graphql.execution import closing, masked, run_to_end
-from lakefront.graphql.following import Delivery, Following
+from lakefront.graphql.execution import masked, run_to_end
+from lakefront.graphql.following import Following
+from lakefront.graphql.operation import Operation
 from lakefront.graphql.plan.authorise import authorise
 from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument, read_document, select_operation
 from lakefront.graphql.plan.errors import (
     format_exception,
-    format_execution_errors,
     format_request_errors,
 )
+from lakefront.graphql.subscriptions import Subscriptions
 
 QUEUE_TIMEOUT: Final = 5.0
 """Seconds an operation waits for its turn before it is told to come again."""
 
-MAX_NAME: Final = 100
-"""Characters of an operation's name that a trace keeps."""
-
 MOST_FIELDS: Final = 10_000
 """Fields of a schema whose permissions are remembered: a document may name a hundred, and each is looked up."""
-
-FAIR_SHARE: Final = 16
-"""Events of one subscription that are told in a row before everybody else gets a turn on the event loop."""
-
 
 _WHERE_SUBSCRIPTIONS_RUN: Final = (
     "Subscriptions run at this path over WebSocket, with the subprotocol graphql-transport-ws, or as server-sent "
     "events: send this request with Accept: text/event-stream."
 )
-
-
-@dataclass(slots=True)
-class Operation:
-    """An operation that may run: read, within the limits, valid, and allowed to its actor."""
-
-    document: DocumentNode
-    node: OperationDefinitionNode
-    request: OperationRequest
-    actor: Actor
-    trace_id: str
-    following: Following
-
-    @property
-    def kind(self) -> OperationType:
-        """Query, mutation or subscription."""
-        return self.node.operation
 
 
 class Operations:
@@ -95,8 +69,12 @@ class Operations:
         self._nulls = services.settings.forbidden_fields == "null"
         self._slots = asyncio.Semaphore(services.settings.graphql_concurrency)
         self._waiting = 0
-        self.subscriptions = 0
-        """How many run now."""
+        self._live = Subscriptions(self, self._slots)
+
+    @property
+    def subscriptions(self) -> int:
+        """How many subscriptions run now."""
+        return self._live.running
 
     async def execute(
         self, request: OperationRequest, actor: Actor, trace_id: str, *, allow_mutations: bool = True
@@ -133,7 +111,7 @@ class Operations:
         if operation.kind is not OperationType.SUBSCRIPTION:
             yield await self._execute(operation)
             return
-        async with aclosing(self._follow(operation)) as answers:
+        async with aclosing(self._live.follow(operation)) as answers:
             async for answer in answers:
                 yield answer
 
@@ -190,80 +168,27 @@ class Operations:
 
     async def _execute(self, operation: Operation) -> Answer:
         try:
-            with _traced(operation):
-                async with self._slot(), self._guarded(operation.trace_id):
-                    await self._take_request(operation)
-                    executor = self._executor(operation)
+            with operation.traced():
+                async with self._slot(), self.guarded(operation.trace_id):
+                    await self.take_request(operation)
+                    executor = self.executor(operation)
                     if isinstance(executor, Answer):
                         return executor
                     return await run_to_end(executor, executor.execute_operation, operation.trace_id)
         except LakefrontError as error:
             return refused(error, operation.trace_id)
 
-    async def _follow(self, operation: Operation) -> AsyncGenerator[Answer]:
-        """The answers of a subscription: each event is executed by itself, with a context of its own."""
-        trace_id = operation.trace_id
-        executor = self._executor(operation)
-        if isinstance(executor, Answer):
-            yield executor
-            return
-        try:
-            with _traced(operation):
-                async with self._guarded(trace_id):
-                    await self._take_request(operation)
-                    source: Any = create_source_event_stream(executor)
-                    if executor.is_awaitable(source):
-                        source = await source
-        except LakefrontError as error:
-            yield refused(error, trace_id)
-            return
-        if isinstance(source, ExecutionResult):
-            yield Answer(errors=format_execution_errors(source.errors or [], trace_id), executed=False)
-            return
-        async with self._counted(), closing(source) as events:
-            told = 0
-            while True:
-                try:
-                    async with masked(trace_id):
-                        payload = await anext(events)
-                    answer = await self._delivery(executor, payload, operation)
-                except StopAsyncIteration:
-                    return
-                except LakefrontError as error:
-                    yield refused(error, trace_id)
-                    return
-                yield answer
-                told += 1
-                if told % FAIR_SHARE == 0:
-                    # A long history never waits for anything by itself.
-                    await asyncio.sleep(0)
-
-    async def _delivery(self, executor: Executor[Any], payload: Any, operation: Operation) -> Answer:
-        cursor = payload.cursor if isinstance(payload, Delivery) else None
-        if operation.following.hides(payload):
-            return Answer(cursor=cursor, heartbeat=True)
-        answer = await self._event(executor, payload, operation)
-        answer.cursor = cursor
-        return answer
-
-    async def _event(self, executor: Executor[Any], payload: Any, operation: Operation) -> Answer:
-        event = executor.build_per_event_executor(payload)
-        event._relevant_sub_fields = {}  # noqa: SLF001 - shared, it keeps every event's selection until the last
-        event.context_value = self._context_of(operation)
-        async with self._slots, self._guarded(operation.trace_id):
-            return await run_to_end(event, partial(event.execute_operation, serially=False), operation.trace_id)
-
-    async def _take_request(self, operation: Operation) -> None:
+    async def take_request(self, operation: Operation) -> None:
         """Count the operation against the tenant's day, unless it manages access; raises ``RateLimited``."""
         if not manages_access(operation.document, operation.node):
             await self._services.allowances.take_request(self._services, operation.actor)
 
-    def _executor(self, operation: Operation) -> Executor[Any] | Answer:
+    def executor(self, operation: Operation) -> Executor[Any] | Answer:
         """graphql-core's executor with the variables coerced, or what is wrong with them."""
         built = StrawberryGraphQLCoreExecutionContext.build(
             self._schema,
             operation.document,
-            context_value=self._context_of(operation),
+            context_value=self.context_of(operation),
             raw_variable_values=operation.request.variables,
             operation_name=operation.request.operation_name,
             max_coercion_errors=MAX_ERRORS,
@@ -273,16 +198,9 @@ class Operations:
             return Answer(errors=format_request_errors(built, operation.trace_id), executed=False)
         return built
 
-    def _context_of(self, operation: Operation) -> Any:
+    def context_of(self, operation: Operation) -> Any:
+        """What resolvers see, anew for each operation and event."""
         return self._context(self._services, operation.actor, operation.trace_id, operation.following)
-
-    @asynccontextmanager
-    async def _counted(self) -> AsyncIterator[None]:
-        self.subscriptions += 1
-        try:
-            yield
-        finally:
-            self.subscriptions -= 1
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -303,7 +221,7 @@ class Operations:
             self._slots.release()
 
     @asynccontextmanager
-    async def _guarded(self, trace_id: str) -> AsyncIterator[None]:
+    async def guarded(self, trace_id: str) -> AsyncIterator[None]:
         """Within ``graphql_timeout``, or ``OperationTimeout``; other failures come out as ``LakefrontError``s."""
         clock = asyncio.timeout(self._settings.graphql_timeout)
         try:
@@ -311,9 +229,3 @@ class Operations:
                 yield
         except TimeoutError:
             raise OperationTimeout from None
-
-
-def _traced(operation: Operation) -> AbstractContextManager[tracing.Span]:
-    """The operation as a span: its type and name, and nothing of what it asks."""
-    name = operation.node.name.value[:MAX_NAME] if operation.node.name else ""
-    return tracing.span("lakefront.graphql", operation.trace_id, type=operation.kind.value, operation=name)

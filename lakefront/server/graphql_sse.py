@@ -16,7 +16,8 @@ from lakefront.actor import Actor
 from lakefront.errors import InternalError, LakefrontError, RateLimited, Unavailable
 from lakefront.graphql.answers import Answer, refused
 from lakefront.graphql.following import Following
-from lakefront.graphql.operations import Operation, Operations
+from lakefront.graphql.operation import Operation
+from lakefront.graphql.operations import Operations
 from lakefront.graphql.plan.errors import log_unforeseen
 from lakefront.server.bodies import Headers, header
 from lakefront.server.credentials import Credentials

@@ -16,7 +16,8 @@ from starlette.types import Receive, Scope, Send
 from lakefront.actor import Actor
 from lakefront.errors import InternalError, LakefrontError, RateLimited
 from lakefront.graphql.answers import Answer, encode, refused
-from lakefront.graphql.operations import Operation, Operations
+from lakefront.graphql.operation import Operation
+from lakefront.graphql.operations import Operations
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
 from lakefront.server.credentials import Credentials
 from lakefront.server.limits import Meter, meter_of

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakefront.actor import Actor
 from lakefront.errors import Forbidden, RateLimited, Unauthenticated
-from lakefront.graphql.operations import Operation
+from lakefront.graphql.operation import Operation
 from lakefront.graphql.rate_limits import limited_uses
 from lakefront.server.client_address import ClientAddresses, bucket
 from lakefront.server.credentials import Credentials
