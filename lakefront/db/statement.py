@@ -6,6 +6,7 @@ the canonical ones of every door: a DateTime is ``2024-01-15T10:30:00.5+00:00``.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import ClauseElement, ColumnElement, Select, Text, and_, bindparam, case, func, literal_column, select
@@ -18,6 +19,13 @@ TENANT = "lakefront_tenant"
 
 SUBJECT = "lakefront_subject"
 """Its second one, where a statement reads the rows of one subject alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Stands in a statement for a value that comes later: the ``index``-th of those that ``Template.fill`` takes."""
+
+    index: int
 
 
 class Statement(NamedTuple):
@@ -37,6 +45,7 @@ class Template:
         # How Core turns Python values into the driver's; there is no public name for it.
         self._processors: Mapping[str, Any] = compiled._bind_processors  # noqa: SLF001
         self._values: Mapping[str, Any] = compiled.construct_params(escape_names=False)
+        self._given = [(self._values[name], self._processors.get(name), name) for name in self._names]
 
     def bind(self, values: Mapping[str, Any]) -> Statement:
         """The statement with ``values`` instead of those it was compiled with, by the parameters' names."""
@@ -45,6 +54,14 @@ class Template:
             value = values[name] if name in values else self._values[name]
             bound.append(self._processors[name](value) if name in self._processors else value)
         return Statement(self.sql, bound)
+
+    def fill(self, slots: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
+        """The parameters in their order: those that are named from ``values``, each ``Slot`` from ``slots``."""
+        filled = []
+        for given, processor, name in self._given:
+            value = slots[given.index] if isinstance(given, Slot) else values.get(name, given)
+            filled.append(processor(value) if processor is not None else value)
+        return filled
 
 
 def compile_statement(statement: ClauseElement) -> Statement:

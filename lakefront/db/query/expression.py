@@ -7,7 +7,6 @@ for nulls, so that every row is either in a filter or in its ``not``.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from math import cos, radians
 from typing import Any, assert_never
 
 from sqlalchemy import (
@@ -181,7 +180,7 @@ def compare(column: ColumnElement[Any], operator: Operator, value: Any) -> Colum
 
 def _one_of(column: ColumnElement[Any], values: tuple[Any, ...]) -> ColumnElement[bool]:
     # One array parameter: the statement's text, and so its plan, does not depend on how many there are.
-    return column == any_(bindparam(None, list(values), ARRAY(operand_type(column)), unique=True))
+    return column == any_(bindparam(None, values, ARRAY(operand_type(column)), unique=True))
 
 
 def _text(value: str) -> ColumnElement[str]:
@@ -219,16 +218,12 @@ def _related(expression: Related, rows: FromClause, actor: Actor) -> ColumnEleme
 def _near(expression: Near, rows: FromClause) -> ColumnElement[bool]:
     """The haversine distance, behind a band of latitudes that spares most rows the trigonometry."""
     latitude, longitude = rows.c[expression.latitude_column], rows.c[expression.longitude_column]
-    here, band = expression.latitude, expression.meters / METERS_PER_DEGREE
-    around_latitude = _half_sine(latitude - _number(here))
-    around_longitude = _half_sine(longitude - _number(expression.longitude))
-    haversine = around_latitude + _number(cos(radians(here))) * func.cos(func.radians(latitude)) * around_longitude
+    here, there = _number(expression.latitude), _number(expression.longitude)
+    band = _number(expression.meters) / _number(METERS_PER_DEGREE)
+    around_latitude, around_longitude = _half_sine(latitude - here), _half_sine(longitude - there)
+    haversine = around_latitude + func.cos(func.radians(here)) * func.cos(func.radians(latitude)) * around_longitude
     angle = func.degrees(_number(2.0) * func.asin(func.sqrt(func.least(_number(1.0), haversine))))
-    return and_(
-        latitude >= _number(here - band),
-        latitude <= _number(here + band),
-        angle <= _number(band),
-    )
+    return and_(latitude >= here - band, latitude <= here + band, angle <= band)
 
 
 def _half_sine(degrees: ColumnElement[float]) -> ColumnElement[Any]:

@@ -57,13 +57,13 @@ class PageRequest:
 
 def page(source: Source, actor: Actor, request: PageRequest) -> Select[Any]:
     """One row more than asked, to know whether there are more."""
-    return _page(source, actor, request, None)
+    return page_rows(source, actor, request)
 
 
 def pages_per_parent(join: Join, actor: Actor, request: PageRequest, keys: Sequence[Key]) -> Select[Any]:
     """A page of related rows for each key, each one row more than asked; ``PARENT`` tells them apart."""
     parents = _parents(join, keys)
-    rows = _page(join.target, actor, request, partial(_belongs, join, parents)).lateral("page")
+    rows = page_rows(join.target, actor, request, belongs=partial(_belongs, join, parents)).lateral("page")
     ordinal = parents.c.ordinal
     keys_in_order = reverse(request.order) if request.backward else request.order
     return (
@@ -114,7 +114,20 @@ def counts_per_parent(join: Join, actor: Actor, condition: Expression | None, ke
     return select(parents.c.ordinal.label(PARENT), counted.c.count).select_from(parents.join(counted, true()))
 
 
-def _page(source: Source, actor: Actor, request: PageRequest, belongs: Belongs | None) -> Select[Any]:
+def page_rows(
+    source: Source,
+    actor: Actor,
+    request: PageRequest,
+    *,
+    belongs: Belongs | None = None,
+    columns: Sequence[str] | None = None,
+    peek: bool = True,
+) -> Select[Any]:
+    """The rows of a page as they are read, backwards where the request is, with ``columns`` (all unless given).
+
+    ``belongs`` restricts them to those of a parent; ``peek`` reads one more than asked, to know whether there are more.
+    """
+    names = source.columns() if columns is None else columns
     keys, start, end = request.order, request.after, request.before
     if request.backward:
         keys, start, end = reverse(keys), end, start
@@ -125,19 +138,19 @@ def _page(source: Source, actor: Actor, request: PageRequest, belongs: Belongs |
         conditions.append(belongs(rows))
     if end is not None:
         conditions.append(after(reverse(keys), rows, end))
-    limit = literal(request.limit + 1, BigInteger)
+    limit = literal(request.limit, BigInteger) + literal_column("1") if peek else literal(request.limit, BigInteger)
     parts = [
-        select(*(rows.c[name] for name in source.columns()))
+        select(*(rows.c[name] for name in names))
         .where(*conditions, within)
         .order_by(*(key.clause(rows) for key in keys))
         .limit(limit)
         for within in ranges
     ]
-    return parts[0] if len(parts) == 1 else _chain(parts, source, keys, limit)
+    return parts[0] if len(parts) == 1 else _chain(parts, names, keys, limit)
 
 
 def _chain(
-    parts: list[Select[Any]], source: Source, keys: Sequence[OrderKey], limit: ColumnElement[int]
+    parts: list[Select[Any]], names: Sequence[str], keys: Sequence[OrderKey], limit: ColumnElement[int]
 ) -> Select[Any]:
     """The ranges one after the other; each is bounded, so that the sort above them is small."""
     branches = [part.subquery() for part in parts]
@@ -146,7 +159,7 @@ def _chain(
     ]
     whole = union_all(*numbered).subquery()
     return (
-        select(*(whole.c[name] for name in source.columns()))
+        select(*(whole.c[name] for name in names))
         .order_by(whole.c[_BRANCH], *(key.clause(whole) for key in keys))
         .limit(limit)
     )
