@@ -10,6 +10,7 @@ from lakefront.db.database import Row
 from lakefront.db.query import PageRequest
 from lakefront.domain.reads import Page
 from lakefront.graphql.fields import field
+from lakefront.graphql.weights import COUNT
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ class Connection(Generic[T]):
 
     reading: strawberry.Private[Reading]
 
-    @field("The page's rows with their cursors.")
+    @field("The page's rows with their cursors.", weight=0)
     async def edges(self) -> list[Edge[T]]:
         """Relay's edges."""
         page = await self.reading.page()
@@ -72,7 +73,7 @@ class Connection(Generic[T]):
             end_cursor=self.reading.cursor(page.rows[-1]) if page.rows else None,
         )
 
-    @field("How many rows match the filter, on all pages. Costs a count of its own when selected.")
+    @field("How many rows match the filter, on all pages. Costs a count of its own when selected.", weight=COUNT)
     async def total_count(self) -> int:
         """A separate statement, only when selected."""
         return await self.reading.count()

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import strawberry
 from strawberry import UNSET
 
+from lakefront.graphql import weights
 from lakefront.graphql.rate_limits import RateLimit
 
 T = TypeVar("T")
@@ -20,10 +21,24 @@ class Requires:
     scope: str
 
 
-def field(description: str, *, requires: str | None = None, limit: str | None = None) -> Callable[[F], F]:
-    """A field that the decorated method resolves; ``limit`` is a root field's own rate limit (``10/minute``)."""
+def field(
+    description: str,
+    *,
+    requires: str | None = None,
+    limit: str | None = None,
+    weight: int | None = None,
+    size: int | None = None,
+    sized_by: str | None = None,
+) -> Callable[[F], F]:
+    """A field that the decorated method resolves; ``limit`` is a root field's own rate limit (``10/minute``).
+
+    ``weight`` is what it costs, ``size`` how long its list is taken to be, ``sized_by`` the argument (by its GraphQL
+    name) that says it: see ``weights``.
+    """
     made: Callable[[F], F] = strawberry.field(
-        description=description, metadata=requirement(requires), directives=_directives(limit)
+        description=description,
+        metadata=requirement(requires),
+        directives=(*_directives(limit), *weights.directives(weight, size, sized_by)),
     )
     return made
 
@@ -33,9 +48,11 @@ def attribute(description: str, *, requires: str | None = None) -> Any:
     return strawberry.field(description=description, metadata=requirement(requires))
 
 
-def mutation(description: str, *, requires: str, limit: str | None = None) -> Callable[[F], F]:
+def mutation(
+    description: str, *, requires: str, limit: str | None = None, sized_by: str | None = None
+) -> Callable[[F], F]:
     """A mutation that the decorated method carries out."""
-    return field(description, requires=requires, limit=limit)
+    return field(description, requires=requires, limit=limit, sized_by=sized_by)
 
 
 def subscription(description: str, *, requires: str, limit: str | None = None) -> Callable[[F], F]:

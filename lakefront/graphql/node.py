@@ -39,7 +39,11 @@ class Query:
         """One read by key; the object's own source checks its own scope."""
         return await _node(info, id_, "id")
 
-    @field("The objects with those global ids, in their order; null where there is none.", requires=SIGNED_IN)
+    @field(
+        "The objects with those global ids, in their order; null where there is none.",
+        requires=SIGNED_IN,
+        sized_by="ids",
+    )
     async def nodes(
         self,
         info: Info,

@@ -11,6 +11,7 @@ from lakefront.graphql.declare.grouping import group_keys, measures
 from lakefront.graphql.declare.inputs import made_type
 from lakefront.graphql.declare.record import Record
 from lakefront.graphql.declare.words import declare
+from lakefront.graphql.weights import GROUPS, directives
 
 Part = tuple[str, Any, Any, str, str | None]
 """A field of a made type: its GraphQL name, declaration, type, description, the scope that it requires."""
@@ -18,7 +19,7 @@ Part = tuple[str, Any, Any, str, str | None]
 
 def stats(record: type[Record], description: str, *, requires: str) -> Any:
     """A root field with the groups of ``record`` and their aggregates; needs no annotation."""
-    made = declare(Grouped(record), description, requires=requires)
+    made = declare(Grouped(record), description, requires=requires, directives=directives(GROUPS))
     made.type_annotation = StrawberryAnnotation(_stats(record))
     return made
 

@@ -12,6 +12,7 @@ from lakefront.graphql.declare.field import DeclaredField
 from lakefront.graphql.declare.protected import check_protected, protected_columns
 from lakefront.graphql.declare.record import Record, declared
 from lakefront.graphql.fields import Requires
+from lakefront.graphql.weights import directives
 
 R = TypeVar("R", bound=Record)
 
@@ -77,9 +78,12 @@ def identity(description: str) -> Any:
     return declare(Identity(), description)
 
 
-def relation(description: str, *, on: Mapping[str, str], requires: str | None = None) -> Any:
-    """Related rows (``on``: own column -> theirs): all when annotated as a list, else the one there is."""
-    return declare(Listed(on), description, requires=requires)
+def relation(description: str, *, on: Mapping[str, str], requires: str | None = None, size: int | None = None) -> Any:
+    """Related rows (``on``: own column -> theirs): all when annotated as a list, else the one there is.
+
+    ``size`` is how many of a list are expected, for its cost.
+    """
+    return declare(Listed(on), description, requires=requires, directives=directives(size=size))
 
 
 def connection(description: str, *, on: Mapping[str, str] | None = None, requires: str | None = None) -> Any:

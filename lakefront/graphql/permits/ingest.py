@@ -70,7 +70,11 @@ class IngestPermitEventsPayload:
 class Mutation:
     """What can be done to permits."""
 
-    @mutation("Take permit events in: valid ones are kept even where others are not (P1, X6).", requires=PERMITS_WRITE)
+    @mutation(
+        "Take permit events in: valid ones are kept even where others are not (P1, X6).",
+        requires=PERMITS_WRITE,
+        sized_by="events",
+    )
     async def ingest_permit_events(
         self,
         info: Info,

@@ -125,7 +125,7 @@ class Permit(Node):
     inspector: str | None = column("The inspector who is assigned.", requires=PERMITS_INSPECTOR)
     updated_at: datetime = column("When the server last changed this row.")
     latest_inspection: PermitInspection | None = embedded("The latest inspection; null when nothing is known.")
-    addresses: list[PermitAddress] = relation("Its addresses.", on={"permit_id": "permit_id"})
+    addresses: list[PermitAddress] = relation("Its addresses.", on={"permit_id": "permit_id"}, size=3)
     events: Connection["PermitEvent"] = connection(
         "Its events, in the order in which they happened unless asked otherwise.", on={"permit_id": "partition_key"}
     )

@@ -8,6 +8,7 @@ from strawberry import UNSET
 
 from lakefront.domain import pipelines as domain
 from lakefront.graphql.scalars import BigInt
+from lakefront.graphql.weights import directives
 
 
 @strawberry.input(description="A range of time. Counts are kept by the minute: both ends are widened to full ones.")
@@ -85,7 +86,9 @@ class PipelineMetrics:
     raw_bytes_added: BigInt = strawberry.field(description="Bytes of the same before compression.")
     lag: list[PipelineLag] = strawberry.field(description="Who is behind the log, and how far, now.")
     step_seconds: int = strawberry.field(description="Seconds that each of the points stands for.")
-    points: list[PipelinePoint] = strawberry.field(description="What came in, step by step, oldest first.")
+    points: list[PipelinePoint] = strawberry.field(
+        description="What came in, step by step, oldest first.", directives=directives(size=domain.MOST_POINTS)
+    )
 
     @classmethod
     def of(cls, found: domain.PipelineMetrics) -> Self:
