@@ -6,13 +6,19 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
 
 RATE = r"^[1-9][0-9]{0,4}/(second|minute|hour|day)$"
 """How often something may happen, as a text: ``60/minute``."""
+
+COST_RATE = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
+"""How much operations may cost in some time, as a text: ``1000000/minute``."""
+
+
+PersistedDocuments = Literal["apq", "off", "trusted-only"]
 
 
 class StreamSettings(BaseModel):
@@ -95,6 +101,12 @@ class Settings(BaseSettings):
         pattern=RATE,
         description="Requests of one user or key for the lake's paths, which count apart from the others.",
     )
+    rate_limit_cost: str = Field(
+        "1000000/minute",
+        pattern=COST_RATE,
+        description="Cost of the GraphQL operations of one user or key (L16): as much at once, and again over that "
+        "time; at least graphql_max_cost.",
+    )
     trusted_proxies: tuple[str, ...] = Field(
         (),
         description='JSON list of the proxies in front, as addresses or networks: ["10.0.0.0/8"]. X-Forwarded-For, '
@@ -140,14 +152,35 @@ class Settings(BaseSettings):
     poll_interval: float = Field(1.0, gt=0, description="Seconds between looks at the log when no notice comes.")
 
     graphql_max_body: int = Field(1 * MIB, ge=1024, description="Largest GraphQL request in bytes.")
-    graphql_max_document: int = Field(100_000, ge=1000, description="Largest GraphQL document in bytes.")
-    graphql_max_tokens: int = Field(5000, ge=100, description="Most tokens in a document.")
+    graphql_max_document: int = Field(50_000, ge=1000, description="Largest GraphQL document in bytes.")
+    graphql_max_tokens: int = Field(3000, ge=100, description="Most tokens in a document.")
     graphql_max_depth: int = Field(15, ge=3, description="Deepest nesting of fields, fragments counted.")
     graphql_max_aliases: int = Field(50, ge=1, description="Most aliases in a document, fragments counted.")
     graphql_max_fields: int = Field(2000, ge=10, description="Most fields after fragments are spread.")
+    graphql_max_cost: int = Field(
+        200_000,
+        ge=100,
+        validate_default=True,
+        description="Most that an operation may cost (L16), by estimate: an object or value is 1, times the rows asked "
+        "for around it.",
+    )
     graphql_max_directives: int = Field(50, ge=1, description="Most directives in a document.")
     graphql_max_operations: int = Field(10, ge=1, description="Most operations in a document.")
     graphql_max_variables_depth: int = Field(32, ge=4, description="Deepest nesting of JSON in variables.")
+    persisted_documents: PersistedDocuments = Field(
+        "apq",
+        description="Which GraphQL documents are taken (L16): 'apq', all, those that are trusted or that a client of "
+        "the tenant registered by their SHA-256 alone, too; 'off', all, by their text; 'trusted-only', those alone "
+        "that `lakefront documents sync` stored.",
+    )
+    persisted_documents_by_role: dict[str, PersistedDocuments] = Field(
+        {},
+        description='JSON of what holds for single roles instead: {"viewer": "trusted-only"}. Whoever has several of '
+        "them gets the freest: apq, off, trusted-only.",
+    )
+    persisted_documents_ttl: int = Field(
+        86_400, ge=60, description="Seconds after its last use for which a document that a client registered is kept."
+    )
     forbidden_fields: Literal["refuse", "null"] = Field(
         "refuse",
         description="What becomes of an operation with a field that its actor may not see: it is refused before it "
@@ -190,6 +223,14 @@ class Settings(BaseSettings):
             if not valid:
                 raise ValueError("Give the collector's URL with its scheme and host: http://collector:4318")
         return endpoint
+
+    @field_validator("graphql_max_cost")
+    @classmethod
+    def _is_within_the_rate(cls, most: int, info: ValidationInfo) -> int:
+        rate = info.data.get("rate_limit_cost")
+        if rate is not None and int(rate.partition("/")[0]) < most:
+            raise ValueError(f"Operations past rate_limit_cost ({rate}) could never run: raise that, or lower this")
+        return most
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -8,7 +8,7 @@ list is as long as it says, or was taken to be.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -24,9 +24,15 @@ from graphql import (
     is_leaf_type,
 )
 
+from lakefront.errors import OperationRefused
 from lakefront.graphql.plan.conditions import included
 from lakefront.graphql.plan.sizes import Size, Sizes, sizes_of
 from lakefront.graphql.weights import weight_of
+from lakefront.settings import Settings
+
+
+LONGEST_PATH: Final = 200
+"""Characters of a path that a message shows: its names are the client's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,20 @@ def formula(
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     walk = _Walk(schema, operation, fragments, conditions)
     return Formula(walk.parts([_Selection(root, operation.selection_set)], None))
+
+
+def check_cost(estimate: Estimate, settings: Settings) -> None:
+    """Pass if the operation may run; raises ``OperationRefused`` with its cost, the limit and the costliest path."""
+    limit = settings.graphql_max_cost
+    if estimate.total <= limit:
+        return
+    path = estimate.path[:LONGEST_PATH]
+    message = (
+        f"The operation costs up to {estimate.total:,}, more than the {limit:,} allowed; most of it at '{path}'. "
+        "Ask for fewer rows (first, last) or fields there; estimateCost tells what a document costs."
+    )
+    told = {"field": path, "message": "costs most", "cost": estimate.total, "limit": limit}
+    raise OperationRefused(message, details=[told])
 
 
 @dataclass(frozen=True, slots=True)
