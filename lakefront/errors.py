@@ -156,6 +156,30 @@ class RateLimited(LakefrontError):
     default_message = "Too many requests. Wait as long as Retry-After says, then send again."
 
 
+class PersistedQueryNotFound(LakefrontError):
+    """No document is known under the hash that was sent (L16); clients know it by its message and send the text."""
+
+    code, status = "persisted_query_not_found", 400
+    default_message = "PersistedQueryNotFound"
+
+
+class PersistedQueryNotSupported(LakefrontError):
+    """Documents are not found by their hash here; clients know it by its message and send texts from then on (L16)."""
+
+    code, status = "persisted_query_not_supported", 400
+    default_message = "PersistedQueryNotSupported"
+
+
+class DocumentNotTrusted(LakefrontError):
+    """The actor's roles may send trusted documents alone (L16)."""
+
+    code, status = "document_not_trusted", 403
+    default_message = (
+        "Your roles may send only documents that the operator trusts, and this is none of them, byte by byte. "
+        "Have it added: lakefront documents sync DIR."
+    )
+
+
 class Unavailable(LakefrontError):
     """A part that is needed is down or restarting (P5)."""
 

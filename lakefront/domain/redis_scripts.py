@@ -18,7 +18,7 @@ class RedisScript:
     """One script; with ``redis`` None it is as if Redis were always away."""
 
     def __init__(self, redis: "Redis | None", text: str, *, what: str, pause: float = AWAY_PAUSE) -> None:
-        """``what`` is counted by it, as the log tells it: "quotas"."""
+        """``what`` it keeps, as the log tells it: "quotas"."""
         self._script = redis.register_script(text) if redis is not None else None
         self._what = what
         self._pause = pause
@@ -33,7 +33,7 @@ class RedisScript:
             answer = await self._script(keys=list(keys), args=list(args))
         except (RedisError, OSError, TimeoutError):
             if not self._away:
-                _log.warning("Redis is away: %s are counted by this process alone until it is back", self._what)
+                _log.warning("Redis is away: %s are kept by this process alone until it is back", self._what)
             self._away = True
             self._ask_again_at = time.monotonic() + self._pause
             return None

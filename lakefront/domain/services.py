@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from lakefront.adapters.objects import ObjectStore
 from lakefront.db.database import Database
+from lakefront.domain.documents import Documents
 from lakefront.domain.meters import Meters
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.rights import Rights
@@ -35,3 +36,4 @@ class Services:
     rights: Rights
     meters: Meters = field(default_factory=Meters)
     allowances: Allowances = field(default_factory=Allowances)
+    documents: Documents = field(default_factory=Documents)

@@ -12,12 +12,16 @@ from lakefront.graphql.plan.errors import ErrorDict, format_error
 
 @dataclass(frozen=True, slots=True)
 class OperationRequest:
-    """What a client asks, with the types checked (``lakefront.server.bodies.operation_request``)."""
+    """What a client asks, with the types checked (``lakefront.server.graphql_http.operation_request``).
+
+    ``sha256`` is what it names its document by, where it does; ``document`` is ``""`` until that is found (L16).
+    """
 
     document: str
     operation_name: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     extensions: dict[str, Any] = field(default_factory=dict)
+    sha256: bytes | None = None
 
 
 @dataclass(slots=True)

@@ -47,9 +47,9 @@ def build_app(running: Running) -> Starlette:
     operations = Operations(schema, doors.services, Context.for_operation, permission)
     limits = RateLimits(settings, running.redis, rate_limits(schema))
     authenticate = doors.authenticator.authenticate
-    http = GraphQLHTTP(operations, authenticate, settings, doors.budget)
+    http = GraphQLHTTP(operations, authenticate, settings, doors.budget, doors.services.documents)
     counted = Counted(http, doors.metrics, "/graphql")
-    socket = GraphQLSocket(operations, authenticate, settings)
+    socket = GraphQLSocket(operations, authenticate, settings, doors.services.documents)
     doors.authenticator.on_revocation(socket.look_again)
     doors.authenticator.on_revocation(http.look_again)
     doors.metrics.gauge("lakefront_websockets", "WebSockets that are open.", lambda: socket.open)

@@ -17,12 +17,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lakefront import tracing
+from lakefront.domain.documents import Documents, asked_for
 from lakefront.errors import BadRequest, InternalError, LakefrontError, MethodNotAllowed, NotAcceptable
 from lakefront.graphql.answers import Answer, OperationRequest, encode
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
 from lakefront.server.bodies import ByteBudget, ClientGone, Share, check_unread, parse_json, read_body, require_json
 from lakefront.server.credentials import Credentials
+from lakefront.server.documents import with_document
 from lakefront.server.graphql_sse import COMPLETE, EVENT_STREAM, STREAM_HEADERS, EventStreams, next_event
 from lakefront.server.limits import meter_of
 from lakefront.server.negotiation import names, negotiate
@@ -52,13 +54,22 @@ class GraphQLHTTP:
     """The ASGI application behind ``/graphql`` for HTTP."""
 
     def __init__(
-        self, operations: Operations, authenticate: Authenticate, settings: Settings, budget: ByteBudget | None = None
+        self,
+        operations: Operations,
+        authenticate: Authenticate,
+        settings: Settings,
+        budget: ByteBudget | None = None,
+        documents: Documents | None = None,
     ) -> None:
-        """``budget`` is shared with the other doors that take bodies; by default one of ``settings.body_budget``."""
+        """``budget`` is shared with the other doors that take bodies; by default one of ``settings.body_budget``.
+
+        ``documents`` are shared, too; by default none is known until it is registered.
+        """
         self._operations = operations
         self._authenticate = authenticate
         self._settings = settings
         self._budget = budget or ByteBudget(settings.body_budget)
+        self._documents = documents or Documents()
         self._streams = EventStreams(operations, authenticate, settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,10 +117,13 @@ class GraphQLHTTP:
         following = self._streams.following(scope["headers"])
         with self._budget.share() as share:
             request = await self._request(scope, receive, share)
+            asked = await with_document(self._documents, request, actor, trace_id)
+            if isinstance(asked, Answer):
+                return _respond(asked, wanted.media, trace_id, headers)
             operation = self._operations.prepare(
-                request, actor, trace_id, allow_mutations=scope["method"] == "POST", following=following
+                asked, actor, trace_id, allow_mutations=scope["method"] == "POST", following=following
             )
-            del request
+            del request, asked
             if isinstance(operation, Answer):
                 return _respond(operation, wanted.media, trace_id, headers)
             await meter.count_fields(operation)
@@ -145,7 +159,8 @@ def _wanted(scope: Scope) -> _Wanted:
 def operation_request(body: Any) -> OperationRequest:
     """The operation that a parsed body asks for; raises ``BadRequest`` naming the member of the wrong type.
 
-    ``variables``, ``extensions`` and ``operationName`` may be absent or null.
+    ``variables``, ``extensions`` and ``operationName`` may be absent or null; ``query``, too, where ``documentId`` or
+    ``extensions.persistedQuery`` names the document.
     """
     if isinstance(body, list):
         raise BadRequest("Batches are not served. Send one operation as a JSON object in each request.")
@@ -153,20 +168,23 @@ def operation_request(body: Any) -> OperationRequest:
         raise BadRequest("A GraphQL request is a JSON object with the string member 'query'.")
     document, name = body.get("query"), body.get("operationName")
     variables, extensions = body.get("variables"), body.get("extensions")
-    if not isinstance(document, str):
-        raise BadRequest("The member 'query' must be a string that holds a GraphQL document.")
     if not isinstance(name, str | None):
         raise BadRequest("The member 'operationName' must be a string or null.")
     if not isinstance(variables, dict | None):
         raise BadRequest("The member 'variables' must be an object or null.")
     if not isinstance(extensions, dict | None):
         raise BadRequest("The member 'extensions' must be an object or null.")
+    sha256 = asked_for(body.get("documentId"), extensions or {})
+    if document is None and sha256 is not None:
+        document = ""
+    if not isinstance(document, str):
+        raise BadRequest("The member 'query' must be a string that holds a GraphQL document.")
     # An empty name is what some clients send for none.
-    return OperationRequest(document, name or None, variables or {}, extensions or {})
+    return OperationRequest(document, name or None, variables or {}, extensions or {}, sha256)
 
 
 def _from_query(query_string: bytes, settings: Settings) -> OperationRequest:
-    """The operation in a GET's query: ``query``, ``operationName``, and as JSON ``variables`` and ``extensions``."""
+    """The operation in a GET's query: as in a body, but ``variables`` and ``extensions`` as JSON."""
     try:
         pairs = parse_qsl(
             query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=20, separator="&"

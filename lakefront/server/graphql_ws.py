@@ -14,12 +14,14 @@ from typing import Any, Final
 from starlette.types import Receive, Scope, Send
 
 from lakefront.actor import Actor
+from lakefront.domain.documents import Documents
 from lakefront.errors import InternalError, LakefrontError, RateLimited
 from lakefront.graphql.answers import Answer, encode, refused
 from lakefront.graphql.operation import Operation
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
 from lakefront.server.credentials import Credentials
+from lakefront.server.documents import with_document
 from lakefront.server.limits import Meter, meter_of
 from lakefront.server.responses import error_response
 from lakefront.server.socket_messages import (
@@ -55,10 +57,18 @@ _log = logging.getLogger("lakefront.server.socket")
 class GraphQLSocket:
     """The ASGI application behind ``/graphql`` for WebSocket."""
 
-    def __init__(self, operations: Operations, authenticate: Authenticate, settings: Settings) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        authenticate: Authenticate,
+        settings: Settings,
+        documents: Documents | None = None,
+    ) -> None:
+        """``documents`` are shared with the other doors; by default none is known until it is registered."""
         self._operations = operations
         self._authenticate = authenticate
         self._settings = settings
+        self._documents = documents or Documents()
         self._connections: set[_Connection] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +89,7 @@ class GraphQLSocket:
             return
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
         connection = _Connection(
-            *(self._operations, self._authenticate, self._settings, credentials, meter_of(scope)),
+            *(self._operations, self._authenticate, self._settings, self._documents, credentials, meter_of(scope)),
             *(receive, send, trace_id, self._connections),
         )
         self._connections.add(connection)
@@ -116,6 +126,7 @@ class _Connection:
         operations: Operations,
         authenticate: Authenticate,
         settings: Settings,
+        documents: Documents,
         credentials: Credentials,
         meter: Meter,
         receive: Receive,
@@ -126,6 +137,7 @@ class _Connection:
         self._operations = operations
         self._authenticate = authenticate
         self._settings = settings
+        self._documents = documents
         self._handshake = credentials
         self._meter = meter
         self._receive = receive
@@ -274,7 +286,10 @@ class _Connection:
         """Counts as a request does that comes by HTTP, whatever it is; its events do not."""
         try:
             await self._meter.count(watch.actor)
-            operation = self._operations.prepare(message.request, watch.actor, trace_id)
+            request = await with_document(self._documents, message.request, watch.actor, trace_id)
+            operation = (
+                request if isinstance(request, Answer) else self._operations.prepare(request, watch.actor, trace_id)
+            )
             if not isinstance(operation, Answer):
                 self._running[message.id].operation = operation  # from here on it hears of other rights
                 await self._meter.count_fields(operation)

@@ -17,7 +17,8 @@ from lakefront.db.database import CONNECTION_LOST, PROVISIONER_ROLE, READING_THE
 from lakefront.db.embedded import EmbeddedError, EmbeddedParts
 from lakefront.db.listener import Listener
 from lakefront.db.migrate import migrate
-from lakefront.domain import rights
+from lakefront.domain import documents, rights
+from lakefront.domain.documents import Documents, Modes, Registered, Trusted
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.rights import Rights
 from lakefront.domain.services import Services
@@ -167,6 +168,7 @@ async def _services(
     services = Services(
         *(settings, database, log, progress, quotas, objects, provisioner, signing_in, directory, granted),
         allowances=Allowances(redis),
+        documents=_documents(settings, database, redis, listener),
     )
     return services, listener, sealer
 
@@ -181,6 +183,15 @@ async def _access(database: Database, signing_in: Database, listener: Listener) 
     await directory.load()
     await granted.load()
     return directory, granted
+
+
+def _documents(settings: Settings, database: Database, redis: "Redis | None", listener: Listener) -> Documents:
+    """Persisted documents: which are trusted is read when somebody asks, and anew whenever one comes or goes."""
+    trusted = Trusted(database)
+    listener.damp(documents.CHANNEL)
+    listener.on(documents.CHANNEL, trusted.changed)
+    listener.watch(trusted.watch)
+    return Documents(Modes.of_settings(settings), trusted, Registered(redis, ttl=settings.persisted_documents_ttl))
 
 
 async def _objects(settings: Settings, stack: AsyncExitStack) -> ObjectStore:

@@ -196,7 +196,7 @@ async def test_without_redis_requests_are_counted_by_the_process(
         with refused():
             await services.allowances.take_request(services, acme)
         assert (await usage(services, acme)).requests.used == 5
-        assert caplog.messages == ["Redis is away: daily requests are counted by this process alone until it is back"]
+        assert caplog.messages == ["Redis is away: daily requests are kept by this process alone until it is back"]
 
 
 async def test_the_city_is_not_bound(services: Services, actor: Actor, redis: Redis) -> None:
