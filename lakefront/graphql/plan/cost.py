@@ -30,7 +30,6 @@ from lakefront.graphql.plan.sizes import Size, Sizes, sizes_of
 from lakefront.graphql.weights import weight_of
 from lakefront.settings import Settings
 
-
 LONGEST_PATH: Final = 200
 """Characters of a path that a message shows: its names are the client's."""
 
@@ -104,10 +103,10 @@ class Formula:
         return sum(_actual(self.parts, data)) if isinstance(data, dict) else 0
 
     def costliest(self, variables: Mapping[str, Any]) -> str:
-        """The path of those fields that cost more than all that stands beside them, or the most of all objects there.
+        """The path to where most of the cost is, as dotted response names.
 
-        It goes on into the costliest object as long as that costs more than its owner with its values, and ends
-        at the value that costs more than all that, a count say.
+        From the costliest root field it goes on into the costliest field, as long as an object costs more than its
+        owner with the values beside it; it ends at a value, a count say, that costs more than all of these.
         """
         path: list[str] = []
         parts, times, own = self.parts, 1, 0
