@@ -9,6 +9,7 @@ from lakefront.server.cli import (
     api_key,
     database,
     doctor,
+    documents,
     ingest_token,
     load,
     rebuild,
@@ -51,6 +52,7 @@ app.command()(token.token)
 app.add_typer(ingest_token.app)
 app.add_typer(api_key.app)
 app.add_typer(tenant.app)
+app.add_typer(documents.app)
 app.add_typer(load.app)
 app.add_typer(rebuild.app)
 app.add_typer(verify.app)
