@@ -1,7 +1,7 @@
 """The files of an operator: manifests as the tools of clients write them, and documents as they are.
 
 ``*.json`` is ``{hash: text}`` (Relay's ``persistConfig``, graphql-codegen's ``persistedDocuments``) or Apollo's
-manifest (https://www.npmjs.com/package/@apollo/generate-persisted-query-manifest); ``*.graphql`` is one document, whole.
+manifest (https://www.npmjs.com/package/@apollo/generate-persisted-query-manifest); ``*.graphql`` is one document.
 """
 
 from collections.abc import Iterable, Iterator
