@@ -5,6 +5,7 @@ The order matters: validation is superlinear in places, so it must never see a d
 
 from bisect import bisect_left
 from functools import cached_property
+from typing import Any, Final
 
 from graphql import (
     DocumentNode,
@@ -16,28 +17,66 @@ from graphql import (
     parse,
     validate,
 )
-from graphql.validation import specified_rules
-from graphql.validation.rules import overlapping_fields_can_be_merged
+from graphql.validation import (
+    DeferStreamDirectiveLabel,
+    DeferStreamDirectiveOnRootField,
+    DeferStreamDirectiveOnValidOperationsRule,
+    KnownDirectivesRule,
+    MaxIntrospectionDepthRule,
+    NoUndefinedVariablesRule,
+    NoUnusedFragmentsRule,
+    NoUnusedVariablesRule,
+    OverlappingFieldsCanBeMergedRule,
+    StreamDirectiveOnListField,
+    UniqueDirectivesPerLocationRule,
+    VariablesInAllowedPositionRule,
+    specified_rules,
+)
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from lakefront.errors import BadRequest, OperationRefused
-from lakefront.graphql.plan.limits import check_limits
+from lakefront.graphql.plan.limits import check_limits, check_text
+from lakefront.graphql.plan.merging import FieldsMerge
+from lakefront.graphql.plan.usage import UsesAreDefined
 from lakefront.settings import Settings
 
 MAX_ERRORS = 5
 """Messages about one document: enough to correct it, too few to make a large answer of a small request."""
 
-MERGE_BUDGET = 40_000
-"""Units of work for finding fields that cannot be merged, which is quadratic. graphql-core allows 12 times that,
-some 1.5 s of CPU for one document; eighty fragments with the same three fields on one object need 20,000."""
-
-# The rule reads this each time and offers it for assignment; there is no argument for it.
-overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MERGE_BUDGET
+MANY_TOKENS: Final = 1_000
+"""From here on one message must do: some quote large parts of the document."""
 
 _ABORTED = "Validation aborted."
 
-_RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+_REPLACED: Final = {
+    NoUndefinedVariablesRule,
+    NoUnusedFragmentsRule,
+    NoUnusedVariablesRule,
+    VariablesInAllowedPositionRule,
+    OverlappingFieldsCanBeMergedRule,
+    MaxIntrospectionDepthRule,  # check_limits allows less
+}
+"""Rules of graphql-core that cost too much; ours say the same."""
+
+_ABOUT_DIRECTIVES: Final = {
+    KnownDirectivesRule,
+    UniqueDirectivesPerLocationRule,
+    DeferStreamDirectiveLabel,
+    DeferStreamDirectiveOnRootField,
+    DeferStreamDirectiveOnValidOperationsRule,
+    StreamDirectiveOnListField,
+}
+"""A third of the time of validation; without any ``@`` there is nothing for them to find."""
+
+_RULES: Final[tuple[Any, ...]] = (
+    *(rule for rule in specified_rules if rule not in _REPLACED | _ABOUT_DIRECTIVES),
+    UsesAreDefined,
+    FieldsMerge,
+    MaybeNullValidationRule,
+    OneOfInputValidationRule,
+)
+_WITH_DIRECTIVES: Final = (*(rule for rule in specified_rules if rule in _ABOUT_DIRECTIVES), *_RULES)
 
 
 class InvalidDocument(Exception):
@@ -69,24 +108,22 @@ def read_document(schema: GraphQLSchema, text: str, settings: Settings) -> Docum
     """
     if not text or text.isspace():
         raise BadRequest("The request holds no GraphQL document. Send it as the string member 'query'.")
-    # A character is at least a byte, so the long ones need no encoding to be refused.
-    limit = settings.graphql_max_document
-    if len(text) > limit or len(text.encode("utf-8", "surrogatepass")) > limit:
-        raise OperationRefused(f"The document is longer than {limit} bytes. Ask for less at once.")
-    document = _parse(text, settings)
+    counts = check_text(text, settings)
+    document = _parse(text)
     check_limits(document, settings)
-    errors = validate(schema, document, _RULES, max_errors=MAX_ERRORS, hide_suggestions=True)
+    rules = _WITH_DIRECTIVES if counts.directives else _RULES
+    most = MAX_ERRORS if counts.tokens <= MANY_TOKENS else 1
+    errors = validate(schema, document, rules, max_errors=most, hide_suggestions=True)
     if errors and errors[-1].message == _ABORTED:
-        raise OperationRefused("The document is too complex to check: too many fields of one name in one place.")
+        raise OperationRefused("The document is too complex to check. Ask for less at once.")
     if errors:
         raise InvalidDocument(errors)
     return document
 
 
-def _parse(text: str, settings: Settings) -> DocumentNode:
-    tokens = settings.graphql_max_tokens
+def _parse(text: str) -> DocumentNode:
     try:
-        return parse(_IndexedSource(text), max_lexical_tokens=tokens, max_comments=tokens)
+        return parse(_IndexedSource(text))
     except GraphQLError as error:
         # Syntax errors hold their source and the frames of the parser: keep neither.
         raise InvalidDocument([error.with_traceback(None)]) from None

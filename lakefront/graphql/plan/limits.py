@@ -1,4 +1,4 @@
-"""Limits on a document's shape, checked before validation, in time linear in the document.
+"""Limits on a document: on its text before it is parsed, on its shape before validation, in time linear in it.
 
 Every definition is walked once into a ``_Shape``; fragments are then folded into their users, innermost first, so that
 a fan-out of 2^n fragments costs n additions. A fragment that reaches itself counts as empty: validation refuses it.
@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from graphql import (
-    DirectiveNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
@@ -20,6 +19,7 @@ from graphql import (
 )
 
 from lakefront.errors import OperationRefused
+from lakefront.graphql.plan.tokens import Counts, count
 from lakefront.settings import Settings
 
 INTROSPECTION_DEPTH: Final = 15
@@ -82,6 +82,20 @@ class _Shape:
             self.meta_aliases += other.meta_aliases
 
 
+def check_text(text: str, settings: Settings) -> Counts:
+    """What the text has, if that is little enough to be parsed; raises ``OperationRefused`` naming the limit."""
+    # A character is at least a byte, so the long ones need no encoding to be refused.
+    limit = settings.graphql_max_document
+    if len(text) > limit or len(text.encode("utf-8", "surrogatepass")) > limit:
+        raise OperationRefused(f"The document is longer than {limit} bytes. Ask for less at once.")
+    tokens = settings.graphql_max_tokens
+    counts = count(text, 2 * tokens)
+    _refuse("tokens", counts.tokens, tokens)
+    _refuse("comments", counts.comments, tokens)
+    _refuse("directives", counts.directives, settings.graphql_max_directives)
+    return counts
+
+
 def check_limits(document: DocumentNode, settings: Settings) -> None:
     """Pass if all definitions stay within ``settings.graphql_max_*``; raises ``OperationRefused`` naming the limit."""
     definitions = [
@@ -89,7 +103,6 @@ def check_limits(document: DocumentNode, settings: Settings) -> None:
     ]
     operations = sum(isinstance(node, OperationDefinitionNode) for node in definitions)
     _refuse("operations", operations, settings.graphql_max_operations)
-    _refuse("directives", _directives(document), settings.graphql_max_directives)
     fragments = {
         node.name.value: _shape(node.selection_set) for node in definitions if isinstance(node, FragmentDefinitionNode)
     }
@@ -181,20 +194,3 @@ def _fold(fragments: dict[str, _Shape]) -> None:
                 if spread.name in folded:
                     fragments[name].add(spread, fragments[spread.name])
             folded.add(name)
-
-
-def _directives(document: DocumentNode) -> int:
-    """Directives anywhere in the document; 5,000 tokens hold at most 2,500."""
-    count = 0
-    todo: list[object] = [document]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, DirectiveNode):
-            count += 1
-        for key in getattr(node, "keys", ()):
-            child = getattr(node, key, None)
-            if isinstance(child, tuple | list):
-                todo.extend(child)
-            elif child is not None:
-                todo.append(child)
-    return count
