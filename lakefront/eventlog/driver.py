@@ -38,8 +38,13 @@ class EventLog(Protocol):
         """The verdicts that ``append`` would give now, without appending; an ``ACCEPTED`` one has the offset -1."""
         ...
 
-    async def read(self, actor: Actor, stream: str, after: Offsets, *, limit: int = 1000) -> Page:
-        """At most ``limit`` events from position ``after`` on; only an empty page means the end."""
+    async def read(
+        self, actor: Actor, stream: str, after: Offsets, *, limit: int = 1000, until: Offsets | None = None
+    ) -> Page:
+        """At most ``limit`` events from position ``after`` on, and before ``until`` (the end when left out).
+
+        Only an empty page means that there is no more.
+        """
         ...
 
     async def head(self, actor: Actor, stream: str) -> dict[int, int]:

@@ -15,6 +15,11 @@ Offsets = Mapping[int, int]
 """A position in a stream: shard -> the first offset that was not seen yet. A shard that is not named is at 0."""
 
 
+def reaches(position: Offsets, other: Offsets) -> bool:
+    """Whether a reader at ``position`` has seen all that one at ``other`` has."""
+    return all(offset <= position.get(shard, 0) for shard, offset in other.items())
+
+
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
     r"""An event to append. ``payload`` is canonical JSON text (sorted keys, no ``\u0000``, finite numbers)."""
 

@@ -2,9 +2,17 @@
 
 A field begins with ``info.context.following.start(after, heartbeat)`` and yields deliveries. With that it is resumable
 over every door: the door learns the cursor of each delivery whatever the document selects, and may say where to go on.
+A field that hands ``start.meet`` on is shared, too: it replays up to where a group of equal subscriptions stands, and
+ends there (``lakefront.graphql.sharing``).
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from lakefront.eventlog.events import Offsets
+
+Meet = Callable[[str, Offsets], Awaitable[Offsets | None]]
+"""(stream, position) -> the position up to which to read on; ``None``: all that comes next is the group's to tell."""
 
 
 @runtime_checkable
@@ -16,11 +24,17 @@ class Delivery(Protocol):
 
 
 class Start(NamedTuple):
-    """Where to begin and how often to tell the cursor; with ``greet`` it is told at once, too."""
+    """Where to begin and how often to tell the cursor; with ``greet`` it is told at once, too.
+
+    With ``marks`` it is told after every page that was read, whether events of it were told or not. With ``meet`` the
+    source ends where that says so.
+    """
 
     after: str | None
     heartbeat: float | None
     greet: bool
+    marks: bool = False
+    meet: Meet | None = None
 
 
 class Following:
@@ -31,16 +45,45 @@ class Following:
 
         ``heartbeat``: seconds of silence after which the door wants to know the cursor.
         """
-        self._resume_after = resume_after
+        self.resume_after = resume_after
+        self.meet: Meet | None = None
+        """Where equal subscriptions meet, if they may."""
+        self.every = heartbeat
+        """Seconds of silence after which the cursor is told; what holds is known once the field has begun."""
         self._heartbeat = heartbeat
         self._asked = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether the client asked for heartbeats itself: it gets them as its document says."""
+        return self._asked
 
     def start(self, after: str | None, heartbeat: float | None) -> Start:
         """What holds, for a field with these arguments: the client's heartbeat goes before the door's."""
         self._asked = heartbeat is not None
+        self.every = heartbeat if self._asked else self._heartbeat
         greet = self._heartbeat is not None
-        return Start(self._resume_after or after, heartbeat if self._asked else self._heartbeat, greet)
+        return Start(self.resume_after or after, self.every, greet, meet=self.meet)
 
     def hides(self, payload: object) -> bool:
         """Whether ``payload`` is a heartbeat that the door asked for, and the client did not."""
         return not self._asked and isinstance(payload, Delivery) and payload.event is None
+
+
+class Tail(Following):
+    """What a group of equal subscriptions follows: all from now on, with a mark after every page."""
+
+    mark: Any = None
+    """The latest mark: a delivery without an event that says where the group stands."""
+
+    def start(self, after: str | None, heartbeat: float | None) -> Start:
+        """Whatever the document of the group's first member said: members replay by themselves."""
+        del after, heartbeat
+        return Start("latest", None, greet=True, marks=True)
+
+    def hides(self, payload: object) -> bool:
+        """Marks are not executed; the latest is kept for those who want a heartbeat."""
+        if isinstance(payload, Delivery) and payload.event is None:
+            self.mark = payload
+            return True
+        return False

@@ -36,6 +36,7 @@ from lakefront.graphql.plan.errors import (
     format_exception,
     format_request_errors,
 )
+from lakefront.graphql.sharing.seat import Outlet
 from lakefront.graphql.subscriptions import Subscriptions
 
 QUEUE_TIMEOUT: Final = 5.0
@@ -69,12 +70,12 @@ class Operations:
         self._nulls = services.settings.forbidden_fields == "null"
         self._slots = asyncio.Semaphore(services.settings.graphql_concurrency)
         self._waiting = 0
-        self._live = Subscriptions(self, self._slots)
+        self._live = Subscriptions(self, self._slots, services.settings.follower_buffer)
 
     @property
-    def subscriptions(self) -> int:
-        """How many subscriptions run now."""
-        return self._live.running
+    def subscriptions(self) -> Subscriptions:
+        """Those that run now."""
+        return self._live
 
     async def execute(
         self, request: OperationRequest, actor: Actor, trace_id: str, *, allow_mutations: bool = True
@@ -106,12 +107,12 @@ class Operations:
             async for answer in answers:
                 yield answer
 
-    async def follow(self, operation: Operation) -> AsyncGenerator[Answer]:
-        """As ``subscribe``, of what ``prepare`` gave."""
+    async def follow(self, operation: Operation, outlet: Outlet | None = None) -> AsyncGenerator[Answer]:
+        """As ``subscribe``, of what ``prepare`` gave; answers that ``outlet`` takes are not yielded."""
         if operation.kind is not OperationType.SUBSCRIPTION:
             yield await self._execute(operation)
             return
-        async with aclosing(self._live.follow(operation)) as answers:
+        async with aclosing(self._live.follow(operation, outlet)) as answers:
             async for answer in answers:
                 yield answer
 
@@ -150,6 +151,11 @@ class Operations:
         """
         if operation.kind is not OperationType.SUBSCRIPTION:
             return None
+        error = self._renew(operation, actor)
+        self._live.renewed(operation, allowed=error is None)
+        return error
+
+    def _renew(self, operation: Operation, actor: Actor) -> LakefrontError | None:
         narrowed = (operation.actor.scopes - actor.scopes) & actor.own
         try:
             self._authorise(operation.document, operation.node, operation.request, actor)

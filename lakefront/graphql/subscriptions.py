@@ -1,8 +1,11 @@
-"""Running subscriptions: a source of payloads, and the event's selection executed once for each of them."""
+"""Running subscriptions: a source of payloads, and the event's selection executed once for each of them.
+
+A source that meets its like (``Following.meet``) ends where its group stands; from there on the group tells it.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -15,6 +18,9 @@ from lakefront.graphql.execution import closing, masked, run_to_end
 from lakefront.graphql.following import Delivery
 from lakefront.graphql.operation import Operation
 from lakefront.graphql.plan.errors import format_execution_errors
+from lakefront.graphql.sharing.group import Groups
+from lakefront.graphql.sharing.key import group_actor
+from lakefront.graphql.sharing.seat import Outlet, Seat, Shared
 
 FAIR_SHARE: Final = 16
 """Events of one subscription that are told in a row before everybody else gets a turn on the event loop."""
@@ -39,39 +45,125 @@ class Runner(Protocol):
 class Subscriptions:
     """The subscriptions that run; each event takes one of ``slots`` while it is executed."""
 
-    def __init__(self, runner: Runner, slots: asyncio.Semaphore) -> None:
+    def __init__(self, runner: Runner, slots: asyncio.Semaphore, buffer: int) -> None:
+        """``buffer``: how many answers may wait for one subscriber."""
         self._runner = runner
         self._slots = slots
+        self._seats: dict[int, Seat] = {}
+        self.groups = Groups(self._run, buffer)
         self.running = 0
         """How many run now."""
+        self.executed = 0
+        """Events and heartbeats that were executed, for one or for many."""
+        self.delivered = 0
+        """Answers to single subscribers; those that groups told are counted by ``groups``."""
 
-    async def follow(self, operation: Operation) -> AsyncGenerator[Answer]:
-        """The answers of a subscription: each event is executed by itself, with a context of its own."""
-        trace_id = operation.trace_id
-        executor = self._runner.executor(operation)
-        if isinstance(executor, Answer):
-            yield executor
-            return
+    async def follow(self, operation: Operation, outlet: Outlet | None = None) -> AsyncGenerator[Answer]:
+        """The answers of a subscription, the last one refused if it fails.
+
+        Those that ``outlet`` takes are not yielded: it is called, at any time, with what waits for the subscriber.
+        """
+        run = self._run(operation)
         try:
-            with operation.traced():
-                async with self._runner.guarded(trace_id):
+            if not isinstance(run, Answer):
+                async with self._runner.guarded(operation.trace_id):
                     await self._runner.take_request(operation)
-                    source: Any = create_source_event_stream(executor)
-                    if executor.is_awaitable(source):
-                        source = await source
+        except LakefrontError as error:
+            run = refused(error, operation.trace_id)
+        async with self._counted():
+            while not isinstance(run, Answer):
+                source = run.answers()
+                del run  # a seat may be held for days
+                async with self._seated(operation, outlet) as seat, aclosing(self._on(seat, source)) as answers:
+                    async for answer in answers:
+                        yield answer
+                if not seat.moved:
+                    return
+                operation.following.resume_after = seat.given
+                run = self._run(operation)
+        yield run
+
+    def renewed(self, operation: Operation, *, allowed: bool) -> None:
+        """The rights of the operation's actor are others now: not one more event comes that was made for the old."""
+        seat = self._seats.get(id(operation))
+        if seat is None or seat.group is None:
+            return
+        if not allowed or seat.group.key[0] != group_actor(operation.actor):
+            seat.move(again=allowed)
+
+    async def _on(self, seat: Seat, source: AsyncGenerator[Answer]) -> AsyncGenerator[Answer]:
+        """What the subscriber's own source tells, and after it what its group does."""
+        failed = False
+        async with aclosing(source) as answers:
+            async for answer in answers:
+                self.delivered += 1
+                seat.told(answer.cursor)
+                failed = not answer.executed
+                yield answer
+        if seat.joined and not failed:
+            async with aclosing(_live(seat)) as shared:
+                async for answer in shared:
+                    yield answer
+
+    def _run(self, operation: Operation) -> "_Run | Answer":
+        executor = self._runner.executor(operation)
+        return executor if isinstance(executor, Answer) else _Run(self, self._runner, self._slots, operation, executor)
+
+    @asynccontextmanager
+    async def _seated(self, operation: Operation, outlet: Outlet | None) -> AsyncIterator[Seat]:
+        seat = self._seats[id(operation)] = self.groups.seat(operation, outlet)
+        operation.following.meet = seat.meet
+        try:
+            yield seat
+        finally:
+            operation.following.meet = None
+            del self._seats[id(operation)]
+            self.groups.leave(seat)
+
+    @asynccontextmanager
+    async def _counted(self) -> AsyncIterator[None]:
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
+
+
+class _Run:
+    """One run of a source: the answers of its payloads, each executed by itself, with a context of its own."""
+
+    def __init__(
+        self,
+        counted: Subscriptions,
+        runner: Runner,
+        slots: asyncio.Semaphore,
+        operation: Operation,
+        executor: Executor[Any],
+    ) -> None:
+        self._counted = counted
+        self._runner = runner
+        self._slots = slots
+        self._operation = operation
+        self._executor = executor
+
+    async def answers(self) -> AsyncGenerator[Answer]:
+        """The answers as they come; the last one is refused if the source fails."""
+        trace_id = self._operation.trace_id
+        try:
+            source = await self._source()
         except LakefrontError as error:
             yield refused(error, trace_id)
             return
         if isinstance(source, ExecutionResult):
             yield Answer(errors=format_execution_errors(source.errors or [], trace_id), executed=False)
             return
-        async with self._counted(), closing(source) as events:
+        async with closing(source) as events:
             told = 0
             while True:
                 try:
                     async with masked(trace_id):
                         payload = await anext(events)
-                    answer = await self._delivery(executor, payload, operation)
+                    answer = await self._delivery(payload)
                 except StopAsyncIteration:
                     return
                 except LakefrontError as error:
@@ -83,25 +175,60 @@ class Subscriptions:
                     # A long history never waits for anything by itself.
                     await asyncio.sleep(0)
 
-    async def _delivery(self, executor: Executor[Any], payload: Any, operation: Operation) -> Answer:
-        cursor = payload.cursor if isinstance(payload, Delivery) else None
-        if operation.following.hides(payload):
-            return Answer(cursor=cursor, heartbeat=True)
-        answer = await self._event(executor, payload, operation)
-        answer.cursor = cursor
-        return answer
-
-    async def _event(self, executor: Executor[Any], payload: Any, operation: Operation) -> Answer:
-        event = executor.build_per_event_executor(payload)
+    async def event(self, payload: Any) -> Answer:
+        """The operation's selection of ``payload``."""
+        operation = self._operation
+        self._counted.executed += 1
+        event = self._executor.build_per_event_executor(payload)
         event._relevant_sub_fields = {}  # noqa: SLF001 - shared, it keeps every event's selection until the last
         event.context_value = self._runner.context_of(operation)
         async with self._slots, self._runner.guarded(operation.trace_id):
             return await run_to_end(event, partial(event.execute_operation, serially=False), operation.trace_id)
 
-    @asynccontextmanager
-    async def _counted(self) -> AsyncIterator[None]:
-        self.running += 1
+    async def _source(self) -> Any:
+        with self._operation.traced():
+            async with self._runner.guarded(self._operation.trace_id):
+                source: Any = create_source_event_stream(self._executor)
+                return await source if self._executor.is_awaitable(source) else source
+
+    async def _delivery(self, payload: Any) -> Answer:
+        cursor = payload.cursor if isinstance(payload, Delivery) else None
+        if self._operation.following.hides(payload):
+            return Answer(cursor=cursor, heartbeat=True)
+        answer = await self.event(payload)
+        answer.cursor = cursor
+        return answer
+
+
+async def _live(seat: Seat) -> AsyncGenerator[Answer]:
+    """What the group tells and no outlet takes, heartbeats where they are wanted, and the end."""
+    every = seat.operation.following.every
+    while True:
+        seat.live = False  # what waits is given here, in order
+        while seat.waiting:
+            if seat.outlet is None or not seat.outlet(seat):
+                yield seat.take()
+        if seat.over:
+            break
+        seat.live = True
+        seat.news.clear()
         try:
-            yield
-        finally:
-            self.running -= 1
+            async with asyncio.timeout(None if every is None else max(0.0, every - seat.silence())):
+                await seat.news.wait()
+        except TimeoutError:
+            await _beat(seat, every or 0.0)
+    last = seat.last()
+    if last is not None:
+        yield last
+
+
+async def _beat(seat: Seat, every: float) -> None:
+    """Tell where the group stands, unless something else was told in the last seconds, or now."""
+    group = seat.group
+    if seat.silence() < every or group is None or group.cursor is None:
+        return
+    answer: Shared | None = Shared(cursor=group.cursor, heartbeat=True)
+    if seat.operation.following.asked:
+        answer = await group.beat()
+    if answer is not None and not seat.waiting and not seat.over and seat.silence() >= every:
+        seat.offer(answer)

@@ -54,7 +54,7 @@ def build_app(running: Running) -> Starlette:
     doors.authenticator.on_revocation(http.look_again)
     doors.metrics.gauge("lakefront_websockets", "WebSockets that are open.", lambda: socket.open)
     doors.metrics.gauge("lakefront_event_streams", "Streams of server-sent events that are open.", lambda: http.streams)
-    doors.metrics.gauge("lakefront_subscriptions", "Subscriptions that run.", lambda: operations.subscriptions)
+    doors.metrics.gauge("lakefront_subscriptions", "Subscriptions that run.", lambda: operations.subscriptions.running)
 
     def rest(path: str, methods: str, handler: Handler) -> BaseRoute:
         return Route(path, RestDoor(doors, path, handler), methods=methods.split())

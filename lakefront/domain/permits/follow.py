@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +19,7 @@ from lakefront.db.tables.permits import permits
 from lakefront.domain.services import Services
 from lakefront.errors import CursorExpired, Unavailable, ValidationError
 from lakefront.eventlog import cursors
-from lakefront.eventlog.events import Event, Page
+from lakefront.eventlog.events import Event, Offsets, Page, reaches
 from lakefront.eventlog.projections.permits import PERMITS, STREAM
 
 PATIENCE = 5.0
@@ -27,7 +28,13 @@ PATIENCE = 5.0
 PAUSE = 0.25
 """Seconds between two attempts to read while PostgreSQL is away."""
 
+PAGE = 500
+"""Events that one read of a replay asks for."""
+
 T = TypeVar("T")
+
+Meet = Callable[[str, Offsets], Awaitable[Offsets | None]]
+"""(stream, position) -> the position up to which to read; ``None``: what comes next is told by others."""
 
 EARLIEST = "earliest"
 LATEST = "latest"
@@ -81,14 +88,17 @@ async def follow(
     after: str | None = None,
     heartbeat: float | None = None,
     greet: bool = False,
+    marks: bool = False,
     with_permit: bool = False,
+    meet: Meet | None = None,
 ) -> AsyncGenerator[PermitEventNotice]:
     """The events from ``after`` on (a cursor, "earliest" or "latest"; None is "latest"), for ever.
 
     With ``heartbeat`` (seconds) a notice without an event tells the cursor after such a silence, also when events
     passed that the filter does not want. With ``greet`` the first notice tells at once where it begins, so
-    that whoever is cut off before the first event loses nothing. With ``with_permit`` a notice comes once the permit's
-    row has its event in it, and carries the row.
+    that whoever is cut off before the first event loses nothing, and with ``marks`` one ends every page. With
+    ``with_permit`` a notice comes once the permit's row has its event in it, and carries the row. With ``meet`` it ends
+    where that says: it is asked from which position on others tell the events, or up to where to read on.
     Raises ``Lagged``, ``CursorExpired``, ``ValidationError``, ``Forbidden``.
     """
     actor.require(PERMITS_READ)
@@ -102,8 +112,9 @@ async def follow(
         yield PermitEventNotice(_cursor(position))
     following = _Following(services, actor, wanted, with_rows=with_permit or neighborhoods is not None)
     told_at = time.monotonic()
-    async with services.log.follow(actor, STREAM, position, heartbeat=heartbeat) as follower:
-        async for page in follower:
+    replay = None if meet is None else _replay(services, actor, position, heartbeat, meet)
+    async with _pages(replay, services.log.follow(actor, STREAM, position, heartbeat=heartbeat)) as pages:
+        async for page in pages:
             while not await _once_back(partial(following.projected, page, patience=heartbeat or PATIENCE)):
                 if heartbeat is not None:
                     yield PermitEventNotice(_cursor(position))
@@ -117,9 +128,37 @@ async def follow(
                         yield PermitEventNotice(_cursor(position), event_row(actor.tenant, event), row)
                         told_at = time.monotonic()
             position = dict(page.position)
-            if heartbeat is not None and time.monotonic() - told_at >= heartbeat:
+            if marks or (heartbeat is not None and time.monotonic() - told_at >= heartbeat):
                 yield PermitEventNotice(_cursor(position))
                 told_at = time.monotonic()
+
+
+@asynccontextmanager
+async def _pages(
+    replay: AsyncGenerator[Page] | None, live: AbstractAsyncContextManager[AsyncIterable[Page]]
+) -> AsyncIterator[AsyncIterable[Page]]:
+    """The pages of ``replay``, or the ``live`` ones if there is none."""
+    async with live if replay is None else aclosing(replay) as pages:
+        yield pages
+
+
+async def _replay(
+    services: Services, actor: Actor, position: Offsets, heartbeat: float | None, meet: Meet
+) -> AsyncGenerator[Page]:
+    """Pages from ``position`` up to where ``meet`` says; empty ones after ``heartbeat`` seconds of waiting for it."""
+    while True:
+        try:
+            async with asyncio.timeout(heartbeat):
+                until = await meet(STREAM, position)
+        except TimeoutError:
+            yield Page([], dict(position))
+            continue
+        if until is None:
+            return
+        while not reaches(position, until):
+            page = await _once_back(partial(services.log.read, actor, STREAM, position, limit=PAGE, until=until))
+            position = page.position
+            yield page
 
 
 async def _once_back(read: Callable[[], Awaitable[T]]) -> T:

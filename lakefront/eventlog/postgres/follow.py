@@ -6,7 +6,7 @@ from typing import Self
 
 from lakefront.errors import CursorExpired, Lagged, Unavailable
 from lakefront.eventlog.cursors import LAYOUT, encode
-from lakefront.eventlog.events import Offsets, Page
+from lakefront.eventlog.events import Offsets, Page, reaches
 from lakefront.eventlog.postgres.hub import PAGE, Hubs, Live, Stream, closing
 from lakefront.eventlog.postgres.read import Pages
 
@@ -80,9 +80,7 @@ class Following:
 
     def _is_level(self) -> bool:
         """Whether all before the hub's pages is known."""
-        return self._live is not None and all(
-            offset <= self._position.get(shard, 0) for shard, offset in self._live.start.items()
-        )
+        return self._live is not None and reaches(self._position, self._live.start)
 
     async def _from_hub(self, live: Live, deadline: float | None) -> Page:
         async with asyncio.timeout_at(deadline):

@@ -80,9 +80,11 @@ class PostgresLog:
         """Whether this process has appends under way."""
         return self._group.busy()
 
-    async def read(self, actor: Actor, stream: str, after: Offsets, *, limit: int = 1000) -> Page:
+    async def read(
+        self, actor: Actor, stream: str, after: Offsets, *, limit: int = 1000, until: Offsets | None = None
+    ) -> Page:
         """See ``EventLog.read``; a page may hold fewer than ``limit`` before the end."""
-        return await self._reader.page(actor.tenant, stream, after, limit=limit)
+        return await self._reader.page(actor.tenant, stream, after, limit=limit, until=until)
 
     async def head(self, actor: Actor, stream: str) -> dict[int, int]:
         """See ``EventLog.head``."""

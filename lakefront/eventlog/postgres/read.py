@@ -90,12 +90,12 @@ class Reader:
         """Shard -> next offset; empty for a stream that was never appended to. Raises ``Unavailable``."""
         return dict(_head.decode(await self._database.text(_HEAD, tenant, stream)))
 
-    async def page(self, tenant: str, stream: str, after: Offsets, *, limit: int) -> Page:
-        """At most ``limit`` events from ``after`` on; only an empty page means that there is no more.
+    async def page(self, tenant: str, stream: str, after: Offsets, *, limit: int, until: Offsets | None = None) -> Page:
+        """At most ``limit`` events from ``after`` on, before ``until``; only an empty page means that there is no more.
 
         Raises ``Unavailable``, also for the object store; ``InternalError`` for an object that is damaged.
         """
-        return await Pages(self, tenant, stream).next(after, limit=limit)
+        return await Pages(self, tenant, stream).next(after, limit=limit, until=until)
 
     async def shards(
         self, tenant: str, stream: str, after: Offsets, until: Mapping[int, int | None], limit: int

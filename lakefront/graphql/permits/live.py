@@ -78,6 +78,8 @@ class Subscription:
             after=start.after,
             heartbeat=start.heartbeat,
             greet=start.greet,
+            marks=start.marks,
+            meet=start.meet,
             with_permit="permit" in selected(info.selected_fields),
         )
         async with aclosing(notices):
