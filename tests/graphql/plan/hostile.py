@@ -115,14 +115,14 @@ def _shapes() -> Iterator[tuple[str, str]]:
         )
         yield (
             f"{count} fragments in conflict",
-            many(count, "...f#") + many(count, "fragment f# on Query { permits(first: #) { totalCount } }"),
+            many(count, "...f#") + many(count, "fragment f# on Query { permits(first: #) { totalCount } }", "", ""),
         )
         yield (
             f"{count} fragments on an interface",
             "{ node(id: 1) "
             + many(count, "...f# ... on Permit { a: status }")
             + "}"
-            + many(count, "fragment f# on Node { id ... on PermitEvent { a: eventId } }"),
+            + many(count, "fragment f# on Node { id ... on PermitEvent { a: eventId } }", "", ""),
         )
         yield f"a chain of {count}", chain(count)
         yield (
@@ -160,7 +160,6 @@ def documents(settings: Settings) -> dict[str, str]:
 FILTERED = "query($filter: PermitFilter) { permits(filter: $filter) { totalCount } }"
 INGEST = "mutation($events: [PermitEventInput!]!) { ingestPermitEvents(events: $events) { accepted } }"
 ORDERED = "query($order: [PermitOrder!]) { permits(orderBy: $order) { totalCount } }"
-NOTHING = "query($given: JSON) { __typename }"
 
 
 def _deep(levels: int, key: str | None, inner: Any) -> Any:
@@ -199,9 +198,8 @@ def requests() -> dict[str, OperationRequest]:
         "many events that are none": (INGEST, [{}] * 300_000),
         "many numbers for events": (INGEST, [1] * 480_000),
         "events with much in them": (INGEST, [{**event, "eventData": {"a": [1] * 400_000}}]),
-        "JSON that is not used": (NOTHING, [{"a": 1}] * 100_000),
     }
-    name = {FILTERED: "filter", INGEST: "events", ORDERED: "order", NOTHING: "given"}
+    name = {FILTERED: "filter", INGEST: "events", ORDERED: "order"}
     asked = {told: OperationRequest(text, variables={name[text]: value}) for told, (text, value) in wide.items()}
     huge = 10**4000
     asked["huge numbers"] = OperationRequest(FILTERED, variables={"filter": {"estimatedCost": {"in": [huge] * 240}}})
