@@ -43,7 +43,7 @@ class Arguments:
         for name, argument in field.args.items():
             if name in PAGING and "first" in field.args:
                 continue
-            if is_required_argument(argument) or self._choices.chance(40):
+            if is_required_argument(argument) or self._choices.chance(50):
                 given[name] = self._values.value(argument.type, name)
             elif self._choices.chance(5):
                 given[name] = self._choices.pick((None, ABSENT))

@@ -22,6 +22,7 @@ async def explore(
     """
     loop = asyncio.get_running_loop()
     seen: set[str] = set()
+    failed: list[Drawn] = []
 
     @seeded(seed)
     @settings(
@@ -46,7 +47,6 @@ async def explore(
             failed.append(drawn)
             raise
 
-    failed: list[Drawn] = []
     await asyncio.to_thread(run)
     return len(seen)
 

@@ -118,7 +118,7 @@ class Selections:
         return f"...{name}{self._directive()}"
 
     def _directive(self) -> str:
-        if not self._choices.chance(6):
+        if not self._choices.chance(4):
             return ""
         kind = self._choices.pick(("include", "skip"))
         value = (kind == "include") != self._choices.chance(30)

@@ -1,5 +1,6 @@
 """The generator itself: what it draws is valid, of a bounded size, and reaches every part of the schema."""
 
+import json
 from typing import Any
 
 import pytest
@@ -61,6 +62,6 @@ def test_everything_is_reached(drawn: list[Drawn]) -> None:
     for name in ("Permit", "PermitEvent", "PermitAddress", "PermitStats", "PermitGroup", "PageInfo", "GeoPoint"):
         members = set(schema.type_map[name].fields)
         assert len(members & {member for kind, member in asked if kind == name}) > 0.9 * len(members), name
-    text = " ".join(one.document for one in drawn)
+    text = " ".join(f"{one.document} {json.dumps(one.variables)}".replace('"', "") for one in drawn)
     for part in ("@skip", "@include", "... on Node", "fragment F1", "some:", "every:", "none:", "near:", "having:"):
         assert part in text, part

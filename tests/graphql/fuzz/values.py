@@ -133,13 +133,16 @@ class Values:
             nested = isinstance(inner, GraphQLInputObjectType) and "isNull" not in inner.fields
             (deep if nested else plain).append(name)
             if nested and name not in {"and", "or", "not"}:
-                deep += [name, name]  # related rows and places go before more of the same
+                deep += [name] * 3  # related rows and places go before more of the same
         if not plain and "some" in deep:
             return self._choices.several(sorted(set(deep)), 1, 2)
-        if not plain or (deep and depth < _DEEPEST and self._choices.chance(45)):
-            return [self._choices.pick(deep)]
-        exclusive = type_.is_one_of or type_.name.endswith("Order")
-        return self._choices.several(plain, 1, 1 if exclusive else 2)
+        if type_.is_one_of or type_.name.endswith("Order"):
+            return [self._choices.pick(deep if deep and (not plain or self._choices.chance(30)) else plain)]
+        chosen = [self._choices.pick(deep)] if not plain or self._deeper(deep, depth) else []
+        return chosen + self._choices.several(plain, 0 if chosen else 1, 1 if chosen else 2)
+
+    def _deeper(self, deep: list[str], depth: int) -> bool:
+        return bool(deep) and depth < _DEEPEST and self._choices.chance(60)
 
     def _operators(self, type_: GraphQLInputObjectType, name: str) -> dict[str, Any]:
         made = {}
