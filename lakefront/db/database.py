@@ -183,11 +183,16 @@ class Database:
 
     async def text(self, sql: str, *values: Any) -> bytes:
         """The JSON text that ``sql`` answers, as it comes; ``sql`` names its tenant itself, as ``as_tenant`` does."""
-        async with self._connection() as connection:
-            text: bytes | None = await connection.fetchval(sql, *values)
-        if text is None:
-            raise Unavailable("The tenant could not be set. Send the request again.")
+        text: bytes = await self.value(sql, *values)
         return text
+
+    async def value(self, sql: str, *values: Any) -> Any:
+        """The one value that ``sql`` answers: JSON as bytes, or a list of them; it names its tenant itself."""
+        async with self._connection() as connection:
+            value = await connection.fetchval(sql, *values)
+        if value is None:
+            raise Unavailable("The tenant could not be set. Send the request again.")
+        return value
 
     @asynccontextmanager
     async def transaction(self, tenant: str, *, subject: str = "", hurry: bool = True) -> AsyncIterator["Transaction"]:

@@ -73,15 +73,21 @@ def template_as_tenant(rows: Select[Any], *, owned: bool = False) -> Template:
     """``rows`` as one JSON array text, read as the tenant that is bound to TENANT: one row, one column of the answer.
 
     ``owned``: also as the subject that is bound to SUBJECT, to whom row security then holds tables that have an owner.
-    The statement fails closed: should a setting not take, the answer is NULL.
     """
     part = rows.subquery("q")
     body = select(func.coalesce(func.json_agg(literal_column("row_to_json(q)")), literal_column("'[]'::json")))
-    body = body.select_from(part)
+    return template_of_value(body.select_from(part).scalar_subquery(), owned=owned)
+
+
+def template_of_value(value: ColumnElement[Any], *, owned: bool = False) -> Template:
+    """``value`` (of subqueries) read as the tenant that is bound to TENANT, and the subject to SUBJECT where ``owned``.
+
+    The statement fails closed: should a setting not take, the answer is NULL.
+    """
     guard = _set("lakefront.tenant", TENANT)
     if owned:
         guard = and_(guard, _set("lakefront.subject", SUBJECT))
-    return Template(select(case((guard, body.scalar_subquery()))))
+    return Template(select(case((guard, value))))
 
 
 def _set(setting: str, parameter: str) -> ColumnElement[bool]:

@@ -87,14 +87,21 @@ async def count_groups(services: Services, actor: Actor, source: Source, request
     return int(rows[0]["count"])
 
 
-def _allowed(
-    services: Services, actor: Actor, what: Source | Join, where: Expression | None, columns: Iterable[str] = ()
-) -> Callable[[Select[Any]], Awaitable[list[Row]]]:
-    """How to run a statement on ``what`` that depends on ``where`` and ``columns``, if ``actor`` may."""
+def check(
+    actor: Actor, what: Source | Join, where: Expression | None = None, columns: Iterable[str] = ()
+) -> list[Source]:
+    """The sources that a statement on ``what`` reads, depending on ``where`` and ``columns``, if ``actor`` may."""
     source, scopes = (what.target, what.scopes()) if isinstance(what, Join) else (what, [what.scope])
     for scope in chain(scopes, query.scopes(where, source), source.scopes_of(columns)):
         actor.require(scope)
-    owned = any(touched.row_scope(actor) is not None for touched in chain([source], query.sources(where)))
+    return [source, *query.sources(where)]
+
+
+def _allowed(
+    services: Services, actor: Actor, what: Source | Join, where: Expression | None, columns: Iterable[str] = ()
+) -> Callable[[Select[Any]], Awaitable[list[Row]]]:
+    """How to run a statement that ``check`` lets pass."""
+    owned = any(touched.row_scope(actor) is not None for touched in check(actor, what, where, columns))
     return partial(services.database.rows, actor.tenant, subject=actor.subject if owned else None)
 
 

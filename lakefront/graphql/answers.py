@@ -31,6 +31,7 @@ class Answer:
     ``refusal`` is the error that decides the HTTP status, where there is one: of an operation that was not executed, or
     of one that got nothing at all because a part that is needed was away. ``cursor`` is where a resumable subscription
     stands after this answer, whatever it selects; on a ``heartbeat``, which only a door that asked gets, it is all.
+    ``raw`` is the data as JSON text where PostgreSQL wrote it: it then stands for ``data``.
     """
 
     data: Any = None
@@ -40,18 +41,27 @@ class Answer:
     refusal: LakefrontError | None = None
     cursor: str | None = None
     heartbeat: bool = False
+    raw: bytes | None = None
+
+    def parse(self) -> "Answer":
+        """The answer with its ``data`` as values."""
+        if self.raw is not None:
+            self.data, self.raw = orjson.loads(self.raw), None
+        return self
 
     def payload(self) -> dict[str, Any]:
         """The members of the answer: ``data`` only if executed (request errors have none), the others if any."""
         body: dict[str, Any] = {"errors": self.errors} if self.errors else {}
         if self.executed:
-            body["data"] = self.data
+            body["data"] = self.data if self.raw is None else orjson.Fragment(self.raw)
         if self.extensions:
             body["extensions"] = self.extensions
         return body
 
     def encode(self) -> bytes:
         """The answer as JSON in UTF-8."""
+        if self.raw is not None and not self.errors and not self.extensions:
+            return b'{"data":' + self.raw + b"}"
         return encode(self.payload())
 
 

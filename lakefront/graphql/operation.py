@@ -10,6 +10,7 @@ from lakefront import tracing
 from lakefront.actor import Actor
 from lakefront.graphql.answers import OperationRequest
 from lakefront.graphql.following import Following
+from lakefront.graphql.plan.plan import Planned
 
 MAX_NAME: Final = 100
 """Characters of an operation's name that a trace keeps."""
@@ -19,12 +20,25 @@ MAX_NAME: Final = 100
 class Operation:
     """An operation that may run: read, within the limits, valid, and allowed to its actor."""
 
-    document: DocumentNode
-    node: OperationDefinitionNode
-    request: OperationRequest
+    planned: Planned
     actor: Actor
     trace_id: str
     following: Following
+
+    @property
+    def document(self) -> DocumentNode:
+        """The document that holds it."""
+        return self.planned.plan.document
+
+    @property
+    def node(self) -> OperationDefinitionNode:
+        """Its definition."""
+        return self.planned.plan.operation
+
+    @property
+    def request(self) -> OperationRequest:
+        """What the client asked."""
+        return self.planned.request
 
     @property
     def kind(self) -> OperationType:

@@ -29,11 +29,24 @@ from lakefront.db.query.groups import (
     groups,
 )
 from lakefront.db.query.order import OrderKey, Position
-from lakefront.db.query.page import PARENT, PageRequest, count, counts_per_parent, page, pages_per_parent, related
-from lakefront.db.query.source import Join, Key, Source, by_key
+from lakefront.db.query.page import (
+    PARENT,
+    PageRequest,
+    count,
+    counts_per_parent,
+    key_parents,
+    page,
+    page_rows,
+    pages_per_parent,
+    related,
+)
+from lakefront.db.query.skeleton import Slots
+from lakefront.db.query.source import QUERY_SUBJECT, QUERY_TENANT, Join, Key, Source, by_key
 
 __all__ = [
     "PARENT",
+    "QUERY_SUBJECT",
+    "QUERY_TENANT",
     "All",
     "Bucket",
     "Compare",
@@ -55,13 +68,16 @@ __all__ = [
     "Position",
     "Quantifier",
     "Related",
+    "Slots",
     "Source",
     "by_key",
     "count",
     "count_groups",
     "counts_per_parent",
     "groups",
+    "key_parents",
     "page",
+    "page_rows",
     "pages_per_parent",
     "related",
     "scopes",

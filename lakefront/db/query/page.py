@@ -26,7 +26,7 @@ from sqlalchemy import (
 from lakefront.actor import Actor
 from lakefront.db.query.expression import Expression, where
 from lakefront.db.query.order import OrderKey, Position, after, everything, reverse, segments
-from lakefront.db.query.source import QUERY_SUBJECT, QUERY_TENANT, Join, Key, Source
+from lakefront.db.query.source import QUERY_SUBJECT, QUERY_TENANT, Join, Key, Source, by_key
 from lakefront.db.query.values import operand_type
 from lakefront.db.statement import SUBJECT, TENANT, Statement, Template, template_as_tenant
 
@@ -63,7 +63,9 @@ def page(source: Source, actor: Actor, request: PageRequest) -> Select[Any]:
 def pages_per_parent(join: Join, actor: Actor, request: PageRequest, keys: Sequence[Key]) -> Select[Any]:
     """A page of related rows for each key, each one row more than asked; ``PARENT`` tells them apart."""
     parents = _parents(join, keys)
-    rows = page_rows(join.target, actor, request, belongs=partial(_belongs, join, parents)).lateral("page")
+    rows = page_rows(join.target, actor, request, belongs=partial(_belongs, join, parents), parent=parents).lateral(
+        "page"
+    )
     ordinal = parents.c.ordinal
     keys_in_order = reverse(request.order) if request.backward else request.order
     return (
@@ -120,12 +122,14 @@ def page_rows(
     request: PageRequest,
     *,
     belongs: Belongs | None = None,
+    parent: FromClause | None = None,
     columns: Sequence[str] | None = None,
     peek: bool = True,
 ) -> Select[Any]:
     """The rows of a page as they are read, backwards where the request is, with ``columns`` (all unless given).
 
-    ``belongs`` restricts them to those of a parent; ``peek`` reads one more than asked, to know whether there are more.
+    ``belongs`` restricts them to those of a parent, a row of ``parent`` where that stands around the statement;
+    ``peek`` reads one more than asked, to know whether there are more.
     """
     names = source.columns() if columns is None else columns
     keys, start, end = request.order, request.after, request.before
@@ -144,6 +148,7 @@ def page_rows(
         .where(*conditions, within)
         .order_by(*(key.clause(rows) for key in keys))
         .limit(limit)
+        .correlate(parent)
         for within in ranges
     ]
     return parts[0] if len(parts) == 1 else _chain(parts, names, keys, limit)
@@ -163,6 +168,11 @@ def _chain(
         .order_by(whole.c[_BRANCH], *(key.clause(whole) for key in keys))
         .limit(limit)
     )
+
+
+def key_parents(source: Source) -> FromClause:
+    """A row for each key of ``source``: ``key0 …`` and ``ordinal``, from arrays that are bound to ``keys0 …``."""
+    return _parents(by_key(source), ())
 
 
 def _parents(join: Join, keys: Sequence[Key]) -> FromClause:

@@ -50,6 +50,11 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """One row of any type by its global id; resolved in Python where the planner does not take it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Grouped:
     """Aggregates over groups of a record's rows."""
 
@@ -61,4 +66,4 @@ class Whole:
     """An object that reads the same row as its parent: a part of an aggregate's row."""
 
 
-Declaration = Column | Embedded | Identity | Listed | Connected | Found | Grouped | Whole
+Declaration = Column | Embedded | Identity | Listed | Connected | Found | Named | Grouped | Whole

@@ -28,6 +28,7 @@ from lakefront.graphql.declare.declarations import (
     Whole,
 )
 from lakefront.graphql.declare.grouping import group_request
+from lakefront.graphql.declare.keys import read_key
 from lakefront.graphql.declare.record import Record, declared, is_list, join_of, key_of, record_of
 from lakefront.graphql.declare.selection import selected
 from lakefront.loaders import Loaders
@@ -167,11 +168,8 @@ async def _grouped(declaration: Grouped, ask: Ask) -> Record:
 async def fetch(loaders: Loaders, record: type[R], values: Sequence[Any]) -> R | None:
     """The record whose key is ``values`` (JSON forms); ``None`` when there is none, also when there cannot be one."""
     source = record.record_source
-    if len(values) != len(source.key):
-        return None
-    try:
-        key = tuple(from_json(source.table.c[name].type, value) for name, value in zip(source.key, values, strict=True))
-    except ValueError:
+    key = read_key(source, values)
+    if key is None:
         return None
     row = await loaders.row(source, key)
     return record(row=row) if row is not None else None

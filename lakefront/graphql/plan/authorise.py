@@ -37,12 +37,26 @@ def authorise(
     variables: Mapping[str, Any],
     nulls: bool = False,
 ) -> None:
-    """Pass if ``actor`` holds the scope of every field that the operation names and that requires one.
+    """Pass if ``actor`` may run the operation with these variables: the two below, one after the other."""
+    authorise_document(schema, document, operation, actor, permission, nulls=nulls)
+    authorise_variables(schema, operation, actor, permission, variables)
 
-    Fields of input objects and values of enums count like fields; ``variables`` are as the client sent them. With
-    ``nulls`` a field below the roots passes where it may be null: it is null then, with an error at its path.
-    Raises ``Forbidden`` for a missing scope and for a root field without one (default deny), ``BadRequest`` for a kind
-    of operation that the schema does not have, or without any field.
+
+def authorise_document(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    actor: Actor,
+    permission: Permission,
+    *,
+    nulls: bool = False,
+) -> frozenset[str]:
+    """The scopes that the operation's fields require, all of which ``actor`` holds.
+
+    Fields of input objects and values of enums in literals count like fields. With ``nulls`` a field below the roots
+    passes where it may be null: it is null then, with an error at its path. Raises ``Forbidden`` for a missing scope
+    and for a root field without one (default deny), ``BadRequest`` for a kind of operation that the schema does not
+    have, or without any field.
     """
     root = schema.get_root_type(operation.operation)
     if root is None:
@@ -50,9 +64,11 @@ def authorise(
     named = dict(_fields(schema, document, operation, root, permission))
     if not named:
         raise BadRequest("The operation selects no field. Select at least one.")
-    named |= dict.fromkeys(in_variables(schema, operation, variables, permission))
+    scopes = set()
     for (type_name, name), field in named.items():
         scope = permission(type_name, name)
+        if scope is not None:
+            scopes.add(scope)
         if type_name == root.name:
             if scope is not None:
                 actor.require(scope)
@@ -61,8 +77,27 @@ def authorise(
         elif scope is not None and not actor.holds(scope):
             if nulls and field is not None and not is_non_null_type(field.type):
                 continue
-            told = f"The field '{type_name}.{name}' needs the scope '{scope}'."
-            raise Forbidden(f"{told} Leave it out, or ask for a token with a role that has it.", scope=scope)
+            raise _missing(type_name, name, scope)
+    return frozenset(scopes)
+
+
+def authorise_variables(
+    schema: GraphQLSchema,
+    operation: OperationDefinitionNode,
+    actor: Actor,
+    permission: Permission,
+    variables: Mapping[str, Any],
+) -> None:
+    """Pass if ``actor`` holds what the variables, as the client sent them, name; raises ``Forbidden``."""
+    for type_name, name in in_variables(schema, operation, variables, permission):
+        scope = permission(type_name, name)
+        if scope is not None and not actor.holds(scope):
+            raise _missing(type_name, name, scope)
+
+
+def _missing(type_name: str, name: str, scope: str) -> Forbidden:
+    told = f"The field '{type_name}.{name}' needs the scope '{scope}'."
+    return Forbidden(f"{told} Leave it out, or ask for a token with a role that has it.", scope=scope)
 
 
 def _fields(

@@ -43,6 +43,13 @@ def in_variables(
             yield from _members(schema, type_from_ast(schema, definition.type), value, permission)
 
 
+def guards(schema: GraphQLSchema, operation: OperationDefinitionNode, permission: Permission) -> bool:
+    """Whether any variable of ``operation`` may name something that requires a scope."""
+    guarded = _guarded(schema, permission)
+    types = (type_from_ast(schema, definition.type) for definition in operation.variable_definitions or ())
+    return any(type_ is not None and get_named_type(type_).name in guarded for type_ in types)
+
+
 def in_arguments(
     schema: GraphQLSchema, node: FieldNode, field: GraphQLField, permission: Permission
 ) -> Iterator[Member]:

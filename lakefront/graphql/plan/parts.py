@@ -1,0 +1,163 @@
+"""What an operation selects where it can be compiled: a tree of declarations that SQL is made of.
+
+Response names are GraphQL's, columns are SQL's. A part with arguments knows its place among the operation's ``Ask``s,
+whose values are read for each request.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import FieldNode, GraphQLField
+from graphql.execution.values import VariableValues, get_argument_values
+
+from lakefront.db.query import Join, Source
+from lakefront.graphql.declare.record import Record
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ask:
+    """The arguments of one selected field; ``read`` makes of their values (by GraphQL name) what is asked for.
+
+    Reading raises ``ValidationError`` or ``GraphQLError``, as the resolver does, for values that mean nothing.
+    """
+
+    definition: GraphQLField
+    node: FieldNode
+    read: Callable[[Mapping[str, Any]], Any]
+
+    def values(self, variables: VariableValues) -> Any:
+        """What one request asks for."""
+        return self.read(get_argument_values(self.definition, self.node, variables, hide_suggestions=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scalar:
+    """A column's value, in the text form of its GraphQL type ``leaf``."""
+
+    column: str
+    leaf: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Typename:
+    """``__typename``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opaque:
+    """The global id of a row: its type's name and its key."""
+
+    source: Source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inner:
+    """An object made of columns of the row at hand.
+
+    It is null unless all of ``required`` and one of ``some`` have a value; without ``some`` it is always there.
+    """
+
+    fields: "Fields"
+    some: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Related:
+    """All related rows, or the first one where ``many`` is false."""
+
+    join: Join
+    fields: "Fields"
+    many: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edges:
+    """A page's edges: by response name a cursor (``None``), the node's fields, or a constant."""
+
+    members: tuple[tuple[str, "Fields | Typename | None"], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nodes:
+    """A page's rows."""
+
+    fields: "Fields"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Info:
+    """``pageInfo``: by response name, its GraphQL field."""
+
+    members: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Total:
+    """``totalCount``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pages:
+    """A connection: a page of ``source``, of the rows related by ``join`` where there is one."""
+
+    source: Source
+    join: Join | None
+    ask: int
+    members: tuple[tuple[str, Edges | Nodes | Info | Total | Typename], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class One:
+    """The row of ``source`` with the key that is asked for."""
+
+    source: Source
+    ask: int
+    fields: "Fields"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """The row that a global id names: by record, its fields, or why they cannot be SQL."""
+
+    ask: int
+    fields: Mapping[type[Record], "Fields | str"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Groups:
+    """Aggregates: by response name a group's fields, the number of groups (``None``), or a constant."""
+
+    source: Source
+    ask: int
+    members: tuple[tuple[str, "Fields | Typename | None"], ...]
+
+
+Part = Scalar | Typename | Opaque | Inner | Related | Pages | One | Node | Groups
+Fields = tuple[tuple[str, Part], ...]
+"""Response name -> what stands there, in the order of the answer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compiled:
+    """Root fields that need no resolver: ``read`` in one statement, or ``known`` beforehand (JSON text)."""
+
+    read: Mapping[str, Part]
+    known: Mapping[str, bytes]
+    asks: tuple[Ask, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Root:
+    """A root field of the answer; ``reason`` says why it is not compiled, ``None`` where it is."""
+
+    key: str
+    name: str
+    node: FieldNode
+    nullable: bool
+    reason: str | None = None
+    path: tuple[str, ...] = field(default=())
+    """The response names down to the field that keeps it from being compiled."""

@@ -1,0 +1,46 @@
+"""A plan: all that is known of an operation before its values are, made once and shared by the requests like it."""
+
+from dataclasses import dataclass
+
+from graphql import DocumentNode, OperationDefinitionNode
+from graphql.execution.values import VariableValues
+
+from lakefront.graphql.answers import OperationRequest
+from lakefront.graphql.plan.cost import Estimate, Formula
+from lakefront.graphql.plan.parts import Compiled, Root
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """An operation that is valid and allowed to whoever has the permissions for which it was planned.
+
+    ``compiled`` are the root fields that one statement answers; ``rest`` is the document that asks for the others
+    alone, where there are any beside them.
+    """
+
+    document: DocumentNode
+    operation: OperationDefinitionNode
+    permissions: frozenset[str]
+    cost: Formula
+    roots: tuple[Root, ...]
+    compiled: Compiled | None
+    rest: DocumentNode | None
+    guarded: bool
+    """Whether variables may name what requires a scope."""
+
+    @property
+    def tier(self) -> int:
+        """1: one statement makes the whole answer; 2: a part of it; 3: the resolvers make all of it."""
+        if self.compiled is None:
+            return 3
+        return 1 if self.rest is None else 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planned:
+    """A plan and the variables of one request."""
+
+    plan: Plan
+    request: OperationRequest
+    variables: VariableValues
+    estimate: Estimate

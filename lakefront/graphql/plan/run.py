@@ -1,0 +1,84 @@
+"""Running the compiled part of a plan: one statement, and its values put together to the answer's data."""
+
+import logging
+from collections import Counter
+
+import asyncpg
+from graphql import GraphQLError
+
+from lakefront.actor import Actor
+from lakefront.db.database import Database
+from lakefront.errors import LakefrontError, OperationTimeout
+from lakefront.graphql.answers import Answer, encode
+from lakefront.graphql.plan.batches import Batches, Value, read
+from lakefront.graphql.plan.errors import format_execution_errors
+from lakefront.graphql.plan.pick import NotCompiled
+from lakefront.graphql.plan.plan import Plan, Planned
+from lakefront.graphql.plan.statements import Bound, Statements
+
+_log = logging.getLogger("lakefront.graphql.plan")
+
+Values = dict[str, bytes]
+"""Response name -> JSON text."""
+
+
+class Runner:
+    """Runs compiled parts; ``tiers`` counts the operations by the tier that answered them."""
+
+    def __init__(self, database: Database, *, statements: int) -> None:
+        """``statements``: bytes of compiled statements that are kept."""
+        self._database = database
+        self.statements = Statements(statements)
+        self.batches = Batches(database)
+        self.tiers: Counter[int] = Counter()
+
+    def bind(self, planned: Planned, actor: Actor) -> Bound | None:
+        """The statement with this request's values; ``None`` where the resolvers must answer it."""
+        if planned.plan.compiled is None:
+            return None
+        try:
+            return self.statements.bind(planned, actor)
+        except NotCompiled:
+            return None
+
+    async def read(self, planned: Planned, bound: Bound) -> Values | None:
+        """The values of the compiled root fields; ``None`` where the statement failed in a way that resolvers tell.
+
+        Raises ``LakefrontError`` where PostgreSQL is away, or out of time.
+        """
+        compiled = planned.plan.compiled
+        assert compiled is not None, "only what is compiled is bound"
+        try:
+            if bound.shape.batched:
+                found: list[Value] = [await self.batches.run(bound)]
+            else:
+                found = await read(self._database, bound)
+        except asyncpg.QueryCanceledError:
+            raise OperationTimeout from None
+        except asyncpg.PostgresError as error:
+            # Its text may quote values of rows: the class is enough to look for it.
+            _log.warning("a compiled statement failed, resolvers answer: %s", type(error).__name__)
+            return None
+        values = {key: value or b"null" for key, value in zip(compiled.read, found, strict=True)}
+        return {**values, **compiled.known}
+
+
+def whole(plan: Plan, values: Values) -> bytes:
+    """The data object, its members in the order of the document."""
+    return b"{" + b",".join(b'"%b":%b' % (root.key.encode(), values[root.key]) for root in plan.roots) + b"}"
+
+
+def joined(plan: Plan, values: Values, rest: Answer) -> Answer:
+    """The answer of resolvers for the other root fields, with ``values`` in their places."""
+    if rest.data is None:
+        return rest
+    others = {key: encode(value) for key, value in rest.data.items()}
+    return Answer(errors=rest.errors, raw=whole(plan, others | values))
+
+
+def failed(plan: Plan, error: LakefrontError, trace_id: str) -> Answer:
+    """The answer when the statement failed: an error at each root field that it was to give."""
+    lost = [root for root in plan.roots if root.reason is None]
+    errors = [GraphQLError(error.message, root.node, path=[root.key], original_error=error) for root in lost]
+    data = dict.fromkeys(root.key for root in plan.roots) if all(root.nullable for root in lost) else None
+    return Answer(data=data, errors=format_execution_errors(errors, trace_id), refusal=error)
