@@ -1,0 +1,94 @@
+"""One shape on all sides: the prepared requests, the interleaved rounds, their medians."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from bench.graphql.load import Load, run
+from bench.graphql.shapes import Shape, found
+from bench.graphql.sides import Side
+
+WARM_UP: Final = 0.5
+"""Seconds of load before the first round of a side: plans, statements and compiled code are made then."""
+
+PAGES: Final = 4
+"""Pages that are asked for of each value, so that cursors differ too."""
+
+
+class Figures(NamedTuple):
+    """Medians over the rounds, and how far the rounds' rates lie apart (greatest less least, of the median)."""
+
+    rate: float
+    p50: float
+    p99: float
+    cpu: float
+    spread: float
+    size: float
+    """Bytes of an answer's body."""
+
+
+class Different(AssertionError):
+    """Two servers gave different rows to the same question: what they cost cannot be compared."""
+
+
+async def prepared(side: Side, shape: Shape, values: Sequence[str]) -> list[bytes]:
+    """The requests of ``shape`` for all ``values``; of a page also those after the first."""
+    if not shape.paged:
+        return [side.request(shape, {"value": value}) for value in values]
+    requests = []
+    for value in values:
+        after = None
+        for _ in range(PAGES):
+            variables = {"value": value, "after": after}
+            requests.append(side.request(shape, variables))
+            after = (await side.ask(shape, variables))["found"]["pageInfo"]["endCursor"]
+    return requests
+
+
+async def check_same(sides: Sequence[Side], shape: Shape, values: Sequence[str]) -> None:
+    """Raise ``Different`` unless every side has the same rows for a few values, and some rows at all."""
+    for value in values[:3]:
+        rows = {side.name: await _rows(side, shape, value) for side in sides}
+        first = next(iter(rows.values()))
+        assert first, f"{shape.name}: no rows for {value}"
+        for name, others in rows.items():
+            if others != first:
+                raise Different(f"{shape.name} of {value}: {sides[0].name} {first!r:.2000}\n{name} {others!r:.2000}")
+
+
+async def _rows(side: Side, shape: Shape, value: str) -> Any:
+    variables: dict[str, Any] = {"value": value}
+    if not shape.paged:
+        return found(await side.ask(shape, variables))
+    first = await side.ask(shape, {**variables, "after": None})
+    return found(first), found(await side.ask(shape, {**variables, "after": first["found"]["pageInfo"]["endCursor"]}))
+
+
+async def rounds(
+    sides: Sequence[Side], requests: Mapping[str, Sequence[bytes]], *, connections: int, seconds: float, count: int
+) -> dict[str, Figures]:
+    """``count`` rounds of A, B, C, A, B, C …, each of ``seconds``: so a busy moment of the machine hits all alike."""
+    seen: dict[str, list[Load]] = {side.name: [] for side in sides}
+    for number in range(count):
+        for side in sides:
+            if not number:
+                await _run(side, requests, connections, min(WARM_UP, seconds))
+            seen[side.name].append(await _run(side, requests, connections, seconds))
+    return {name: _medians(loads) for name, loads in seen.items()}
+
+
+async def _run(side: Side, requests: Mapping[str, Sequence[bytes]], connections: int, seconds: float) -> Load:
+    return await run(side.url, requests[side.name], connections=connections, seconds=seconds, pid=side.pid)
+
+
+def _medians(loads: Sequence[Load]) -> Figures:
+    rates = [load.rate for load in loads]
+    rate = statistics.median(rates)
+    return Figures(
+        rate,
+        statistics.median(load.percentile(0.5) for load in loads),
+        statistics.median(load.percentile(0.99) for load in loads),
+        statistics.median(load.cpu_each for load in loads),
+        (max(rates) - min(rates)) / rate,
+        statistics.median(load.size / load.answers for load in loads),
+    )
