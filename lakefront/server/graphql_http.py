@@ -113,20 +113,25 @@ class GraphQLHTTP:
         meter = meter_of(scope)
         actor = await meter.sign_in(credentials, self._authenticate)
         headers |= expiry_headers(actor)
-        await meter.count(actor)
+        meter.check(actor)
         following = self._streams.following(scope["headers"])
         with self._budget.share() as share:
-            request = await self._request(scope, receive, share)
-            asked = await with_document(self._documents, request, actor, trace_id)
-            if isinstance(asked, Answer):
-                return _respond(asked, wanted.media, trace_id, headers)
-            operation = self._operations.prepare(
-                asked, actor, trace_id, allow_mutations=scope["method"] == "POST", following=following
+            try:
+                request = await self._request(scope, receive, share)
+                asked = await with_document(self._documents, request, actor, trace_id)
+            except (LakefrontError, ClientGone):
+                await meter.count(actor)
+                raise
+            post = scope["method"] == "POST"
+            operation = (
+                asked
+                if isinstance(asked, Answer)
+                else self._operations.prepare(asked, actor, trace_id, allow_mutations=post, following=following)
             )
             del request, asked
+            await meter.count_operation(actor, operation)
             if isinstance(operation, Answer):
                 return _respond(operation, wanted.media, trace_id, headers)
-            await meter.count_fields(operation)
             if not wanted.events or operation.kind is not OperationType.SUBSCRIPTION:
                 return _respond(await self._operations.run(operation), wanted.media, trace_id, headers)
         return self._streams.response(operation, scope["http_version"], credentials, headers)

@@ -285,14 +285,14 @@ class _Connection:
     async def _answers(self, message: Subscribe, watch: TokenWatch, trace_id: str) -> AsyncGenerator[Answer]:
         """Counts as a request does that comes by HTTP, whatever it is; its events do not."""
         try:
-            await self._meter.count(watch.actor)
+            self._meter.check(watch.actor)
             request = await with_document(self._documents, message.request, watch.actor, trace_id)
             operation = (
                 request if isinstance(request, Answer) else self._operations.prepare(request, watch.actor, trace_id)
             )
             if not isinstance(operation, Answer):
                 self._running[message.id].operation = operation  # from here on it hears of other rights
-                await self._meter.count_fields(operation)
+            await self._meter.count_operation(watch.actor, operation)
         except RateLimited as error:
             operation = refused(error, trace_id)
         if isinstance(operation, Answer):

@@ -16,12 +16,15 @@ NAMES: Final = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset
 
 
 def rate_limit_headers(standings: Sequence[Standing]) -> list[tuple[bytes, bytes]]:
-    """The headers for ``standings``, of which the tightest stands in ``X-RateLimit-*``; none for none."""
+    """The headers for ``standings``, of which the tightest stands in ``X-RateLimit-*``; none for none.
+
+    Those tell of requests, and of costs only where these are why a request is refused.
+    """
     if not standings:
         return []
-    tightest = min(standings, key=lambda it: (it.wait is None, it.remaining))
+    tightest = min(standings, key=lambda it: (it.wait is None, it.policy.bucket, it.remaining))
     policies = ", ".join(
-        f'"{it.policy.name}";q={it.policy.item.amount};w={it.policy.item.get_expiry()}' for it in standings
+        f'"{it.policy.name}";q={it.policy.item.amount}{_unit(it)};w={it.policy.item.get_expiry()}' for it in standings
     )
     states = ", ".join(f'"{it.policy.name}";r={it.remaining};t={ceil(it.reset)}' for it in standings)
     return [
@@ -31,3 +34,8 @@ def rate_limit_headers(standings: Sequence[Standing]) -> list[tuple[bytes, bytes
         (b"ratelimit-policy", policies.encode("latin-1")),
         (b"ratelimit", states.encode("latin-1")),
     ]
+
+
+def _unit(standing: Standing) -> str:
+    """The quota's unit, where it is not requests; the registry of units has none for costs."""
+    return ';qu="cost"' if standing.policy.bucket else ""

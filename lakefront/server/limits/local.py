@@ -1,12 +1,13 @@
-"""The windows of this process alone, for while Redis is away."""
+"""The windows and buckets of this process alone, for while Redis is away."""
 
 import time
 from collections import OrderedDict, deque
+from math import ceil
 from typing import Final
 
 from limits import RateLimitItem
 
-from lakefront.server.limits.shared import Taken
+from lakefront.server.limits.shared import CRUMB, Taken
 
 MOST_WINDOWS: Final = 10_000
 """Windows that are kept; past that the one that was used longest ago is forgotten."""
@@ -39,3 +40,25 @@ class LocalWindows:
         if len(self._windows) > self._most:
             self._windows.popitem(last=False)
         return Taken(wait, len(entries), (entries[0] if entries else now) + seconds - now)
+
+
+class LocalBuckets:
+    """Buckets in memory, by the same rule as the shared ones, and bounded: each is the time when it is full again."""
+
+    def __init__(self, most: int = MOST_WINDOWS) -> None:
+        self._most = most
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def take(self, key: str, item: RateLimitItem, amount: int) -> Taken:
+        """Take ``amount`` from the bucket ``key`` if that much is in it."""
+        now, each = time.monotonic(), item.get_expiry() / item.amount
+        full_at = max(self._full_at.get(key, now), now)
+        over = (full_at - now) / each + amount - item.amount
+        wait = over * each if over > CRUMB else None
+        if wait is None:
+            full_at += amount * each
+            self._full_at[key] = full_at
+            self._full_at.move_to_end(key)
+            if len(self._full_at) > self._most:
+                self._full_at.popitem(last=False)
+        return Taken(wait, ceil((full_at - now) / each - CRUMB), full_at - now)

@@ -1,5 +1,6 @@
 """What the doors count with: ``RateLimits`` for the whole server, a ``Meter`` for one request or socket."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final
@@ -9,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakefront.actor import Actor
 from lakefront.errors import Forbidden, RateLimited, Unauthenticated
+from lakefront.graphql.answers import Answer
 from lakefront.graphql.operation import Operation
 from lakefront.graphql.rate_limits import limited_uses
 from lakefront.server.client_address import ClientAddresses, bucket
@@ -87,26 +89,41 @@ class Meter:
             limits.holds(fingerprint)
         return actor
 
-    async def count(self, actor: Actor | None, amount: int = 1) -> None:
-        """Count a request of ``actor``, or of the address where nobody signed in; raises ``RateLimited``.
-
-        ``amount`` is what it costs.
-        """
+    async def count(self, actor: Actor | None) -> None:
+        """Count a request of ``actor``, or of the address where nobody signed in; raises ``RateLimited``."""
         limits = self._limits
         if limits is None:
             return
         if actor is None:
-            await self._take(limits.policies.address, self._address, amount)
+            await self._take(limits.policies.address, self._address)
         else:
-            await self._take(limits.policies.of_path(self._scope["path"]), _who(actor), amount)
+            await self._take(limits.policies.of_path(self._scope["path"]), _who(actor))
 
-    async def count_fields(self, operation: Operation) -> None:
-        """Count the root fields of ``operation`` that have limits of their own; raises ``RateLimited``."""
-        if self._limits is None or not self._limits.fields:
+    def check(self, actor: Actor) -> None:
+        """Raise ``RateLimited`` where this process knows that ``actor`` has no request left; nothing is counted."""
+        if self._limits is not None:
+            full = self._limits.windows.full(self._limits.policies.of_path(self._scope["path"]), _who(actor))
+            if full is not None:
+                self._note(full)
+
+    async def count_operation(self, actor: Actor, operation: Operation | Answer) -> None:
+        """Count a request, what its operation costs, and the fields that have limits of their own, in one round trip.
+
+        What did not become an operation counts as a request alone. Raises ``RateLimited``.
+        """
+        limits = self._limits
+        if limits is None:
             return
-        uses = limited_uses(operation.document, operation.node, self._limits.fields)
-        for field, amount in sorted(uses.items()):
-            await self.count_field(operation.actor, field, amount)
+        amounts = [(limits.policies.of_path(self._scope["path"]), 1)]
+        if isinstance(operation, Operation):
+            # What costs nothing needs no place in the bucket, and no word in the headers.
+            if cost := operation.planned.estimate.total:
+                amounts.append((limits.policies.cost, cost))
+            if limits.fields:
+                uses = limited_uses(operation.document, operation.node, limits.fields)
+                amounts += [(limits.fields[field], amount) for field, amount in sorted(uses.items())]
+        who = _who(actor)
+        self._note(*await asyncio.gather(*(limits.windows.take(policy, who, amount) for policy, amount in amounts)))
 
     async def count_field(self, actor: Actor | None, field: str, amount: int = 1) -> None:
         """Count ``amount`` uses of the root field ``field`` where it has a limit of its own; raises ``RateLimited``.
@@ -122,17 +139,12 @@ class Meter:
         assert self._limits is not None
         self._note(await self._limits.windows.take(policy, who, amount))
 
-    def _note(self, standing: Standing) -> None:
-        """Keep ``standing`` for the headers; raises ``RateLimited`` if it is a refusal."""
-        self.standings[standing.policy.name] = standing
-        if standing.wait is not None:
-            item = standing.policy.item
-            message = (
-                f"The limit '{standing.policy.name}' of {item} is reached. "
-                "Wait as long as Retry-After says, then send again."
-            )
-            told = {"field": "rate", "message": message, "limit": item.amount, "remaining": standing.remaining}
-            raise RateLimited(message, details=[told], retry_after=max(standing.wait, 0.001))
+    def _note(self, *standings: Standing) -> None:
+        """Keep ``standings`` for the headers; raises ``RateLimited`` for the refusal that holds longest."""
+        self.standings |= {standing.policy.name: standing for standing in standings}
+        refusals = [standing for standing in standings if standing.wait is not None]
+        if refusals:
+            raise _refusal(max(refusals, key=lambda standing: standing.wait or 0))
 
     @property
     def _address(self) -> str:
@@ -176,6 +188,14 @@ def _fingerprint(credentials: Credentials) -> int | None:
     if credentials.api_key is None and "." in (credentials.authorization or ""):
         return None
     return hash((credentials.authorization, credentials.api_key))
+
+
+def _refusal(standing: Standing) -> RateLimited:
+    name, item = standing.policy.name, standing.policy.item
+    way = "send again, or ask for less at once" if standing.policy.bucket else "send again"
+    message = f"The limit '{name}' of {item} is reached. Wait as long as Retry-After says, then {way}."
+    told = {"field": "rate", "message": message, "limit": item.amount, "remaining": standing.remaining}
+    return RateLimited(message, details=[told], retry_after=max(standing.wait or 0, 0.001))
 
 
 def _who(actor: Actor) -> str:

@@ -1,4 +1,4 @@
-"""The windows in Redis: every request that waits goes in one round trip, with the library's own scripts."""
+"""The windows and buckets in Redis: every request that waits goes in one round trip, with the library's own scripts."""
 
 import asyncio
 from collections import deque
@@ -16,6 +16,9 @@ PATIENCE: Final = 0.05
 MOST_AT_ONCE: Final = 200
 """Windows in one round trip: Redis does nothing else meanwhile."""
 
+CRUMB: Final = 0.01
+"""What of an amount is lost in the rounding of times; nobody is made to wait for it."""
+
 _SCRIPT: Final = f"""
 local function acquire(KEYS, ARGV)
 {RedisBridge.SCRIPT_ACQUIRE_MOVING_WINDOW.decode()}
@@ -25,18 +28,35 @@ local function window(KEYS, ARGV)
 end
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
-local answers = {{}}
-for index, key in ipairs(KEYS) do
-    local limit, seconds, amount = unpack(ARGV, 3 * index - 2, 3 * index)
+local function bucket(key, limit, seconds, amount)
+    local each = seconds / limit
+    local full_at = math.max(tonumber(redis.call('get', key) or now), now)
+    local over = (full_at - now) / each + amount - limit
+    local wait = -1
+    if over > {CRUMB} then
+        wait = math.ceil(over * each * 1000)
+    else
+        full_at = full_at + amount * each
+        redis.call('set', key, string.format('%.6f', full_at), 'px', math.ceil((full_at - now) * 1000) + 1)
+    end
+    return {{wait, math.ceil((full_at - now) / each - {CRUMB}), math.ceil((full_at - now) * 1000)}}
+end
+local function moving_window(key, limit, seconds, amount)
     local wait = -1
     if not acquire({{key}}, {{now, limit, seconds, amount}}) then
-        local blocking = redis.call('lindex', KEYS[index], limit - amount)
+        local blocking = redis.call('lindex', key, limit - amount)
         wait = math.ceil(((tonumber(blocking or now) + seconds) - now) * 1000)
     end
     local oldest = window({{key}}, {{now - seconds, limit}}) or {{now, 0}}
     -- Lua writes the oldest with four digits after the point, which may round it past now.
     local reset = math.min(seconds, oldest[1] + seconds - now)
-    answers[index] = {{wait, oldest[2], math.ceil(reset * 1000)}}
+    return {{wait, oldest[2], math.ceil(reset * 1000)}}
+end
+local answers = {{}}
+for index, key in ipairs(KEYS) do
+    local limit, seconds, amount, is_bucket = unpack(ARGV, 4 * index - 3, 4 * index)
+    local take = is_bucket == '1' and bucket or moving_window
+    answers[index] = take(key, tonumber(limit), tonumber(seconds), tonumber(amount))
 end
 return answers
 """
@@ -54,7 +74,8 @@ class RedisAway(Exception):
 class Taken:
     """What became of an attempt: ``wait`` seconds until it may be made again, ``None`` if it was let in.
 
-    ``count`` are the entries in the window, of which the oldest leaves it in ``reset`` seconds.
+    ``count`` are the entries in the window, of which the oldest leaves it in ``reset`` seconds; or what is missing in
+    the bucket, which is full again in ``reset`` seconds.
     """
 
     wait: float | None
@@ -67,11 +88,12 @@ class _Attempt:
     key: str
     item: RateLimitItem
     amount: int
+    bucket: bool
     answer: asyncio.Future[Taken]
 
 
 class SharedWindows:
-    """Moving windows in one Redis. The clock is Redis' own, so that those of the servers may differ."""
+    """Moving windows and buckets in one Redis. The clock is Redis' own, so that those of the servers may differ."""
 
     def __init__(self, redis: "Redis", patience: float = PATIENCE) -> None:
         """``patience`` in seconds."""
@@ -81,10 +103,10 @@ class SharedWindows:
         self._sender: asyncio.Task[None] | None = None
         self._late = 0
 
-    async def take(self, key: str, item: RateLimitItem, amount: int) -> Taken:
-        """Take ``amount`` from the window ``key`` if it has room for all of it; raises ``RedisAway``."""
+    async def take(self, key: str, item: RateLimitItem, amount: int, *, bucket: bool = False) -> Taken:
+        """Take ``amount`` from the window (or bucket) ``key`` if it has room for all of it; raises ``RedisAway``."""
         answer: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Attempt(key, item, amount, answer))
+        self._waiting.append(_Attempt(key, item, amount, bucket, answer))
         if self._sender is None:
             self._sender = asyncio.create_task(self._send())
         return await answer
@@ -114,7 +136,7 @@ class SharedWindows:
         arguments = [
             number
             for attempt in attempts
-            for number in (attempt.item.amount, attempt.item.get_expiry(), attempt.amount)
+            for number in (attempt.item.amount, attempt.item.get_expiry(), attempt.amount, int(attempt.bucket))
         ]
         rows: Any = await self._script(keys=[attempt.key for attempt in attempts], args=arguments)
         return [Taken(None if wait < 0 else wait / 1000, count, reset / 1000) for wait, count, reset in rows]

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
-from limits import RateLimitItem
 from redis.asyncio import Redis
 
-from lakefront.server.limits.local import LocalWindows
+from lakefront.server.limits.local import LocalBuckets, LocalWindows
 from lakefront.server.limits.policies import Policy
 from lakefront.server.limits.shared import PATIENCE, RedisAway, SharedWindows, Taken
 
@@ -37,50 +36,66 @@ class Standing:
     wait: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Full:
+    """What is known without asking: nobody gets ``least`` or more before ``until`` (of this process' clock)."""
+
+    until: float
+    least: int
+    standing: Standing
+
+
 class Windows:
-    """Takes amounts from the windows of whoever asks; ``redis`` None means that only this process counts."""
+    """Takes amounts from the windows and buckets of whoever asks; without ``redis`` only this process counts."""
 
     def __init__(self, redis: "Redis | None", patience: float = PATIENCE) -> None:
         """``patience``: seconds that requests wait for Redis."""
         self._shared = SharedWindows(redis, patience) if redis is not None else None
-        self._local = LocalWindows()
-        self._without_room: OrderedDict[str, tuple[float, Standing]] = OrderedDict()
+        self._local: dict[bool, LocalWindows | LocalBuckets] = {False: LocalWindows(), True: LocalBuckets()}
+        self._without_room: OrderedDict[str, _Full] = OrderedDict()
         self._away = False
         self._ask_again_at = 0.0
 
     async def take(self, policy: Policy, who: str, amount: int = 1) -> Standing:
-        """Take ``amount`` from the window that ``who`` has under ``policy``: all of it, or nothing."""
+        """Take ``amount`` from what ``who`` has under ``policy``: all of it, or nothing."""
         key = _key(policy, who)
-        full = self._full(key)
+        full = self._full(key, amount)
         if full is not None:
             return full
-        taken = await self._take(key, policy.item, amount)
+        taken = await self._take(key, policy, amount)
         standing = Standing(policy, max(0, policy.item.amount - taken.count), taken.reset, taken.wait)
-        if standing.remaining == 0:
-            self._without_room[key] = (time.monotonic() + taken.reset, standing)
-            if len(self._without_room) > MOST_FULL:
-                self._without_room.popitem(last=False)
+        if policy.bucket and taken.wait is not None:
+            self._remember(key, _Full(time.monotonic() + taken.wait, amount, standing))
+        elif not policy.bucket and standing.remaining == 0:
+            self._remember(key, _Full(time.monotonic() + taken.reset, 1, standing))
         return standing
 
-    def full(self, policy: Policy, who: str) -> Standing | None:
-        """How ``who`` stands if this process knows that the window has no room; it asks nobody."""
-        return self._full(_key(policy, who)) if self._without_room else None
+    def _remember(self, key: str, full: _Full) -> None:
+        self._without_room[key] = full
+        if len(self._without_room) > MOST_FULL:
+            self._without_room.popitem(last=False)
 
-    def _full(self, key: str) -> Standing | None:
+    def full(self, policy: Policy, who: str) -> Standing | None:
+        """How ``who`` stands if this process knows that there is no room at all; it asks nobody."""
+        return self._full(_key(policy, who), 1) if self._without_room else None
+
+    def _full(self, key: str, amount: int) -> Standing | None:
         known = self._without_room.get(key)
         if known is None:
             return None
-        until, standing = known
-        left = until - time.monotonic()
+        left = known.until - time.monotonic()
         if left <= 0:
             del self._without_room[key]
             return None
-        return Standing(standing.policy, standing.remaining, left, left)
+        if amount < known.least:
+            return None
+        return Standing(known.standing.policy, known.standing.remaining, left, left)
 
-    async def _take(self, key: str, item: RateLimitItem, amount: int) -> Taken:
+    async def _take(self, key: str, policy: Policy, amount: int) -> Taken:
+        local, item = self._local[policy.bucket], policy.item
         if self._shared is not None and time.monotonic() >= self._ask_again_at:
             try:
-                taken = await self._shared.take(key, item, amount)
+                taken = await self._shared.take(key, item, amount, bucket=policy.bucket)
             except RedisAway as away:
                 # One late answer may be our own doing: the event loop was busy.
                 if away.late != 1:
@@ -91,9 +106,9 @@ class Windows:
                 self._away = False
                 if taken.wait is None:
                     # Should Redis go away now, this process knows at least what it let in itself.
-                    self._local.take(key, item, amount)
+                    local.take(key, item, amount)
                 return taken
-        return self._local.take(key, item, amount)
+        return local.take(key, item, amount)
 
     def _leave_alone(self) -> None:
         if not self._away:

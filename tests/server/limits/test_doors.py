@@ -252,7 +252,8 @@ async def test_a_field_has_a_limit_of_its_own_by_either_door(dsn: str, folder: P
         create = 'createApiKey(name: "x", roles: ["reader"], dryRun: true) { report { changes } }'
         aliases = " ".join(f"k{n}: {create}" for n in range(8))
         response = await ask(served, "admin", query=f"mutation {{ {aliases} }}")
-        assert response.headers["ratelimit-policy"] == '"user";q=60;w=60, "createApiKey";q=10;w=60'
+        cost = '"cost";q=1000000;qu="cost";w=60'
+        assert response.headers["ratelimit-policy"] == f'"user";q=60;w=60, {cost}, "createApiKey";q=10;w=60'
         assert '"createApiKey";r=2;t=60' in response.headers["ratelimit"]
         assert response.headers["x-ratelimit-limit"] == "10"
         assert response.headers["x-ratelimit-remaining"] == "2"
