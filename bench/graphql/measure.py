@@ -2,6 +2,9 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from difflib import unified_diff
+from itertools import islice
+from pprint import pformat
 from typing import Any, Final, NamedTuple
 
 from bench.graphql.load import Load, run
@@ -53,7 +56,9 @@ async def check_same(sides: Sequence[Side], shape: Shape, values: Sequence[str])
         assert first, f"{shape.name}: no rows for {value}"
         for name, others in rows.items():
             if others != first:
-                raise Different(f"{shape.name} of {value}: {sides[0].name} {first!r:.2000}\n{name} {others!r:.2000}")
+                one, other = pformat(first, width=200).splitlines(), pformat(others, width=200).splitlines()
+                told = islice(unified_diff(one, other, sides[0].name, name, lineterm=""), 40)
+                raise Different("\n".join((f"{shape.name} of {value}:", *told)))
 
 
 async def _rows(side: Side, shape: Shape, value: str) -> Any:

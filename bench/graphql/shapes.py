@@ -175,8 +175,8 @@ def _object(value: Mapping[str, Any]) -> Any:
         case {"groups": groups}:
             return sorted(_group(group) for group in groups)
         case {"edges": edges, "pageInfo": info}:
-            more = info["hasNextPage"], info["hasPreviousPage"], value.get("totalCount")
-            return [_plain(edge["node"]) for edge in edges], more
+            # Not hasPreviousPage: going forward, PostGraphile does not look back, as Relay's specification allows.
+            return [_plain(edge["node"]) for edge in edges], info["hasNextPage"], value.get("totalCount")
     return {name: one.lower() if name == "eventType" else _plain(one) for name, one in value.items()}
 
 
