@@ -19,6 +19,7 @@ from lakefront.graphql.following import Following
 from lakefront.graphql.operation import Operation
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.plan.errors import log_unforeseen
+from lakefront.graphql.sharing.seat import Shared
 from lakefront.server.bodies import Headers, header
 from lakefront.server.credentials import Credentials
 from lakefront.server.protocol import CONNECTION, Connection
@@ -60,7 +61,12 @@ def next_event(answer: Answer) -> bytes:
     cursor = b"id: %b\n" % answer.cursor.encode() if answer.cursor is not None else b""
     if answer.heartbeat:
         return b":\n%b\n" % cursor
-    return b"event: next\n%bdata: %b\n\n" % (cursor, answer.encode())
+    if not isinstance(answer, Shared):
+        return b"event: next\n%bdata: %b\n\n" % (cursor, answer.encode())
+    event = answer.forms.get(EVENT_STREAM)
+    if event is None:
+        event = answer.forms[EVENT_STREAM] = b"event: next\n%bdata: %b\n\n" % (cursor, answer.encoded)
+    return event
 
 
 class EventStreams:
@@ -162,6 +168,8 @@ class EventStream:
         try:
             async with aclosing(self._streams.operations.follow(self.operation)) as answers:
                 async for answer in answers:
+                    if self._end.done():
+                        return  # not one event after its rights were lost
                     await writer.write(next_event(answer))
             self._finish(COMPLETE)
         except TimeoutError:

@@ -20,8 +20,10 @@ from lakefront.graphql.answers import Answer, encode, refused
 from lakefront.graphql.operation import Operation
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
+from lakefront.graphql.sharing.seat import Outlet, Seat, Shared
 from lakefront.server.credentials import Credentials
 from lakefront.server.documents import with_document
+from lakefront.server.frames import FRAMES, Frames, text_frame
 from lakefront.server.limits import Meter, meter_of
 from lakefront.server.responses import error_response
 from lakefront.server.socket_messages import (
@@ -47,6 +49,12 @@ CANCEL_TIMEOUT: Final = 5.0
 
 MAX_HELD: Final = 4 * MIB
 """Bytes of documents and variables that the operations of one socket may hold together."""
+
+MAX_WRITE: Final = 64 * 1024
+"""Bytes of answers that are written at once, whether or not the client takes them: what it leaves is in memory."""
+
+MAX_FORMS: Final = 4
+"""Frames of one answer that are kept."""
 
 MAX_REASON: Final = 120
 """Bytes of a close frame's reason (RFC 6455 allows 123)."""
@@ -90,7 +98,7 @@ class GraphQLSocket:
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
         connection = _Connection(
             *(self._operations, self._authenticate, self._settings, self._documents, credentials, meter_of(scope)),
-            *(receive, send, trace_id, self._connections),
+            *(receive, send, scope["extensions"].get(FRAMES), trace_id, self._connections),
         )
         self._connections.add(connection)
         try:
@@ -131,6 +139,7 @@ class _Connection:
         meter: Meter,
         receive: Receive,
         send: Send,
+        frames: Frames | None,
         trace_id: str,
         all_open: "set[_Connection]",
     ) -> None:
@@ -142,6 +151,7 @@ class _Connection:
         self._meter = meter
         self._receive = receive
         self._asgi_send = send
+        self._frames = frames
         self._trace_id = trace_id
         self._all_open = all_open
         self._sending = asyncio.Lock()
@@ -259,13 +269,14 @@ class _Connection:
         """One operation, from its first answer to ``complete`` or ``error``."""
         trace_id = new_trace_id()
         last: dict[str, Any] = {"id": message.id, "type": "complete"}
+        prefix = b'{"id":%b,"type":"next","payload":' % encode(message.id)
         try:
-            async with aclosing(self._answers(message, watch, trace_id)) as answers:
+            async with aclosing(self._answers(message, watch, trace_id, self._outlet(prefix))) as answers:
                 async for answer in answers:
                     if not answer.executed:
                         last = {"id": message.id, "type": "error", "payload": answer.errors}
                         break
-                    await self._send({"id": message.id, "type": "next", "payload": answer.payload()})
+                    await self._send_text(prefix + answer.encode() + b"}")
         except CloseSocket as end:
             self._finish(end)
             return
@@ -282,7 +293,28 @@ class _Connection:
         except CloseSocket as end:
             self._finish(end)
 
-    async def _answers(self, message: Subscribe, watch: TokenWatch, trace_id: str) -> AsyncGenerator[Answer]:
+    def _outlet(self, prefix: bytes) -> Outlet | None:
+        """Writes what is shared with others at once, where the client takes it and nothing else is being sent."""
+        frames = self._frames
+        if frames is None:
+            return None
+
+        def take(seat: Seat) -> bool:
+            if self._sending.locked() or self._end.done() or not frames.is_writable():
+                return False
+            ready: list[bytes] = []
+            size = 0
+            while seat.waiting and size < MAX_WRITE:
+                ready.append(_next_frame(seat.take(), prefix))
+                size += len(ready[-1])
+            frames.write_frames(ready)
+            return True
+
+        return take
+
+    async def _answers(
+        self, message: Subscribe, watch: TokenWatch, trace_id: str, outlet: Outlet | None
+    ) -> AsyncGenerator[Answer]:
         """Counts as a request does that comes by HTTP, whatever it is; its events do not."""
         try:
             self._meter.check(watch.actor)
@@ -298,17 +330,19 @@ class _Connection:
         if isinstance(operation, Answer):
             yield operation
             return
-        async with aclosing(self._operations.follow(operation)) as answers:
+        async with aclosing(self._operations.follow(operation, outlet)) as answers:
             async for answer in answers:
                 yield answer
 
     async def _send(self, message: dict[str, Any]) -> None:
         """Send one message when the client takes it; raises ``CloseSocket`` when it takes nothing for too long."""
-        text = encode(message).decode()
+        await self._send_text(encode(message))
+
+    async def _send_text(self, text: bytes) -> None:
         async with self._sending:
             try:
                 async with asyncio.timeout(self._settings.socket_send_timeout):
-                    await self._asgi_send({"type": "websocket.send", "text": text})
+                    await self._asgi_send({"type": "websocket.send", "text": text.decode()})
             except TimeoutError:
                 raise CloseSocket(Close.TRY_AGAIN_LATER, "The client does not read what it asked for") from None
             except OSError:
@@ -343,6 +377,16 @@ class _Connection:
 
 def _who(actor: Actor) -> tuple[str, str]:
     return actor.tenant, actor.subject
+
+
+def _next_frame(answer: Shared, prefix: bytes) -> bytes:
+    """``answer`` as a frame; kept for other sockets, as most clients count their operations alike."""
+    frame = answer.forms.get(prefix)
+    if frame is None:
+        frame = text_frame(prefix, answer.encoded, b"}")
+        if len(answer.forms) < MAX_FORMS:
+            answer.forms[prefix] = frame
+    return frame
 
 
 def _error(name: str, error: LakefrontError, trace_id: str) -> dict[str, Any]:

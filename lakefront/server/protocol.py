@@ -7,7 +7,7 @@ requests without end, and answers malformed ones in plain text. These subclasses
 import asyncio
 import logging
 from asyncio import TimerHandle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from lakefront.errors import BadRequest, LakefrontError, RequestTimeout
+from lakefront.server.frames import FRAMES
 from lakefront.server.responses import JSON, error_body
 from lakefront.server.security_headers import SAFE
 from lakefront.settings import MIB, Settings
@@ -291,6 +292,22 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().resume_writing()
         if not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
+
+    def handle_connect(self, event: Any) -> None:
+        """A handshake; the application may write ready frames, too."""
+        super().handle_connect(event)
+        if not self.close_sent:
+            extensions: dict[str, Any] = self.scope["extensions"]
+            extensions[FRAMES] = self
+
+    def is_writable(self) -> bool:
+        """See ``Frames``."""
+        is_open = self.handshake_complete and not self.close_sent and not self.disconnected
+        return is_open and self.writable.is_set() and not self.transport.is_closing()
+
+    def write_frames(self, frames: Sequence[bytes]) -> None:
+        """See ``Frames``."""
+        self.transport.write(b"".join(frames))
 
     async def send(self, message: Any) -> None:
         """Pass a message on; a handshake that was refused over HTTP is complete, too, and no error to be logged."""
