@@ -44,24 +44,22 @@ class Batches:
         if len(running) < IN_FLIGHT:
             task = asyncio.create_task(self._work(kind))
             running.add(task)
-            task.add_done_callback(lambda done: self._ended(kind, done))
         return await waiting
-
-    def _ended(self, kind: Hashable, task: asyncio.Task[None]) -> None:
-        running = self._running[kind]
-        running.discard(task)
-        if not running:
-            del self._running[kind]
-            del self._queues[kind]
 
     async def _work(self, kind: Hashable) -> None:
         """Run what waits until nothing does."""
-        queue = self._queues[kind]
+        queue, running = self._queues[kind], self._running[kind]
         while queue:
             batch = [(bound, waiting) for bound, waiting in queue[:MOST_KEYS] if not waiting.done()]
             del queue[:MOST_KEYS]
             if batch:
                 await self._together(batch)
+        # At once, not in a callback of the task: what queues before that ran would wait for a task that has ended.
+        task = asyncio.current_task()
+        assert task is not None
+        running.remove(task)
+        if not running:
+            del self._running[kind], self._queues[kind]
 
     async def _together(self, batch: list[_Waiting]) -> None:
         try:
