@@ -59,7 +59,10 @@ def build_app(running: Running) -> Starlette:
     def rest(path: str, methods: str, handler: Handler) -> BaseRoute:
         return Route(path, RestDoor(doors, path, handler), methods=methods.split())
 
+    # The first that fits is taken, and the doors of GraphQL are the ones asked for most.
     routes: list[BaseRoute] = [
+        Route("/graphql", GraphiQLOrGraphQL(RestDoor(doors, "/graphql", Page("graphiql")), counted)),
+        WebSocketRoute("/graphql", socket),
         rest("/", "GET", system.get_index),
         rest("/health", "GET", system.get_health),
         rest("/ready", "GET", _ready(running)),
@@ -80,8 +83,6 @@ def build_app(running: Running) -> Starlette:
         rest("/docs", "GET", Page("docs")),
         rest("/redoc", "GET", Page("redoc")),
         rest(ASSETS_PATH, "GET", Assets()),
-        Route("/graphql", GraphiQLOrGraphQL(RestDoor(doors, "/graphql", Page("graphiql")), counted)),
-        WebSocketRoute("/graphql", socket),
     ]
     routes.append(rest("/openapi.json", "GET", OpenAPIDocument(routes)))
     app = Starlette(

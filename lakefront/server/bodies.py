@@ -257,10 +257,13 @@ class _Gunzip:
 
 def header(headers: Headers, name: bytes) -> bytes | None:
     """The value of a header that may come once; ``None`` if it is absent, ``BadRequest`` if it comes twice."""
-    values = [value for key, value in headers if key == name]
-    if len(values) > 1:
-        raise BadRequest(f"The header {name.decode()} came {len(values)} times. Send it once.")
-    return values[0] if values else None
+    found = None
+    for key, value in headers:
+        if key == name:
+            if found is not None:
+                raise BadRequest(f"The header {name.decode()} came more than once. Send it once.")
+            found = value
+    return found
 
 
 def check_unread(headers: Headers) -> None:

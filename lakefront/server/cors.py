@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lakefront.errors import LakefrontError
 from lakefront.server.limits.headers import NAMES
 from lakefront.server.origins import check_origin
-from lakefront.server.responses import error_response
+from lakefront.server.responses import error_response, vary
 from lakefront.tracing import new_trace_id
 
 EXPOSED: Final = ", ".join(
@@ -71,10 +71,10 @@ class Cors:
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
                 # Whoever keeps an answer must not give it to a page of another origin.
-                headers.add_vary_header("Origin")
+                message["headers"] = vary([*message["headers"]], b"Origin")
                 if origin is not None:
+                    headers = MutableHeaders(scope=message)
                     headers["access-control-allow-origin"] = origin
                     headers["access-control-expose-headers"] = EXPOSED
             await send(message)

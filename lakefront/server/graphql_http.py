@@ -9,6 +9,7 @@ else goes in events only to those who prefer them: many clients just list the ty
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -22,7 +23,16 @@ from lakefront.errors import BadRequest, InternalError, LakefrontError, MethodNo
 from lakefront.graphql.answers import Answer, OperationRequest, encode
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
-from lakefront.server.bodies import ByteBudget, ClientGone, Share, check_unread, parse_json, read_body, require_json
+from lakefront.server.bodies import (
+    ByteBudget,
+    ClientGone,
+    Headers,
+    Share,
+    check_unread,
+    parse_json,
+    read_body,
+    require_json,
+)
 from lakefront.server.credentials import Credentials
 from lakefront.server.documents import with_document
 from lakefront.server.graphql_sse import COMPLETE, EVENT_STREAM, STREAM_HEADERS, EventStreams, next_event
@@ -37,6 +47,9 @@ PLAIN_JSON: Final = "application/json"
 
 ENVELOPE_DEPTH: Final = 1
 """Levels of JSON around the variables: the request itself."""
+
+MAX_REMEMBERED: Final = 500
+"""Bytes of an ``Accept`` whose meaning is remembered; browsers send some hundred."""
 
 _ALLOW: Final = "GET, POST, OPTIONS"
 _log = logging.getLogger("lakefront.server.graphql")
@@ -82,7 +95,7 @@ class GraphQLHTTP:
             if scope["method"] == "OPTIONS":
                 response = json_response(b"", status=204, headers={**headers, "allow": _ALLOW})
             else:
-                wanted = _wanted(scope)
+                wanted = _wanted(scope["headers"])
                 response = await self._answer(scope, receive, wanted, trace_id, headers)
         except ClientGone:
             return
@@ -114,7 +127,7 @@ class GraphQLHTTP:
         actor = await meter.sign_in(credentials, self._authenticate)
         headers |= expiry_headers(actor)
         meter.check(actor)
-        following = self._streams.following(scope["headers"])
+        following = self._streams.following(scope["headers"]) if wanted.events else None
         with self._budget.share() as share:
             try:
                 request = await self._request(scope, receive, share)
@@ -148,10 +161,16 @@ class GraphQLHTTP:
         return operation_request(parse_json(raw, max_depth=settings.graphql_max_variables_depth + ENVELOPE_DEPTH))
 
 
-def _wanted(scope: Scope) -> _Wanted:
+def _wanted(headers: Headers) -> _Wanted:
     """What ``Accept`` asks for; raises ``NotAcceptable`` if nothing of it can be served."""
-    values = [value for name, value in scope["headers"] if name == b"accept"]
-    accept = b",".join(values).decode("latin-1") if values else None
+    values = [value for name, value in headers if name == b"accept"]
+    raw = b",".join(values) if values else None
+    return _negotiated(raw) if raw is None or len(raw) <= MAX_REMEMBERED else _negotiated.__wrapped__(raw)
+
+
+@lru_cache(maxsize=256)
+def _negotiated(raw: bytes | None) -> _Wanted:
+    accept = None if raw is None else raw.decode("latin-1")
     events = names(accept, EVENT_STREAM)
     # The older type is for those who know, or say, no better.
     offered = [GRAPHQL_JSON, PLAIN_JSON] if names(accept, GRAPHQL_JSON) else [PLAIN_JSON, GRAPHQL_JSON]

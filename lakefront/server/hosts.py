@@ -6,6 +6,7 @@ address in place of a name cannot be pointed anywhere: where the server listens 
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -18,6 +19,9 @@ from lakefront.tracing import new_trace_id
 
 ANY: Final = "*"
 """As an allowed host: whatever name it is, for servers behind a proxy that checks names itself."""
+
+MOST_KNOWN: Final = 100
+"""Values of ``Host`` that are known to be the server's: others are looked at each time."""
 
 UNCHECKED: Final = frozenset({"/health"})
 """Paths that answer under every name: a prober knows an address or a service's name, and learns nothing."""
@@ -47,6 +51,7 @@ class HostCheck:
         self._any = ANY in allowed
         self._names = {"localhost", _bare(bound), *(_bare(name) for name in allowed)}
         self._loopback_only = _is_loopback(_bare(bound))
+        self._known = lru_cache(maxsize=MOST_KNOWN)(self._require_ours)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with 421; with 400 where it has two hosts."""
@@ -64,8 +69,10 @@ class HostCheck:
     def _check(self, headers: Headers) -> None:
         named = header(headers, b"host")
         # Every browser names a host; probers that speak HTTP/1.0 do not.
-        if named is None or self._any:
-            return
+        if named is not None and not self._any:
+            self._known(named)
+
+    def _require_ours(self, named: bytes) -> None:
         host, port = split_authority(named.decode("latin-1"))
         if port and not port.isdecimal():
             raise BadRequest("The header host is malformed. Send host, or host:port.")

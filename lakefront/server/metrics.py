@@ -7,6 +7,7 @@ Counters of the doors are this process's own and cost nothing to read. What all 
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -28,6 +29,9 @@ SERVICE: Final = "lakefront"
 
 NO_ROUTE: Final = "(none)"
 """The route of requests that reach none: their paths are what clients made up."""
+
+MOST_LABELS: Final = 1000
+"""Pairs of a route and a status whose counters are at hand: finding them by their labels costs more than counting."""
 
 BUCKETS: Final = (0.01, 0.05, 0.1, 0.5)
 """Seconds (L12)."""
@@ -52,6 +56,7 @@ class Metrics:
         self._latency = Histogram(
             "latency", "Seconds to an answer.", ["service", "endpoint"], buckets=BUCKETS, registry=self._registry
         )
+        self._of = lru_cache(maxsize=MOST_LABELS)(self._labelled)
         self._registry.register(_Intake(services.meters.tally))
         self._registry.register(_Refusals(services.allowances))
         self._pipelines = _Pipelines(services)
@@ -66,9 +71,17 @@ class Metrics:
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count an answered request (L12); ``route`` is the path as it is declared, not as it was sent."""
-        self._requests.labels(route, str(status)).inc()
-        self._rate.labels(SERVICE, route).inc()
-        self._latency.labels(SERVICE, route).observe(seconds)
+        requests, rate, latency = self._of(route, status)
+        requests.inc()
+        rate.inc()
+        latency.observe(seconds)
+
+    def _labelled(self, route: str, status: int) -> tuple[Counter, Counter, Histogram]:
+        return (
+            self._requests.labels(route, str(status)),
+            self._rate.labels(SERVICE, route),
+            self._latency.labels(SERVICE, route),
+        )
 
     def unrouted(self, status: int) -> None:
         """Count a request that was answered before any route: nothing there, not allowed, not our name."""

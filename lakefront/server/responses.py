@@ -29,6 +29,16 @@ def json_response(
     return Response(body, status, {"content-type": media_type, **(headers or {})})
 
 
+def vary(headers: list[tuple[bytes, bytes]], by: bytes) -> list[tuple[bytes, bytes]]:
+    """``headers`` of an answer (names in lower case) that say that it depends on the request's header ``by``, too."""
+    for index, (name, value) in enumerate(headers):
+        if name == b"vary":
+            headers[index] = (name, value + b", " + by)
+            return headers
+    headers.append((b"vary", by))
+    return headers
+
+
 def error_body(error: LakefrontError, trace_id: str) -> bytes:
     """``{error_code, message, details, timestamp}`` (L11); failures of ours name the trace id in their details."""
     details = error.details

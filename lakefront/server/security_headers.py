@@ -38,8 +38,9 @@ class SecurityHeaders:
         async def harden(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = list(message["headers"])
-                present = {name.lower() for name, _ in headers}
-                headers += [(name, value) for name, value in _SAFE if name not in present]
+                # ASGI has names in lower case.
+                present = {name for name, _ in headers}
+                headers += [safe for safe in _SAFE if safe[0] not in present]
                 if self._addresses.is_https(scope):
                     headers.append(HSTS)
                 message["headers"] = headers
