@@ -38,7 +38,7 @@ BUDGET: Final = 10_000
 
 
 class _Field(NamedTuple):
-    """A field, the type it is selected on, and its definition there; ``None`` where the schema does not know it."""
+    """A field, the type it is selected on, and its definition there; ``None`` for ``__typename`` and unknown ones."""
 
     node: FieldNode
     parent: Any
@@ -102,28 +102,32 @@ class FieldsMerge(ValidationRule):
 
     def _collect(self, selections: _Selections) -> dict[str, list[_Field]]:
         """The fields of ``selections`` by their names in the answer, each fragment spread once."""
-        schema: Any = self.context.schema
         found: dict[str, list[_Field]] = {}
         spread: set[str] = set()
-        todo = selections[::-1]
-        while todo:
-            selection_set, parent = todo.pop()
-            self._left -= len(selection_set.selections)
-            if self._left < 0:
-                raise ValidationAbortedError("Validation aborted.")
-            for node in selection_set.selections:
-                if isinstance(node, FieldNode):
-                    definition = schema.get_field(parent, node.name.value) if hasattr(parent, "fields") else None
-                    found.setdefault((node.alias or node.name).value, []).append(_Field(node, parent, definition))
-                    continue
-                part: Any = node
-                if isinstance(node, FragmentSpreadNode):
-                    part = None if node.name.value in spread else self._fragments.get(node.name.value)
-                    spread.add(node.name.value)
-                if part is not None:
-                    on = part.type_condition
-                    todo.append((part.selection_set, schema.get_type(on.name.value) if on else parent))
+        for selection_set, parent in selections:
+            self._add(selection_set, parent, found, spread)
         return found
+
+    def _add(
+        self, selection_set: SelectionSetNode, parent: Any, found: dict[str, list[_Field]], spread: set[str]
+    ) -> None:
+        self._left -= len(selection_set.selections)
+        if self._left < 0:
+            raise ValidationAbortedError("Validation aborted.")
+        for node in selection_set.selections:
+            part: Any = node
+            if isinstance(node, FieldNode):
+                definition = getattr(parent, "fields", {}).get(node.name.value)
+                found.setdefault((node.alias or node.name).value, []).append(_Field(node, parent, definition))
+                continue
+            if isinstance(node, FragmentSpreadNode):
+                part = None if node.name.value in spread else self._fragments.get(node.name.value)
+                spread.add(node.name.value)
+            if part is not None:
+                on = part.type_condition
+                self._add(
+                    part.selection_set, self.context.schema.get_type(on.name.value) if on else parent, found, spread
+                )
 
     def _agree(self, fields: list[_Field], path: tuple[str, ...], differs: _Differs) -> bool:
         """Whether all are like the first; the first that is not is reported."""
