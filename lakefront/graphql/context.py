@@ -1,7 +1,8 @@
 """What resolvers of one operation share."""
 
-from dataclasses import dataclass
-from typing import Self
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
 
 import strawberry
 
@@ -9,6 +10,9 @@ from lakefront.actor import Actor
 from lakefront.domain.services import Services
 from lakefront.graphql.following import Following
 from lakefront.loaders import Loaders
+
+if TYPE_CHECKING:
+    from lakefront.graphql.plan.planner import Planner
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +24,16 @@ class Context:
     trace_id: str
     loaders: Loaders
     following: Following
+    planner: "Planner"
+    planning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by a resolver that plans: one at a time."""
 
     @classmethod
-    def for_operation(cls, services: Services, actor: Actor, trace_id: str, following: Following) -> Self:
+    def for_operation(
+        cls, services: Services, actor: Actor, trace_id: str, following: Following, planner: "Planner"
+    ) -> Self:
         """A context with fresh loaders; ``following`` is one object for all events of a subscription."""
-        return cls(services, actor, trace_id, Loaders(services, actor), following)
+        return cls(services, actor, trace_id, Loaders(services, actor), following, planner)
 
 
 Info = strawberry.Info[Context, None]

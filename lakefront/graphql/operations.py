@@ -7,11 +7,10 @@ graphql-core is called directly; ADR 0008 says why neither Strawberry's doors no
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from functools import lru_cache, partial
 from typing import Any, Final
 
 import strawberry
-from graphql import DocumentNode, Executor, OperationDefinitionNode, OperationType
+from graphql import DocumentNode, Executor, OperationType
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from lakefront.actor import Actor
@@ -28,22 +27,19 @@ from lakefront.errors import (
 from lakefront.graphql.access import manages_access
 from lakefront.graphql.answers import Answer, OperationRequest, refused
 from lakefront.graphql.execution import masked, run_to_end
+from lakefront.graphql.extensions import check_asked, extended
 from lakefront.graphql.following import Following
 from lakefront.graphql.operation import Operation
-from lakefront.graphql.plan.authorise import authorise
-from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument, read_document, select_operation
-from lakefront.graphql.plan.errors import (
-    format_exception,
-    format_request_errors,
-)
+from lakefront.graphql.plan.cost import check_cost
+from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument
+from lakefront.graphql.plan.errors import format_exception, format_request_errors
+from lakefront.graphql.plan.planner import MIB, Planner
+from lakefront.graphql.plan.run import Runner, failed, joined, whole
 from lakefront.graphql.sharing.seat import Outlet
 from lakefront.graphql.subscriptions import Subscriptions
 
 QUEUE_TIMEOUT: Final = 5.0
 """Seconds an operation waits for its turn before it is told to come again."""
-
-MOST_FIELDS: Final = 10_000
-"""Fields of a schema whose permissions are remembered: a document may name a hundred, and each is looked up."""
 
 _WHERE_SUBSCRIPTIONS_RUN: Final = (
     "Subscriptions run at this path over WebSocket, with the subprotocol graphql-transport-ws, or as server-sent "
@@ -58,16 +54,20 @@ class Operations:
         self,
         schema: strawberry.Schema,
         services: Services,
-        context: Callable[[Services, Actor, str, Following], Any],
+        context: Callable[[Services, Actor, str, Following, Planner], Any],
         permission: Callable[[strawberry.Schema, str, str], str | None],
+        *,
+        compiled: bool = True,
     ) -> None:
-        """``context`` makes what resolvers see, anew for each operation and event; ``permission`` names scopes."""
-        self._schema = schema._schema  # noqa: SLF001 - graphql-core's schema, to which Strawberry gives no public name
+        """``context`` makes what resolvers see, anew for each operation and event; ``permission`` names scopes.
+
+        ``compiled=False`` leaves everything to resolvers: the oracle to which compiled plans are held.
+        """
+        self.planner = Planner(schema, services.settings, permission, compiled=compiled)
+        self.runner = Runner(services.database, statements=services.settings.plan_cache * MIB)
         self._services = services
         self._settings = services.settings
         self._context = context
-        self._permission = lru_cache(maxsize=MOST_FIELDS)(partial(permission, schema))
-        self._nulls = services.settings.forbidden_fields == "null"
         self._slots = asyncio.Semaphore(services.settings.graphql_concurrency)
         self._waiting = 0
         self._live = Subscriptions(self, self._slots, services.settings.follower_buffer)
@@ -85,7 +85,7 @@ class Operations:
         Subscriptions are refused, mutations too unless ``allow_mutations`` (HTTP GET must not change anything).
         """
         operation = self.prepare(request, actor, trace_id, allow_mutations=allow_mutations)
-        return operation if isinstance(operation, Answer) else await self.run(operation)
+        return operation if isinstance(operation, Answer) else (await self.run(operation)).parse()
 
     async def run(self, operation: Operation) -> Answer:
         """As ``execute``, of what ``prepare`` gave."""
@@ -130,9 +130,9 @@ class Operations:
         ``following`` says what the door wants of a subscription besides what the document says.
         """
         try:
-            document = read_document(self._schema, request.document, self._settings)
-            node = select_operation(document, request.operation_name)
-            self._authorise(document, node, request, actor)
+            planned = self.planner.plan(request, actor)
+            check_cost(planned.estimate, self._settings)
+            check_asked(request, actor)
         except InvalidDocument as invalid:
             return Answer(errors=format_request_errors(invalid.errors, trace_id), executed=False)
         except LakefrontError as error:
@@ -140,9 +140,10 @@ class Operations:
         except Exception as error:  # noqa: BLE001 - see below
             # A document that breaks the library must not break the door.
             return Answer(errors=format_exception(error, trace_id), executed=False, refusal=InternalError())
-        if node.operation is OperationType.MUTATION and not allow_mutations:
+        operation = Operation(planned, actor, trace_id, following or Following())
+        if operation.kind is OperationType.MUTATION and not allow_mutations:
             return refused(MethodNotAllowed("Mutations are not allowed by GET. Send this one by POST."), trace_id)
-        return Operation(document, node, request, actor, trace_id, following or Following())
+        return operation
 
     def renew(self, operation: Operation, actor: Actor) -> LakefrontError | None:
         """Go on with a subscription as ``actor``, its own with the rights of now; what is told is why it must end.
@@ -158,7 +159,7 @@ class Operations:
     def _renew(self, operation: Operation, actor: Actor) -> LakefrontError | None:
         narrowed = (operation.actor.scopes - actor.scopes) & actor.own
         try:
-            self._authorise(operation.document, operation.node, operation.request, actor)
+            self.planner.authorise(operation.document, operation.node, operation.request, actor)
         except LakefrontError as error:
             return error
         if narrowed:
@@ -166,34 +167,60 @@ class Operations:
         operation.actor = actor
         return None
 
-    def _authorise(
-        self, document: DocumentNode, node: OperationDefinitionNode, request: OperationRequest, actor: Actor
-    ) -> None:
-        given = request.variables
-        authorise(self._schema, document, node, actor, self._permission, variables=given, nulls=self._nulls)
-
     async def _execute(self, operation: Operation) -> Answer:
         try:
             with operation.traced():
                 async with self._slot(), self.guarded(operation.trace_id):
                     await self.take_request(operation)
-                    executor = self.executor(operation)
-                    if isinstance(executor, Answer):
-                        return executor
-                    return await run_to_end(executor, executor.execute_operation, operation.trace_id)
+                    return self.extended(operation, await self._answer(operation))
         except LakefrontError as error:
             return refused(error, operation.trace_id)
+
+    async def _answer(self, operation: Operation) -> Answer:
+        """By the statement of the plan, by resolvers, or by both; by resolvers alone where the statement cannot."""
+        plan, tiers = operation.planned.plan, self.runner.tiers
+        bound = self.runner.bind(operation.planned, operation.actor)
+        if bound is None:
+            tiers[3] += 1
+            return await self._resolve(operation, operation.document)
+        rest = None if plan.rest is None else asyncio.create_task(self._resolve(operation, plan.rest))
+        try:
+            values = await self.runner.read(operation.planned, bound)
+            if values is not None:
+                tiers[plan.tier] += 1
+                return Answer(raw=whole(plan, values)) if rest is None else joined(plan, values, await rest)
+        except LakefrontError as error:
+            return failed(plan, error, operation.trace_id)
+        finally:
+            if rest is not None and not rest.done():
+                rest.cancel()
+        tiers[3] += 1
+        return await self._resolve(operation, operation.document)
+
+    async def _resolve(self, operation: Operation, document: DocumentNode) -> Answer:
+        executor = self.executor(operation, document)
+        if isinstance(executor, Answer):
+            return executor
+        return await run_to_end(executor, executor.execute_operation, operation.trace_id)
+
+    def extended(self, operation: Operation, answer: Answer) -> Answer:
+        """``answer`` with what its request asks to be told beside the data."""
+        limit = self._settings.graphql_max_cost
+        return extended(answer, operation.planned, operation.actor, self.runner.statements, limit)
 
     async def take_request(self, operation: Operation) -> None:
         """Count the operation against the tenant's day, unless it manages access; raises ``RateLimited``."""
         if not manages_access(operation.document, operation.node):
             await self._services.allowances.take_request(self._services, operation.actor)
 
-    def executor(self, operation: Operation) -> Executor[Any] | Answer:
-        """graphql-core's executor with the variables coerced, or what is wrong with them."""
+    def executor(self, operation: Operation, document: DocumentNode | None = None) -> Executor[Any] | Answer:
+        """graphql-core's executor with the variables coerced, or what is wrong with them.
+
+        ``document`` stands for the operation's own where only a part of it is to be executed.
+        """
         built = StrawberryGraphQLCoreExecutionContext.build(
-            self._schema,
-            operation.document,
+            self.planner.schema,
+            document or operation.document,
             context_value=self.context_of(operation),
             raw_variable_values=operation.request.variables,
             operation_name=operation.request.operation_name,
@@ -206,7 +233,7 @@ class Operations:
 
     def context_of(self, operation: Operation) -> Any:
         """What resolvers see, anew for each operation and event."""
-        return self._context(self._services, operation.actor, operation.trace_id, operation.following)
+        return self._context(self._services, operation.actor, operation.trace_id, operation.following, self.planner)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

@@ -41,6 +41,9 @@ class Runner(Protocol):
     async def take_request(self, operation: Operation) -> None:
         """Count the operation against the tenant's day; raises ``RateLimited``."""
 
+    def extended(self, operation: Operation, answer: Answer) -> Answer:
+        """``answer`` with what its request asks to be told beside the data."""
+
 
 class Subscriptions:
     """The subscriptions that run; each event takes one of ``slots`` while it is executed."""
@@ -183,7 +186,8 @@ class _Run:
         event._relevant_sub_fields = {}  # noqa: SLF001 - shared, it keeps every event's selection until the last
         event.context_value = self._runner.context_of(operation)
         async with self._slots, self._runner.guarded(operation.trace_id):
-            return await run_to_end(event, partial(event.execute_operation, serially=False), operation.trace_id)
+            answer = await run_to_end(event, partial(event.execute_operation, serially=False), operation.trace_id)
+        return self._runner.extended(operation, answer)
 
     async def _source(self) -> Any:
         with self._operation.traced():

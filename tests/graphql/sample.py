@@ -14,6 +14,7 @@ from lakefront.domain.tenants.allowances import Allowances
 from lakefront.errors import Lagged, NotFound, Unauthenticated, Unavailable
 from lakefront.graphql.following import Following
 from lakefront.graphql.operations import Operations
+from lakefront.graphql.plan.planner import Planner
 from lakefront.server.credentials import Credentials
 from lakefront.settings import Settings
 
@@ -200,7 +201,7 @@ def build(world: World | None = None, **changes: Any) -> tuple[Operations, World
     parts: dict[str, Any] = {part.name: None for part in fields(Services)}
     services = Services(**{**parts, "settings": chosen, "allowances": Allowances()})
 
-    def context(_services: Services, actor: Actor, _trace_id: str, following: Following) -> Seen:
+    def context(_services: Services, actor: Actor, _trace_id: str, following: Following, _: Planner) -> Seen:
         world.contexts += 1
         return Seen(world, actor, world.contexts, following)
 
