@@ -34,6 +34,7 @@ from lakefront.graphql.plan.parts import Compiled, Part, Root, Typename
 from lakefront.graphql.plan.pick import NotCompiled, Picker
 from lakefront.graphql.plan.plan import Plan, Planned
 from lakefront.graphql.plan.selection import Selections, conditions_of
+from lakefront.graphql.plan.variables import check_variables
 from lakefront.settings import Settings
 
 MIB: Final = 1 << 20
@@ -83,6 +84,7 @@ class Planner:
         """
         document = self.documents.get(request.document) or self._read(request.document)
         operation = select_operation(document.node, request.operation_name)
+        check_variables(self.schema, operation, request.variables)
         variables = get_variable_values(
             self.schema, operation.variable_definitions or (), request.variables, MAX_ERRORS, hide_suggestions=True
         )
