@@ -7,10 +7,10 @@ DATA ?= .lakefront
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock wheel serve test check bench chaos schema settings migrate clean
+.PHONY: help install lock wheel serve test check bench bench-subscriptions chaos fuzz schema settings migrate clean
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/installed $(PAGES)/.built ## Make .venv with the `lakefront` command and the tools; build the web pages.
 
@@ -61,8 +61,14 @@ check: install ## ruff, mypy --strict, the floors, the schema's diff, file sizes
 bench: install ## Measure the log, the HTTP path, latency, memory and start; print tables.
 	$(BIN)/python -m bench
 
+bench-subscriptions: install ## Deliver one stream to 200 and 2,000 sockets, beside stock Strawberry; print a table.
+	$(BIN)/python -m bench.subscriptions
+
 chaos: install ## Kill the server 20 times and PostgreSQL 5 times under load; nothing may be lost or doubled.
 	$(BIN)/python -m tests.chaos
+
+fuzz: install ## Compare the tiers on 50,000 random operations; the tests compare 2,000.
+	$(BIN)/python -m tests.graphql.fuzz
 
 schema: install ## Write schema.graphql anew.
 	$(BIN)/lakefront schema --out schema.graphql

@@ -1,0 +1,1 @@
+"""Delivered messages of one stream to many sockets, beside a stock Strawberry server: ``make bench-subscriptions``."""
