@@ -221,13 +221,15 @@ def _near(expression: Near, rows: FromClause) -> ColumnElement[bool]:
     here, there = _number(expression.latitude), _number(expression.longitude)
     band = _number(expression.meters) / _number(METERS_PER_DEGREE)
     around_latitude, around_longitude = _half_sine(latitude - here), _half_sine(longitude - there)
-    haversine = around_latitude + func.cos(func.radians(here)) * func.cos(func.radians(latitude)) * around_longitude
+    haversine = around_latitude + func.cosd(here) * func.cosd(latitude) * around_longitude
     angle = func.degrees(_number(2.0) * func.asin(func.sqrt(func.least(_number(1.0), haversine))))
     return and_(latitude >= here - band, latitude <= here + band, angle <= band)
 
 
 def _half_sine(degrees: ColumnElement[float]) -> ColumnElement[Any]:
-    return func.power(func.sin(func.radians(degrees) / _number(2.0)), _number(2.0))
+    # A tenth of a micrometre apart is as good as nothing, and PostgreSQL fails where a square is too small for it.
+    apart = func.greatest(func.abs(degrees), _number(1e-12))
+    return func.power(func.sind(apart / _number(2.0)), _number(2.0))
 
 
 def _number(value: float) -> ColumnElement[float]:

@@ -18,6 +18,8 @@ MOST_CONDITIONS: Final = 500
 """Comparisons in one filter."""
 
 MOST_METERS: Final = 100_000.0
+LEAST_METERS: Final = 1e-6
+"""Radii within these; a lesser one counts as the least, as PostgreSQL fails at numbers too small for it."""
 
 _filters: dict[type, Any] = {}
 _quantified: dict[type, Any] = {}
@@ -141,4 +143,4 @@ def _read_near(record: type[Record], raw: Mapping[str, float], path: str) -> Exp
     latitude, longitude, meters = raw["latitude"], raw["longitude"], raw["meters"]
     if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 < meters <= MOST_METERS):
         raise refused(path, f"Keep latitude within ±90, longitude within ±180, meters within 0 and {MOST_METERS:.0f}.")
-    return Near(*record.geo_columns, float(latitude), float(longitude), float(meters))
+    return Near(*record.geo_columns, float(latitude), float(longitude), max(float(meters), LEAST_METERS))

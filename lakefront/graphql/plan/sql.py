@@ -245,7 +245,7 @@ class Writer:
                 value = _constant(member.name)
             else:
                 found = groups(part.source, self._actor, request).subquery(self._name())
-                listed = select(*self._labelled(member, found)).subquery(self._name())
+                listed = select(*self._labelled(member, found)).select_from(found).subquery(self._name())
                 value = (
                     select(func.coalesce(func.json_agg(_json_of(listed)), _EMPTY)).select_from(listed).scalar_subquery()
                 )
@@ -280,7 +280,10 @@ class _Page:
 
     def joined(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
         """``value``, made of aggregates over the rows, as a subquery."""
-        return select(value).select_from(self._from).scalar_subquery() if self._reading else value
+        if not self._reading:
+            return value
+        # HAVING makes it one row of aggregates, also where all that is selected of the page is constant.
+        return select(value).select_from(self._from).having(literal_column("true")).scalar_subquery()
 
     def member(self, member: Edges | Nodes | Info | Total | Typename) -> ColumnElement[Any]:
         """The value of a member of the connection."""

@@ -58,7 +58,7 @@ class Facts:
     def compiled(self, field: GraphQLField) -> bool:
         """Whether the field is declared, so that it can become SQL."""
         made = field.extensions.get("strawberry-definition")
-        return (made is not None and declaration_of(made) is not None) or self.is_node(get_named_type(field.type))
+        return made is not None and declaration_of(made) is not None
 
     @staticmethod
     def is_node(type_: Any) -> bool:

@@ -11,7 +11,7 @@ ALIASES: Final = (
     *("a", "b", "c", "row_to_json", "select", "tenant_id", "q", "from", "order", "null", "true", "page", "parents"),
     *("ordinal", "permits_1", "keys0", "json_agg", "data", "errors", "id", "node", "edges", "cursor", "nodes", "_"),
     *("permitId", "permit_id", "status", "totalCount", "events", "count", "key", "groups", "__x", "__typename", "A"),
-    *(f"{LONG}_1", f"{LONG}_2", f"{LONG}_1_{'x' * 60}"),
+    *(f"{LONG}_1", f"{LONG}_2"),
 )
 """Names of columns, of what SQL knows, of other fields, beyond what PostgreSQL keeps of a name."""
 

@@ -39,9 +39,9 @@ class Selections:
         fields = self._facts.fields(type_, daring=self._daring)
         compiled = [name for name, field in fields.items() if self._facts.compiled(field)]
         python = [name for name in fields if name not in compiled]
-        scope, parts = Scope(), []
+        scope, parts, mixed = Scope(), [], self._choices.chance(20)
         for _ in range(self._choices.pick((1, 1, 2, 3))):
-            names = compiled if compiled and self._choices.chance(85) else python or compiled
+            names = python if python and mixed and self._choices.chance(50) else compiled
             name = self._choices.pick(names)
             parts.append(self._field(name, fields[name], scope, 0))
         if self._choices.chance(8):

@@ -1,0 +1,83 @@
+"""One operation on both: the compiled plans' answer must be that of plain Strawberry, the oracle."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+from lakefront.graphql.answers import Answer, OperationRequest
+from tests.graphql.fuzz.operations import Drawn
+from tests.graphql.fuzz.world import Asker, World
+
+TRACE: Final = "fuzz"
+
+Path = tuple[str | int, ...]
+
+
+class Difference(AssertionError):
+    """Two tiers gave different answers."""
+
+
+async def compare(world: World, asker: Asker, drawn: Drawn) -> str:
+    """What ran the compiled operation: ``tier 1`` … ``tier 3``, ``refused``; raises ``Difference``."""
+    compiled, plain = world.tiers[asker.forbidden_fields]
+    request = OperationRequest(drawn.document, drawn.operation_name, drawn.variables)
+    operation = compiled.prepare(request, asker.actor, TRACE)
+    ran = "refused"
+    if isinstance(operation, Answer):
+        answer = operation
+    else:
+        answer = await compiled.run(operation)
+        ran = f"tier {operation.planned.plan.tier}" if answer.raw is not None else "tier 3"
+    expected = await plain.execute(request, asker.actor, TRACE)
+    differing = list(differences(told(expected), told(answer)))
+    if differing:
+        again = await plain.execute(request, asker.actor, TRACE)
+        moving = list(differences(told(expected), told(again)))
+        differing = [path for path in differing if path not in moving]
+    failed = [one for one in (answer, expected) if "INTERNAL_ERROR" in str(one.errors)]
+    if differing or failed:
+        where = ", ".join(".".join(map(str, path)) or "(top)" for path in differing[:5]) or "no place, but fails"
+        lines = (
+            f"{asker.actor.subject} of {asker.actor.tenant} ({ran}) is answered otherwise at {where}",
+            f"document: {drawn.document}",
+            f"variables: {json.dumps(drawn.variables)}",
+            f"compiled: {answer.encode().decode()[:3000]}",
+            f"plain: {expected.encode().decode()[:3000]}",
+        )
+        raise Difference("\n".join(lines))
+    return ran
+
+
+def told(answer: Answer) -> dict[str, Any]:
+    """What a client reads, and whether it was executed; raises ``Difference`` for a name that is there twice."""
+    read: dict[str, Any] = json.loads(answer.encode(), object_pairs_hook=_once)
+    for error in read.get("errors", ()):
+        error["extensions"].pop("timestamp", None)
+        error["extensions"].pop("cost", None)
+    errors = read.pop("errors", [])
+    read["errors"] = sorted(errors, key=lambda error: json.dumps(error, sort_keys=True))
+    return {**read, "executed": answer.executed}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if twice:
+        raise Difference(f"an object has {twice} more than once: {pairs}")
+    return dict(pairs)
+
+
+def differences(one: Any, other: Any, path: Path = ()) -> Iterator[Path]:
+    """Where the two differ: values (1 equals 1.0, not true), lengths of lists, names and their order."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        if list(one) != list(other):
+            yield path
+        for name in one.keys() & other.keys():
+            yield from differences(one[name], other[name], (*path, name))
+    elif isinstance(one, list) and isinstance(other, list):
+        if len(one) != len(other):
+            yield path
+        for index, (left, right) in enumerate(zip(one, other, strict=False)):
+            yield from differences(left, right, (*path, index))
+    elif one != other or isinstance(one, bool) is not isinstance(other, bool):
+        yield path
