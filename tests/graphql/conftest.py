@@ -61,13 +61,24 @@ async def city(dsn: str) -> None:
         await connection.close()
 
 
-@pytest.fixture
-def ask(services: Services, recorder: RecordingDatabase, actor: Actor) -> Ask:
-    """Run a document with variables and give the answer's members: ``data``, ``errors``."""
-    operations = Operations(build_schema(), replace(services, database=recorder), Context.for_operation, permission)
+def asking(services: Services, actor: Actor, *, compiled: bool) -> Ask:
+    """What runs a document with variables and gives the answer's members: ``data``, ``errors``."""
+    operations = Operations(build_schema(), services, Context.for_operation, permission, compiled=compiled)
 
     async def run(document: str, asking: Actor = actor, **variables: Any) -> dict[str, Any]:
         answer = await operations.execute(OperationRequest(document, variables=variables), asking, "trace")
         return answer.payload()
 
     return run
+
+
+@pytest.fixture
+def ask(services: Services, recorder: RecordingDatabase, actor: Actor) -> Ask:
+    """As the server answers."""
+    return asking(replace(services, database=recorder), actor, compiled=True)
+
+
+@pytest.fixture
+def ask_resolvers(services: Services, recorder: RecordingDatabase, actor: Actor) -> Ask:
+    """As the resolvers answer, which read by a statement for each list, connection and count."""
+    return asking(replace(services, database=recorder), actor, compiled=False)

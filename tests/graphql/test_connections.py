@@ -71,9 +71,9 @@ async def test_none_at_all(ask: Ask, city: None) -> None:
     ],
 )
 async def test_only_what_is_selected_is_read(
-    ask: Ask, city: None, recorder: RecordingDatabase, selection: str, statements: int
+    ask_resolvers: Ask, city: None, recorder: RecordingDatabase, selection: str, statements: int
 ) -> None:
-    answer = await ask(f"{{ permits {{ {selection} }} }}")
+    answer = await ask_resolvers(f"{{ permits {{ {selection} }} }}")
     assert "errors" not in answer
     assert len(recorder.statements) == statements
 

@@ -1,4 +1,4 @@
-"""Golden operations: document, variables, the SQL that ran and the answer, side by side in ``golden/*.md``.
+"""Golden operations: document, variables, the SQL that resolvers ran and the answer, in ``golden/*.md``.
 
 ``REWRITE_GOLDEN=1 pytest tests/graphql/test_golden.py`` writes the last two anew: read the difference, then commit it.
 """
@@ -21,12 +21,12 @@ COLUMNS = re.compile(r"\b(\w+)\.\"?\w+\"? AS \"?\w+\"?(?:, \1\.\"?\w+\"? AS \"?\
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
-async def test_golden(ask: Ask, city: None, recorder: RecordingDatabase, file: Path) -> None:
+async def test_golden(ask_resolvers: Ask, city: None, recorder: RecordingDatabase, file: Path) -> None:
     text = file.read_text(encoding="utf-8")  # noqa: ASYNC240 - a test may wait for its disk
     blocks = [(match[1], match[2]) for match in BLOCK.finditer(text)]
     document = next(body for kind, body in blocks if kind == "graphql")
     variables = json.loads(next((body for kind, body in blocks if kind == "variables"), "{}"))
-    answer = await ask(document, **variables)
+    answer = await ask_resolvers(document, **variables)
     for error in answer.get("errors", ()):
         del error["extensions"]["timestamp"]
     made = {

@@ -37,9 +37,9 @@ async def test_what_is_not_there_is_null(ask: Ask, city: None) -> None:
 
 
 async def test_a_hundred_permits_with_events_and_addresses_take_three_statements(
-    ask: Ask, city: None, recorder: RecordingDatabase
+    ask_resolvers: Ask, city: None, recorder: RecordingDatabase
 ) -> None:
-    answer = await ask(PAGE, first=100)
+    answer = await ask_resolvers(PAGE, first=100)
     assert "errors" not in answer
     assert len(recorder.statements) == 3
     nodes = answer["data"]["permits"]["nodes"]

@@ -18,14 +18,14 @@ def _groups(key: str) -> dict[Any, list[dict[str, Any]]]:
     return found
 
 
-async def test_sums_by_neighborhood(ask: Ask, city: None, recorder: RecordingDatabase) -> None:
+async def test_sums_by_neighborhood(ask_resolvers: Ask, city: None, recorder: RecordingDatabase) -> None:
     document = """{ permitStats(groupBy: [NEIGHBORHOOD], orderBy: [{sum: {estimatedCost: DESC}}]) {
       groups {
         key { neighborhood status } count
         sum { estimatedCost } avg { estimatedCost } min { filedAt } max { estimatedCost }
       }
       totalGroups } }"""
-    answer = (await ask(document))["data"]["permitStats"]
+    answer = (await ask_resolvers(document))["data"]["permitStats"]
     assert len(recorder.statements) == 2
     groups = answer["groups"]
     assert answer["totalGroups"] == len(groups) == 5
