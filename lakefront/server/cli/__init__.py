@@ -10,6 +10,7 @@ from lakefront.server.cli import (
     database,
     doctor,
     documents,
+    explain,
     ingest_token,
     load,
     rebuild,
@@ -53,6 +54,7 @@ app.add_typer(ingest_token.app)
 app.add_typer(api_key.app)
 app.add_typer(tenant.app)
 app.add_typer(documents.app)
+app.command()(explain.explain)
 app.add_typer(load.app)
 app.add_typer(rebuild.app)
 app.add_typer(verify.app)
