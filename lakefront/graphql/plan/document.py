@@ -117,7 +117,10 @@ def read_document(schema: GraphQLSchema, text: str, settings: Settings) -> Docum
     if errors and errors[-1].message == _ABORTED:
         raise OperationRefused("The document is too complex to check. Ask for less at once.")
     if errors:
-        raise InvalidDocument(errors)
+        # Who keeps what was refused keeps messages and places, not the parsed document.
+        raise InvalidDocument(
+            [GraphQLError(each.message, source=each.source, positions=each.positions) for each in errors]
+        )
     return document
 
 
