@@ -1,7 +1,7 @@
 """What fields cost: declared where a field is, shown in the schema as ``@cost`` and ``@listSize`` (ADR 0022).
 
 The words are those of https://ibm.github.io/graphql-specs/cost-spec.html, so that gateways and linters can read them.
-One unit is about a microsecond of CPU: what one value costs to read, encode and send.
+One unit is what one value costs to read, encode and send: a quarter of a microsecond of CPU to a whole one.
 """
 
 from typing import Any, Final, NamedTuple
