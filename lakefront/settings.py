@@ -113,6 +113,11 @@ class Settings(BaseSettings):
         "Forwarded and X-Forwarded-Proto are believed from these alone.",
     )
     max_body: int = Field(25 * MIB, ge=1024, description="Largest ingest body in bytes, sent and unpacked (P6).")
+    compress_from: int = Field(
+        1024,
+        ge=0,
+        description="Bytes from which on an answer is compressed (br, gzip) where the client accepts it; 0: none.",
+    )
     body_budget: int = Field(
         64 * MIB, ge=1024, description="Bytes of large bodies held in memory at once; further ones wait their turn."
     )
@@ -157,6 +162,9 @@ class Settings(BaseSettings):
     graphql_max_depth: int = Field(15, ge=3, description="Deepest nesting of fields, fragments counted.")
     graphql_max_aliases: int = Field(50, ge=1, description="Most aliases in a document, fragments counted.")
     graphql_max_fields: int = Field(2000, ge=10, description="Most fields after fragments are spread.")
+    plan_cache: int = Field(
+        64, ge=1, le=65_536, description="MiB for parsed documents with their plans, and as much again for statements."
+    )
     graphql_max_cost: int = Field(
         200_000,
         ge=100,
@@ -175,7 +183,7 @@ class Settings(BaseSettings):
     )
     persisted_documents_by_role: dict[str, PersistedDocuments] = Field(
         {},
-        description='JSON of what holds for single roles instead: {"viewer": "trusted-only"}. Whoever has several of '
+        description='JSON of what holds for single roles instead: {"citizen": "trusted-only"}. Whoever has several of '
         "them gets the freest: apq, off, trusted-only.",
     )
     persisted_documents_ttl: int = Field(

@@ -15,6 +15,7 @@ from lakefront.graphql.declare import permission
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.rate_limits import rate_limits
 from lakefront.graphql.schema import build_schema
+from lakefront.server.compression import Compressed
 from lakefront.server.cors import Cors
 from lakefront.server.graphql_http import GraphQLHTTP
 from lakefront.server.graphql_ws import GraphQLSocket
@@ -92,6 +93,7 @@ def build_app(running: Running) -> Starlette:
             Middleware(HostCheck, settings.host, settings.allowed_hosts, doors.metrics.unrouted),
             Middleware(Cors, settings.allowed_origins, doors.metrics.unrouted),
             Middleware(Metered, limits),
+            Middleware(Compressed, settings.compress_from),
         ],
         exception_handlers=_unrouted(doors.metrics),
     )

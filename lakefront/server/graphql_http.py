@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -29,6 +30,7 @@ from lakefront.server.bodies import (
     Headers,
     Share,
     check_unread,
+    header,
     parse_json,
     read_body,
     require_json,
@@ -37,8 +39,8 @@ from lakefront.server.credentials import Credentials
 from lakefront.server.documents import with_document
 from lakefront.server.graphql_sse import COMPLETE, EVENT_STREAM, STREAM_HEADERS, EventStreams, next_event
 from lakefront.server.limits import meter_of
-from lakefront.server.negotiation import names, negotiate
-from lakefront.server.responses import error_headers, expiry_headers, json_response
+from lakefront.server.negotiation import MAX_REMEMBERED, names, negotiate
+from lakefront.server.responses import error_headers, expiry_headers, json_response, knows
 from lakefront.server.token_watch import Authenticate
 from lakefront.settings import Settings
 
@@ -48,9 +50,10 @@ PLAIN_JSON: Final = "application/json"
 ENVELOPE_DEPTH: Final = 1
 """Levels of JSON around the variables: the request itself."""
 
-MAX_REMEMBERED: Final = 500
-"""Bytes of an ``Accept`` whose meaning is remembered; browsers send some hundred."""
+VARY: Final = "Accept, Accept-Encoding"
+"""What an answer depends on besides its request and its actor."""
 
+_BY_ACTOR: Final = f"{VARY}, Authorization, X-API-Key, X-User-ID"
 _ALLOW: Final = "GET, POST, OPTIONS"
 _log = logging.getLogger("lakefront.server.graphql")
 
@@ -88,7 +91,7 @@ class GraphQLHTTP:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; never raises for what a client does."""
         trace_id = tracing.received(scope["headers"])
-        headers: dict[str, str] = {"vary": "Accept"}
+        headers = {"vary": VARY}
         wanted = _Wanted()
         response: ASGIApp
         try:
@@ -136,6 +139,7 @@ class GraphQLHTTP:
                 await meter.count(actor)
                 raise
             post = scope["method"] == "POST"
+            kept = not post and request.sha256 is not None
             operation = (
                 asked
                 if isinstance(asked, Answer)
@@ -146,7 +150,10 @@ class GraphQLHTTP:
             if isinstance(operation, Answer):
                 return _respond(operation, wanted.media, trace_id, headers)
             if not wanted.events or operation.kind is not OperationType.SUBSCRIPTION:
-                return _respond(await self._operations.run(operation), wanted.media, trace_id, headers)
+                answer = await self._operations.run(operation)
+                if kept and answer.executed and not answer.errors and wanted.media != EVENT_STREAM:
+                    return _tagged(answer, wanted.media, trace_id, headers, scope["headers"])
+                return _respond(answer, wanted.media, trace_id, headers)
         return self._streams.response(operation, scope["http_version"], credentials, headers)
 
     async def _request(self, scope: Scope, receive: Receive, share: Share) -> OperationRequest:
@@ -242,6 +249,20 @@ def _respond(answer: Answer, media: str, trace_id: str, headers: Mapping[str, st
         return Response(next_event(answer) + COMPLETE, headers={**STREAM_HEADERS, **headers})
     status = 400 if not answer.executed and media == GRAPHQL_JSON else 200
     return json_response(answer.encode(), status=status, media_type=_json(media), headers=headers)
+
+
+def _tagged(answer: Answer, media: str, trace_id: str, headers: Mapping[str, str], asked: Headers) -> Response:
+    """What a GET got whose document has a name: its URL is all of it, so that whoever has the answer may keep it.
+
+    It is asked for anew each time, as it is of now and of its actor, but sent only if it is another one. The ETag is a
+    weak one: the bytes depend on how they are compressed.
+    """
+    body = answer.encode()
+    tag = f'W/"{blake2b(media.encode() + body, digest_size=16).hexdigest()}"'
+    headers = {**headers, "x-trace-id": trace_id, "etag": tag, "vary": _BY_ACTOR, "cache-control": "private, no-cache"}
+    if knows(header(asked, b"if-none-match"), tag):
+        return Response(status_code=304, headers=headers)
+    return json_response(body, media_type=_json(media), headers=headers)
 
 
 def _json(media: str) -> str:

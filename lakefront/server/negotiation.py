@@ -1,9 +1,13 @@
-"""Which media type an answer gets (RFC 9110, 12.5.1)."""
+"""Which media type and which coding an answer gets (RFC 9110, 12.5.1 and 12.5.3)."""
 
 from collections.abc import Sequence
 
 MAX_RANGES = 50
 """Media ranges of one Accept header that are looked at; browsers send some ten."""
+
+
+MAX_REMEMBERED = 500
+"""Bytes of a header whose meaning is remembered: browsers send some hundred, and many clients the same."""
 
 
 def negotiate(accept: str | None, offered: Sequence[str]) -> str | None:
@@ -30,6 +34,22 @@ def names(accept: str | None, media: str) -> bool:
     """Whether ``accept`` takes ``media`` by its full name: wildcards are no sign that a client can read a type."""
     ranges = [_parse(part) for part in (accept or "").split(",")[:MAX_RANGES]]
     return any(name == media and quality > 0 for name, quality in ranges)
+
+
+def choose_coding(accepted: str, offered: Sequence[str]) -> str | None:
+    """The one of ``offered`` that the ``Accept-Encoding`` likes best, ``None`` if it takes none or likes none better.
+
+    ``offered`` is in the server's own order; ``*`` stands for those that are not named.
+    """
+    named = dict(_parse(part) for part in accepted.split(",")[:MAX_RANGES])
+    others = named.get("*", 0.0)
+    best: str | None = None
+    best_quality = named.get("identity", 0.0)
+    for coding in offered:
+        quality = named.get(coding, others)
+        if quality > best_quality or (quality == best_quality > 0 and best is None):
+            best, best_quality = coding, quality
+    return best
 
 
 def _parse(part: str) -> tuple[str, float]:

@@ -29,6 +29,14 @@ def json_response(
     return Response(body, status, {"content-type": media_type, **(headers or {})})
 
 
+def knows(if_none_match: bytes | None, etag: str) -> bool:
+    """Whether the header ``If-None-Match`` names ``etag``, or whatever there is; weak or not is the same to it."""
+    if if_none_match is None:
+        return False
+    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.decode("latin-1").split(",")}
+    return etag.removeprefix("W/") in tags or "*" in tags
+
+
 def vary(headers: list[tuple[bytes, bytes]], by: bytes) -> list[tuple[bytes, bytes]]:
     """``headers`` of an answer (names in lower case) that say that it depends on the request's header ``by``, too."""
     for index, (name, value) in enumerate(headers):

@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, Response
 
 from lakefront.errors import NotFound
 from lakefront.server.bodies import header
-from lakefront.server.responses import json_response
+from lakefront.server.responses import json_response, knows
 from lakefront.server.rest.door import RestRequest
 
 FOLDER: Final = Path(__file__).parent / "static" / "console"
@@ -75,7 +75,7 @@ class Assets:
         if not await asyncio.to_thread(path.is_file):
             raise NotFound("There is no such file. Load the page anew: it may be of an earlier build.")
         headers = {**_ASSET_HEADERS, "etag": f'"{path.name}"'}
-        if _known(header(request.scope["headers"], b"if-none-match"), headers["etag"]):
+        if knows(header(request.scope["headers"], b"if-none-match"), headers["etag"]):
             return Response(status_code=304, headers=headers)
         return FileResponse(path, headers={**headers, "content-type": _MEDIA_TYPES[path.suffix]})
 
@@ -84,10 +84,3 @@ def _checked(name: str) -> str:
     if _NAME.fullmatch(name) is None or Path(name).suffix not in _MEDIA_TYPES:
         raise NotFound("There is no such file.")
     return name
-
-
-def _known(if_none_match: bytes | None, etag: str) -> bool:
-    if if_none_match is None:
-        return False
-    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.decode("latin-1").split(",")}
-    return etag in tags or "*" in tags
