@@ -29,15 +29,20 @@ def field(
     weight: int | None = None,
     size: int | None = None,
     sized_by: str | None = None,
+    needs: tuple[str, ...] | None = None,
+    means: object | None = None,
 ) -> Callable[[F], F]:
     """A field that the decorated method resolves; ``limit`` is a root field's own rate limit (``10/minute``).
 
-    ``weight`` is what it costs, ``size`` how long its list is taken to be, ``sized_by`` the argument (by its GraphQL
+    ``needs`` are the columns of a record's row that it reads, which SQL then gives to it: all unless given. ``means`` is a
+    declaration by which SQL can answer it, too. ``weight`` is what it costs, ``size`` how long its list is taken to be, ``sized_by`` the argument (by its GraphQL
     name) that says it: see ``weights``.
     """
     made: Callable[[F], F] = strawberry.field(
         description=description,
-        metadata=requirement(requires),
+        metadata=requirement(requires)
+        | ({} if needs is None else {"needs": needs})
+        | ({} if means is None else {"declaration": means}),
         directives=(*_directives(limit), *weights.directives(weight, size, sized_by)),
     )
     return made
@@ -63,7 +68,7 @@ def subscription(description: str, *, requires: str, limit: str | None = None) -
     return made
 
 
-def requirement(requires: str | None) -> dict[str, Requires]:
+def requirement(requires: str | None) -> dict[str, Any]:
     """The metadata of a field that requires the scope; none where there is none."""
     return {} if requires is None else {"requires": Requires(requires)}
 

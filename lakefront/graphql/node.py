@@ -8,6 +8,7 @@ import strawberry
 from lakefront.actor import SIGNED_IN
 from lakefront.graphql.context import Info
 from lakefront.graphql.declare.cursors import read_node_id
+from lakefront.graphql.declare.declarations import Named
 from lakefront.graphql.declare.operators import refused
 from lakefront.graphql.declare.record import Record
 from lakefront.graphql.declare.resolvers import fetch
@@ -30,7 +31,7 @@ MOST_IDS = 1000
 class Query:
     """Objects of any type."""
 
-    @field("The object with that global id; null when there is none (any more).", requires=SIGNED_IN)
+    @field("The object with that global id; null when there is none (any more).", requires=SIGNED_IN, means=Named())
     async def node(
         self,
         info: Info,

@@ -33,8 +33,9 @@ from lakefront.graphql.operation import Operation
 from lakefront.graphql.plan.cost import check_cost
 from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument
 from lakefront.graphql.plan.errors import format_exception, format_request_errors
+from lakefront.graphql.plan.mixed import Answered, MixedExecutor, go_on
 from lakefront.graphql.plan.planner import MIB, Planner
-from lakefront.graphql.plan.run import Runner, failed, joined, whole
+from lakefront.graphql.plan.run import Runner, answered, failed, joined, whole
 from lakefront.graphql.sharing.seat import Outlet
 from lakefront.graphql.subscriptions import Subscriptions
 
@@ -183,22 +184,27 @@ class Operations:
         if bound is None:
             tiers[3] += 1
             return await self._resolve(operation, operation.document)
-        rest = None if plan.rest is None else asyncio.create_task(self._resolve(operation, plan.rest))
+        mixed = plan.compiled is not None and plan.compiled.tree.below
+        beside = None if plan.rest is None or mixed else asyncio.create_task(self._resolve(operation, plan.rest))
         try:
             values = await self.runner.read(operation.planned, bound)
             if values is not None:
                 tiers[plan.tier] += 1
-                return Answer(raw=whole(plan, values)) if rest is None else joined(plan, values, await rest)
+                if plan.rest is None:
+                    return Answer(raw=whole(plan, values))
+                rest = await (beside or self._resolve(operation, plan.rest, answered(plan, values)))
+                return joined(plan, values, rest)
         except LakefrontError as error:
             return failed(plan, error, operation.trace_id)
         finally:
-            if rest is not None and not rest.done():
-                rest.cancel()
+            if beside is not None and not beside.done():
+                beside.cancel()
         tiers[3] += 1
         return await self._resolve(operation, operation.document)
 
-    async def _resolve(self, operation: Operation, document: DocumentNode) -> Answer:
-        executor = self.executor(operation, document)
+    async def _resolve(self, operation: Operation, document: DocumentNode, known: Answered | None = None) -> Answer:
+        """By resolvers; what is ``known`` already they are not asked for."""
+        executor = self.executor(operation, document, known)
         if isinstance(executor, Answer):
             return executor
         return await run_to_end(executor, executor.execute_operation, operation.trace_id)
@@ -213,14 +219,19 @@ class Operations:
         if not manages_access(operation.document, operation.node):
             await self._services.allowances.take_request(self._services, operation.actor)
 
-    def executor(self, operation: Operation, document: DocumentNode | None = None) -> Executor[Any] | Answer:
+    def executor(
+        self, operation: Operation, document: DocumentNode | None = None, known: Answered | None = None
+    ) -> Executor[Any] | Answer:
         """graphql-core's executor with the variables coerced, or what is wrong with them.
 
         ``document`` stands for the operation's own where only a part of it is to be executed.
         """
-        built = StrawberryGraphQLCoreExecutionContext.build(
+        cls = StrawberryGraphQLCoreExecutionContext if known is None else MixedExecutor
+        built = cls.build(
             self.planner.schema,
             document or operation.document,
+            root_value=known,
+            middleware=None if known is None else [go_on],
             context_value=self.context_of(operation),
             raw_variable_values=operation.request.variables,
             operation_name=operation.request.operation_name,

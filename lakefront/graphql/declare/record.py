@@ -60,6 +60,15 @@ def declared(cls: type) -> Mapping[str, tuple[StrawberryField, Declaration]]:
 _declared: dict[type, dict[str, tuple[StrawberryField, Declaration]]] = {}
 
 
+def needed(record: type[Record], name: str) -> tuple[str, ...]:
+    """The columns of its row that a field which is resolved in Python reads: all, unless it says which."""
+    for field in get_object_definition(record, strict=True).fields:
+        if (field.graphql_name or to_camel_case(field.python_name)) == name:
+            found: tuple[str, ...] | None = field.metadata.get("needs")
+            return tuple(record.record_source.columns()) if found is None else found
+    return ()
+
+
 def unwrapped(type_: Any) -> Any:
     """``type_`` without the wrappers of lists, nulls and forward references: a scalar, an enum, a record."""
     while True:

@@ -41,6 +41,7 @@ class LakeObject(Record):
         "Where to download it: a link that the object store signed, good for 15 minutes for whoever has it; where the "
         "store cannot sign, a path on this server, which asks for your bearer token.",
         requires=PERMITS_INSPECTOR,
+        needs=("key",),
     )
     async def download_url(self, info: Info) -> str:
         """Made when it is selected."""

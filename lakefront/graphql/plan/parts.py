@@ -13,6 +13,7 @@ from graphql.execution.values import VariableValues, get_argument_values
 
 from lakefront.db.query import Join, Source
 from lakefront.graphql.declare.record import Record
+from lakefront.graphql.plan.mixed import Mixed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,6 +149,8 @@ class Compiled:
     read: Mapping[str, Part]
     known: Mapping[str, bytes]
     asks: tuple[Ask, ...]
+    tree: Mixed
+    """Where in what is read Python fields are."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """From what is selected to what SQL can answer: one walk over the declarations, or the reason why not."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from functools import partial
 from typing import Any, Final
@@ -30,8 +31,9 @@ from lakefront.graphql.declare.declarations import (
 )
 from lakefront.graphql.declare.grouping import group_request
 from lakefront.graphql.declare.keys import read_key
-from lakefront.graphql.declare.record import Record, declared, is_list, join_of, record_of, unwrapped
+from lakefront.graphql.declare.record import Record, declared, is_list, join_of, needed, record_of, unwrapped
 from lakefront.graphql.declare.words import node_type
+from lakefront.graphql.plan.mixed import ROW, Step
 from lakefront.graphql.plan.parts import (
     Ask,
     Edges,
@@ -59,15 +61,16 @@ LONGEST_NAME: Final = 63
 MOST_PAIRS: Final = 50
 """Names of an object that ``json_build_object`` makes: a function has at most 100 arguments."""
 
+PYTHON: Final = "it is resolved in Python"
+
 _LEAVES: Final = (str, strawberry.ID, int, BigInt, float, bool, datetime, date, JSON)
 
 
 class NotCompiled(Exception):
-    """The field at ``path`` (response names) cannot be SQL, because of ``reason``."""
+    """A field cannot be SQL, because of ``reason``."""
 
-    def __init__(self, reason: str, path: tuple[str, ...] = ()) -> None:
+    def __init__(self, reason: str) -> None:
         self.reason = reason
-        self.path = path
         super().__init__(reason)
 
 
@@ -79,41 +82,60 @@ class Picker:
         self._selections = selections
         self._allowed = allowed
         self.asks: list[Ask] = []
+        self.steps: list[Step] = []
+        """The objects with fields that are left to Python."""
+        self.path: list[str] = []
+        """The response names down to what is picked; to what could not be, after ``NotCompiled``."""
 
     def root(self, cls: type, type_: GraphQLObjectType, key: str, details: FieldDetailsList) -> Part:
         """The part of a root field, of whose type ``cls`` is the Strawberry class; raises ``NotCompiled``."""
+        self.path = [key]
         name = _checked(key, details)
         if name == "__typename":
             return Typename(type_.name)
-        field, declaration = self._declared(cls, name)
+        if name not in declared(cls):
+            raise NotCompiled(PYTHON)
+        field, declaration = declared(cls)[name]
         if isinstance(declaration, Named):
             return self._node(type_.fields[name], details)
         if not isinstance(declaration, Connected | Found | Grouped):
             raise NotCompiled("no table is behind it")
         return self._part(field, declaration, type_.fields[name], details)
 
+    @contextmanager
+    def _at(self, key: str) -> Iterator[None]:
+        self.path.append(key)
+        yield
+        self.path.pop()
+
     def _fields(self, record: type[Record], type_: GraphQLObjectType, selected: Selected) -> Fields:
-        return tuple((key, self._member(record, type_, key, details)) for key, details in selected.items())
+        """What SQL answers of a record's fields, and the columns that the others need."""
+        fields: list[tuple[str, Part]] = []
+        needs: dict[str, None] | None = None
+        for key, details in selected.items():
+            with self._at(key):
+                name = _checked(key, details)
+                if name == "__typename":
+                    fields.append((key, Typename(type_.name)))
+                    continue
+                if not self._allowed(type_.name, name):
+                    raise NotCompiled(f"the actor may not see {type_.name}.{name}")
+                if name in declared(record):
+                    fields.append((key, self._member(record, type_, name, details)))
+                else:
+                    needs = (needs or {}) | dict.fromkeys(needed(record, name))
+        if needs is None:
+            return tuple(fields)
+        if len(needs) > MOST_PAIRS:
+            raise NotCompiled(f"its Python fields need more than {MOST_PAIRS} columns")
+        self.steps.append((tuple(self.path), record))
+        return (*fields, (ROW, Inner(tuple((name, Scalar(name, None)) for name in needs))))
 
-    def _member(self, cls: type[Record], type_: GraphQLObjectType, key: str, details: FieldDetailsList) -> Part:
-        name = _checked(key, details)
-        if name == "__typename":
-            return Typename(type_.name)
-        try:
-            if not self._allowed(type_.name, name):
-                raise NotCompiled(f"the actor may not see {type_.name}.{name}")
-            field, declaration = self._declared(cls, name)
-            if isinstance(declaration, Identity):
-                return Opaque(cls.record_source)
-            return self._part(field, declaration, type_.fields[name], details)
-        except NotCompiled as found:
-            raise NotCompiled(found.reason, (key, *found.path)) from None
-
-    @staticmethod
-    def _declared(owner: type, name: str) -> tuple[StrawberryField, Declaration]:
-        if name not in declared(owner):
-            raise NotCompiled("it is resolved in Python")
-        return declared(owner)[name]
+    def _member(self, record: type[Record], type_: GraphQLObjectType, name: str, details: FieldDetailsList) -> Part:
+        field, declaration = declared(record)[name]
+        if isinstance(declaration, Identity):
+            return Opaque(record.record_source)
+        return self._part(field, declaration, type_.fields[name], details)
 
     def _part(
         self, field: StrawberryField, declaration: Declaration, definition: GraphQLField, details: FieldDetailsList
@@ -142,9 +164,10 @@ class Picker:
             case Grouped(record):
                 return self._groups(unwrapped(field.type), record, definition, details)
             case _:
-                raise NotCompiled("it is resolved in Python")
+                raise NotCompiled(PYTHON)
 
     def _node(self, definition: GraphQLField, details: FieldDetailsList) -> Node:
+        path, steps = list(self.path), list(self.steps)
         ask = self._ask(definition, details, _named)
         found: dict[type[Record], Fields | str] = {}
         for type_ in self._selections.possible(_object_type(definition.type)):
@@ -152,8 +175,11 @@ class Picker:
             if record is not None:
                 try:
                     found[record] = self._fields(record, type_, self._selections.below(type_, details))
+                    if self.steps != steps:
+                        raise NotCompiled(PYTHON)
                 except NotCompiled as failed:
                     found[record] = failed.reason
+                    self.path, self.steps = list(path), list(steps)
         return Node(ask, found)
 
     def _ask(
@@ -186,8 +212,11 @@ class Picker:
         type_ = _object_type(definition.type)
         ask = self._ask(definition, details, partial(page_request, record))
         selected = _few(self._selections.below(type_, details))
-        members = tuple((key, self._of_page(record, type_, key, found)) for key, found in selected.items())
-        return Pages(record.record_source, join, ask, members)
+        members = []
+        for key, found in selected.items():
+            with self._at(key):
+                members.append((key, self._of_page(record, type_, key, found)))
+        return Pages(record.record_source, join, ask, tuple(members))
 
     def _of_page(
         self, record: type[Record], type_: GraphQLObjectType, key: str, details: FieldDetailsList
@@ -199,18 +228,15 @@ class Picker:
             return Total()
         inner = _object_type(type_.fields[name].type)
         selected = self._selections.below(inner, details)
-        try:
-            match name:
-                case "nodes":
-                    return Nodes(self._fields(record, inner, selected))
-                case "edges":
-                    return Edges(tuple(self._edge(record, inner, selected)))
-                case "pageInfo":
-                    return Info(tuple((each, _checked(each, found)) for each, found in _few(selected).items()))
-                case _:
-                    raise NotCompiled("it is resolved in Python")
-        except NotCompiled as found:
-            raise NotCompiled(found.reason, (key, *found.path)) from None
+        match name:
+            case "nodes":
+                return Nodes(self._fields(record, inner, selected))
+            case "edges":
+                return Edges(tuple(self._edge(record, inner, selected)))
+            case "pageInfo":
+                return Info(tuple((each, _checked(each, found)) for each, found in _few(selected).items()))
+            case _:
+                raise NotCompiled(PYTHON)
 
     def _edge(
         self, record: type[Record], type_: GraphQLObjectType, selected: Selected
@@ -223,10 +249,8 @@ class Picker:
                     yield key, None
                 case _:
                     node = _object_type(type_.fields["node"].type)
-                    try:
+                    with self._at(key):
                         yield key, self._fields(record, node, self._selections.below(node, details))
-                    except NotCompiled as found:
-                        raise NotCompiled(found.reason, (key, *found.path)) from None
 
     def _groups(self, cls: type, record: type[Record], definition: GraphQLField, details: FieldDetailsList) -> Groups:
         type_ = _object_type(definition.type)
@@ -244,10 +268,8 @@ class Picker:
                     group = unwrapped(declared(cls)["groups"][0].type)
                     selected = self._selections.below(inner, found)
                     wanted.extend(self._measures(inner, selected))
-                    try:
+                    with self._at(key):
                         members.append((key, self._fields(group, inner, selected)))
-                    except NotCompiled as failed:
-                        raise NotCompiled(failed.reason, (key, *failed.path)) from None
         return Groups(record.record_source, ask, tuple(members))
 
     def _measures(self, type_: GraphQLObjectType, selected: Selected) -> Iterator[list[str]]:
@@ -267,7 +289,7 @@ def _object_type(type_: Any) -> Any:
 def _checked(key: str, details: FieldDetailsList) -> str:
     """The field's name; raises ``NotCompiled`` for a response name that SQL would cut."""
     if len(key) > LONGEST_NAME:  # GraphQL's names are ASCII
-        raise NotCompiled(f"its response name is longer than {LONGEST_NAME} characters", (key,))
+        raise NotCompiled(f"its response name is longer than {LONGEST_NAME} characters")
     return details[0].node.name.value
 
 

@@ -30,6 +30,7 @@ from lakefront.graphql.plan.cache import Cache
 from lakefront.graphql.plan.cost import formula
 from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument, read_document, select_operation
 from lakefront.graphql.plan.inputs import guards
+from lakefront.graphql.plan.mixed import mixed
 from lakefront.graphql.plan.parts import Compiled, Part, Root, Typename
 from lakefront.graphql.plan.pick import NotCompiled, Picker
 from lakefront.graphql.plan.plan import Plan, Planned
@@ -155,29 +156,39 @@ class Planner:
         read: dict[str, Part] = {}
         known: dict[str, bytes] = {}
         for key, details in selections.fields().items():
-            name = details[0].node.name.value
-            definition = selections.root.fields.get(name)
-            nullable = definition is not None and not is_non_null_type(definition.type)
-            root = Root(key, name, details[0].node, nullable)
+            root, steps = _root(selections, key, details[0].node), list(picker.steps)
             try:
-                if operation.operation is not OperationType.QUERY or not self._compiled:
-                    raise NotCompiled("only queries are compiled" if self._compiled else "nothing is to be compiled")
+                self._compilable(operation)
                 part = picker.root(root_type.origin, selections.root, key, details)
                 if isinstance(part, Typename):
                     known[key] = f'"{part.name}"'.encode()
                 else:
                     read[key] = part
-                roots.append(root)
             except NotCompiled as found:
-                roots.append(replace(root, reason=found.reason, path=found.path))
+                root = replace(root, reason=found.reason, path=tuple(picker.path[1:]))
+                picker.steps = steps
+            if root.reason is not None or picker.steps != steps:
                 left += [detail.node for detail in details]
-        compiled = Compiled(read, known, tuple(picker.asks)) if read else None
+            roots.append(root)
+        compiled = Compiled(read, known, tuple(picker.asks), mixed(picker.steps)) if read else None
         rest = _only(document, operation, left) if compiled is not None and left else None
         return tuple(roots), compiled, rest
+
+    def _compilable(self, operation: OperationDefinitionNode) -> None:
+        if not self._compiled:
+            raise NotCompiled("nothing is to be compiled")
+        if operation.operation is not OperationType.QUERY:
+            raise NotCompiled("only queries are compiled")
 
     def _allowed(self, actor: Actor, type_name: str, name: str) -> bool:
         scope = self.permission(type_name, name)
         return scope is None or actor.holds(scope)
+
+
+def _root(selections: Selections, key: str, node: FieldNode) -> Root:
+    name = node.name.value
+    definition = selections.root.fields.get(name)
+    return Root(key, name, node, nullable=definition is not None and not is_non_null_type(definition.type))
 
 
 def _only(document: DocumentNode, operation: OperationDefinitionNode, nodes: list[Any]) -> DocumentNode:

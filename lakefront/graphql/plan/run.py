@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 
 import asyncpg
+import orjson
 from graphql import GraphQLError
 
 from lakefront.actor import Actor
@@ -12,6 +13,7 @@ from lakefront.errors import LakefrontError, OperationTimeout
 from lakefront.graphql.answers import Answer, encode
 from lakefront.graphql.plan.batches import Batches, Value, read
 from lakefront.graphql.plan.errors import format_execution_errors
+from lakefront.graphql.plan.mixed import Answered
 from lakefront.graphql.plan.pick import NotCompiled
 from lakefront.graphql.plan.plan import Plan, Planned
 from lakefront.graphql.plan.statements import Bound, Statements
@@ -68,12 +70,19 @@ def whole(plan: Plan, values: Values) -> bytes:
     return b"{" + b",".join(b'"%b":%b' % (root.key.encode(), values[root.key]) for root in plan.roots) + b"}"
 
 
+def answered(plan: Plan, values: Values) -> Answered:
+    """What the executor goes on from, where Python fields are in what SQL read."""
+    assert plan.compiled is not None, "what was read is compiled"
+    tree = plan.compiled.tree
+    return Answered({name: orjson.loads(values[name]) for name in tree.below}, tree)
+
+
 def joined(plan: Plan, values: Values, rest: Answer) -> Answer:
     """The answer of resolvers for the other root fields, with ``values`` in their places."""
     if rest.data is None:
         return rest
     others = {key: encode(value) for key, value in rest.data.items()}
-    return Answer(errors=rest.errors, raw=whole(plan, others | values))
+    return Answer(errors=rest.errors, raw=whole(plan, {**values, **others}))
 
 
 def failed(plan: Plan, error: LakefrontError, trace_id: str) -> Answer:

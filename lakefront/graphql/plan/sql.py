@@ -128,6 +128,7 @@ class Writer:
     def _value(self, part: Part, rows: Any) -> ColumnElement[Any]:
         match part:
             case Scalar(column, leaf):
+                # A group has only the columns that it was grouped by.
                 return text_form(rows.c[column], leaf) if column in rows.c else null()
             case Typename(name):
                 return _constant(name)
@@ -352,7 +353,11 @@ class _Page:
     def _edge(self, *, first: bool) -> ColumnElement[Any]:
         number, total = self._rows.c[_NUMBER], self._rows.c[_TOTAL]
         if first:
-            place: Any = func.greatest(total - self._limit(), literal_column("0")) + literal_column("1") if self._request.backward else literal_column("1")
+            place: Any = (
+                func.greatest(total - self._limit(), literal_column("0")) + literal_column("1")
+                if self._request.backward
+                else literal_column("1")
+            )
         else:
             place = total if self._request.backward else func.least(total, self._limit())
         return func.max(self._rows.c[_CURSOR]).filter(and_(number == place, self._kept()))
