@@ -91,7 +91,7 @@ class Subscriptions:
         seat = self._seats.get(id(operation))
         if seat is None or seat.group is None:
             return
-        if not allowed or seat.group.key[0] != group_actor(operation.actor):
+        if not allowed or seat.group.key[0] != group_actor(operation):
             seat.move(again=allowed)
 
     async def _on(self, seat: Seat, source: AsyncGenerator[Answer]) -> AsyncGenerator[Answer]:

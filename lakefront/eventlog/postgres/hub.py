@@ -148,7 +148,12 @@ class Hubs:
         return None if hub is None else hub.position
 
     def join(self, key: Stream, position: Offsets) -> Live:
-        """A place at the stream's hub; if nobody follows yet, a new one starts at ``position``."""
+        """A place at the stream's hub; if nobody follows yet, a new one starts at ``position``.
+
+        Raises ``Unavailable`` once the hubs are closed: whoever was reading meanwhile would wait for ever.
+        """
+        if self.closed:
+            raise closing()
         hub = self._hubs.get(key)
         if hub is None:
             hub = self._hubs[key] = Hub(self, key, position)

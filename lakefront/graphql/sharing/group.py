@@ -106,7 +106,7 @@ class Groups:
 
     def _tail(self, operation: Operation) -> tuple[Run, Tail]:
         tail = Tail()
-        shared = replace(operation, actor=group_actor(operation.actor), trace_id=new_trace_id(), following=tail)
+        shared = replace(operation, actor=group_actor(operation), trace_id=new_trace_id(), following=tail)
         run = self._run(shared)
         if isinstance(run, Answer):
             raise run.refusal or InternalError()

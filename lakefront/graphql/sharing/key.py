@@ -24,15 +24,17 @@ def share_key(operation: Operation) -> ShareKey:
     resuming = set(_resuming(operation))
     variables = {name: value for name, value in request.variables.items() if name not in resuming}
     asked = orjson.dumps([variables, request.extensions], option=orjson.OPT_SORT_KEYS, default=str)
-    return group_actor(operation.actor), request.document, request.operation_name, asked
+    return group_actor(operation), request.document, request.operation_name, asked
 
 
-def group_actor(actor: Actor) -> Actor:
-    """``actor`` as a group knows it: tenant and permissions, and the subject only where own rows are all it may see.
+def group_actor(operation: Operation) -> Actor:
+    """The operation's actor as a group knows it: tenant and permissions, and the subject where own rows are selected.
 
     Nothing that a group executes can depend on more than that: there is nobody else in it.
     """
-    row_scope = actor.subject if actor.own - actor.scopes else ""
+    actor, plan = operation.actor, operation.planned.plan
+    named = actor.own if plan.guarded else plan.permissions
+    row_scope = actor.subject if any(actor.confined(scope) for scope in named) else ""
     return replace(actor, subject=row_scope, expires_at=None, kind=Kind.SERVICE, roles=frozenset(), on_behalf_of=None)
 
 
