@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ async def served(tmp_path: Path, dsn: str) -> AsyncIterator[Wired]:
 
 def bodies(settings: Settings) -> list[bytes]:
     """Of the documents every fourth, which leaves all kinds in; all the variables."""
-    asked = [{"query": text} for text in list(documents(settings).values())[::4]]
+    asked: list[dict[str, Any]] = [{"query": text} for text in list(documents(settings).values())[::4]]
     asked += [{"query": each.document, "variables": each.variables} for each in requests().values()]
     return [json.dumps(each, ensure_ascii=False).encode() for each in asked]
 
