@@ -112,9 +112,13 @@ def groups(source: Source, actor: Actor, request: GroupRequest) -> Select[Any]:
     """One row a group: the labels of ``by`` and ``measures``. Sums are exact, averages double precision."""
     rows, statement = _grouped(source, actor, request)
     orders = [*request.order, *(GroupOrder(group) for group in request.by)]
-    wanted = dict.fromkeys([*request.measures, Measure(Function.COUNT)])
-    statement = statement.add_columns(*(_measure(measure, rows).label(measure.label) for measure in wanted))
-    return statement.order_by(*(_order(order, rows) for order in orders)).limit(literal(request.limit, BigInteger))
+    wanted: list[Group | Measure] = [*request.by, *dict.fromkeys([*request.measures, Measure(Function.COUNT)])]
+    computed = dict.fromkeys(part for part in (*wanted, *(order.by for order in orders)) if isinstance(part, Measure))
+    # Grouped in a query of its own: PostgreSQL would else plan for the first few groups of a limit that it does not
+    # know, and read the whole table in the order of the key instead of the rows that are asked for.
+    inner = statement.add_columns(*(_measure(measure, rows).label(measure.label) for measure in computed)).subquery()
+    outer = select(*(inner.c[part.label] for part in wanted))
+    return outer.order_by(*(_order(order, inner) for order in orders)).limit(literal(request.limit, BigInteger))
 
 
 def count_groups(source: Source, actor: Actor, request: GroupRequest) -> Select[Any]:
@@ -162,8 +166,8 @@ def _measure(measure: Measure, rows: FromClause) -> ColumnElement[Any]:
             return func.max(column, type_=column.type)
 
 
-def _order(order: GroupOrder, rows: FromClause) -> ColumnElement[Any]:
-    value = _key(order.by, rows) if isinstance(order.by, Group) else _measure(order.by, rows)
+def _order(order: GroupOrder, groups: FromClause) -> ColumnElement[Any]:
+    value = groups.c[order.by.label]
     ordered = value.desc() if order.descending else value.asc()
     if order.nulls_first is None:
         return ordered
