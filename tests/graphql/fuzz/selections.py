@@ -28,7 +28,7 @@ class Selections:
         self._daring = daring
         self._boolean = facts.core.type_map["Boolean"]
         self._fragments: dict[str, tuple[str, str, Scope]] = {}
-        self._left = choices.number(10, 40)
+        self._left = choices.number(5, 25)
 
     def fragments(self) -> str:
         """The definitions of all named fragments."""
@@ -40,7 +40,7 @@ class Selections:
         compiled = [name for name, field in fields.items() if self._facts.compiled(field)]
         python = [name for name in fields if name not in compiled]
         scope, parts, mixed = Scope(), [], self._choices.chance(20)
-        for _ in range(self._choices.pick((1, 1, 2, 3))):
+        for _ in range(self._choices.pick((1, 1, 1, 2, 3))):
             names = python if python and mixed and self._choices.chance(50) else compiled
             name = self._choices.pick(names)
             parts.append(self._field(name, fields[name], scope, 0))

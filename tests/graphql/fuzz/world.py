@@ -90,6 +90,7 @@ async def world(dsn: str, folder: Path) -> AsyncIterator[World]:
             compiled, plain = (
                 Operations(schema, chosen, Context.for_operation, permission, compiled=one) for one in (True, False)
             )
+            plain.planner.documents = compiled.planner.documents  # reading one is most of the work, and no tier's
             tiers[mode] = compiled, plain
         yield World(schema, Pools(await _seen(schema, tiers["refuse"][1]), rows), tiers)
 
