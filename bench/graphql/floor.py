@@ -26,7 +26,7 @@ _FIELDS: Final = (
     "zipcode, description"
 )
 _PERMITS: Final = "lakefront.permits WHERE tenant_id = $1"
-_BY_COST: Final = f"{_PERMITS} AND neighborhood = $2 ORDER BY estimated_cost DESC, permit_id"
+_BY_COST: Final = f"{_PERMITS} AND neighborhood = $2 ORDER BY estimated_cost DESC, permit_id DESC"
 _LAST_EVENTS: Final = f"""
 (SELECT coalesce(json_agg(e), '[]') FROM (
   SELECT event_id AS "eventId", event_type AS "eventType", occurred_at AS "occurredAt", source FROM lakefront.events
@@ -48,8 +48,8 @@ SELECT json_build_object('edges', coalesce(json_agg(json_build_object('cursor', 
     'endCursor', (array_agg(cursor))[least(count(*), {PAGE})]){more})
 FROM (SELECT row_number() OVER () AS n, p."estimatedCost" || '|' || p."permitId" AS cursor, row_to_json(p) AS node
   FROM (SELECT {_FIELDS} FROM {_PERMITS} AND neighborhood = $2
-    AND ($3::int IS NULL OR (estimated_cost <= $3 AND (estimated_cost < $3 OR permit_id > $4)))
-    ORDER BY estimated_cost DESC, permit_id LIMIT {PAGE + 1}) p) q"""
+    AND ($3::int IS NULL OR (estimated_cost <= $3 AND (estimated_cost < $3 OR permit_id < $4)))
+    ORDER BY estimated_cost DESC, permit_id DESC LIMIT {PAGE + 1}) p) q"""
 
 
 _BODIES: Final = {
@@ -58,7 +58,9 @@ _BODIES: Final = {
     "nested": _list(
         f'permit_id AS "permitId", status, {_LAST_EVENTS}', f"{_BY_COST} LIMIT {LIST}".replace("WHERE", "p WHERE", 1)
     ),
-    "long-list": _list(_FIELDS, f"{_PERMITS} AND status = $2 ORDER BY status_at DESC, permit_id LIMIT {LONG_LIST}"),
+    "long-list": _list(
+        _FIELDS, f"{_PERMITS} AND status = $2 ORDER BY status_at DESC, permit_id DESC LIMIT {LONG_LIST}"
+    ),
     "page": _page(),
     "page-total": _page(f", 'totalCount', {_TOTAL}"),
     "groups": "SELECT json_build_object('groups', coalesce(json_agg(q), '[]')) FROM ("
@@ -123,7 +125,14 @@ async def main(port: int) -> None:
     floor = Floor(os.environ["DATABASE_URL"])
     await floor.open()
     config = uvicorn.Config(
-        floor, port=port, loop="uvloop", http="httptools", lifespan="off", access_log=False, log_level="warning"
+        floor,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",
+        access_log=False,
+        proxy_headers=False,
+        log_level="warning",
     )
     await uvicorn.Server(config).serve()
 

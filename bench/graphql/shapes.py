@@ -60,7 +60,8 @@ def _theirs(field: str, fields: str, arguments: str, variables: str = "$value: S
 
 
 _BY_COST: Final = "filter: { neighborhood: { eq: $value } }, orderBy: [{ estimatedCost: DESC }]"
-_THEIR_BY_COST: Final = "condition: { neighborhood: $value }, orderBy: [ESTIMATED_COST_DESC, PRIMARY_KEY_ASC]"
+_THEIR_BY_COST: Final = "condition: { neighborhood: $value }, orderBy: [ESTIMATED_COST_DESC, PRIMARY_KEY_DESC]"
+# Ties by the key in the same direction, as Lakefront breaks them: an index gives that order, read backwards.
 _PAGED: Final = "$value: String!, $after: "
 
 SHAPES: Final = (
@@ -107,7 +108,7 @@ SHAPES: Final = (
         _theirs(
             "allPermitsList",
             FIELDS,
-            f"condition: {{ status: $value }}, orderBy: [STATUS_AT_DESC, PRIMARY_KEY_ASC], first: {LONG_LIST}",
+            f"condition: {{ status: $value }}, orderBy: [STATUS_AT_DESC, PRIMARY_KEY_DESC], first: {LONG_LIST}",
         ),
         "statuses",
         (Goal(16, 3, 1.2),),
