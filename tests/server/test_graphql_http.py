@@ -271,6 +271,24 @@ async def test_numbers_keep_their_digits(door: Door) -> None:
     assert response.json()["errors"][0]["extensions"]["code"] == "VALIDATION_ERROR"
 
 
+async def test_who_finds_no_place_waits_or_comes_again() -> None:
+    operations, world, settings = build(graphql_concurrency=1)
+    app = GraphQLHTTP(operations, world.authenticate, settings)
+    async with (
+        serving(guarded(app, settings), settings) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
+    ):
+        asked = [
+            asyncio.create_task(client.get("/graphql", params={"query": "{ sleep(seconds: 0.1) }"}, headers=READER))
+            for _ in range(12)
+        ]
+        answers = await asyncio.gather(*asked)
+    assert sorted(answer.status_code for answer in answers) == [200] * 11 + [503]
+    (refused,) = [answer for answer in answers if answer.status_code == 503]
+    assert refused.headers["retry-after"] == "1"
+    assert refused.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),

@@ -11,11 +11,14 @@ from lakefront.server.openapi import Answer, Content, Operation, describe
 _HTML: Final = "text/html"
 _MEDIA: Final = (GRAPHQL_JSON, PLAIN_JSON)
 
+_NAMED: Final = "A persisted document: `sha256:` and the hash of its text"
+
 _REQUEST: Final[dict[str, Any]] = {
     "type": "object",
-    "required": ["query"],
+    "anyOf": [{"required": ["query"]}, {"required": ["documentId"]}, {"required": ["extensions"]}],
     "properties": {
         "query": {"type": "string", "description": "A GraphQL document."},
+        "documentId": {"type": "string", "description": f"{_NAMED}; instead of `query`, or beside it."},
         "operationName": {"type": ["string", "null"]},
         "variables": {"type": ["object", "null"]},
         "extensions": {"type": ["object", "null"]},
@@ -75,12 +78,14 @@ def _answers() -> dict[int, Answer]:
         {
             **_answers(),
             200: Answer("The result; browsers, which accept `text/html`, get GraphiQL.", _CONTENT),
+            304: Answer("The answer to a persisted document is still the one that `If-None-Match` names."),
             405: Answer("A mutation, which goes by POST.", _CONTENT),
         },
         _DESCRIPTION,
         scope="",
         parameters=(
-            {**_query("query", "A GraphQL document with a query."), "required": True},
+            _query("query", "A GraphQL document with a query."),
+            _query("documentId", f"{_NAMED}; instead of `query`. Such an answer has an ETag."),
             _query("operationName", "Which of its operations."),
             _query("variables", "A JSON object."),
             _query("extensions", "A JSON object."),
