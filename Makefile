@@ -70,6 +70,9 @@ chaos: install ## Kill the server 20 times and PostgreSQL 5 times under load; no
 fuzz: install ## Compare the tiers on 50,000 random operations; the tests compare 2,000.
 	$(BIN)/python -m tests.graphql.fuzz
 
+golden: install ## Write the golden operations anew: their plans, SQL and answers. Read the difference, then commit it.
+	REWRITE_GOLDEN=1 $(BIN)/python -m pytest -n 0 tests/graphql/test_golden.py tests/graphql/plan/test_golden.py
+
 schema: install ## Write schema.graphql anew.
 	$(BIN)/lakefront schema --out schema.graphql
 
