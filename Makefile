@@ -7,7 +7,7 @@ DATA ?= .lakefront
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock wheel serve test check bench bench-subscriptions chaos fuzz schema settings migrate clean
+.PHONY: help install lock wheel serve test check bench bench-graphql bench-subscriptions chaos fuzz golden schema settings migrate clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ check: install ## ruff, mypy --strict, the floors, the schema's diff, file sizes
 bench: install ## Measure the log, the HTTP path, latency, memory and start; print tables.
 	$(BIN)/python -m bench
 
+bench-graphql: install ## Measure GraphQL reads beside PostGraphile 5 and hand-written SQL; print ratios (a quarter of an hour).
+	$(BIN)/python -m bench.graphql
+
 bench-subscriptions: install ## Deliver one stream to 200 and 2,000 sockets, beside stock Strawberry; print a table.
 	$(BIN)/python -m bench.subscriptions
 
@@ -83,4 +86,4 @@ migrate: install ## Bring the database of DATABASE_URL (or of DATA) up to date.
 	$(BIN)/lakefront migrate --data $(DATA)
 
 clean: ## Remove what was installed; data stay.
-	rm -rf .venv console/node_modules lakefront/server/pages/static .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv console/node_modules bench/graphql/node_modules lakefront/server/pages/static .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
