@@ -97,15 +97,9 @@ async def floor(dsn: str, core: set[int]) -> AsyncIterator[Side]:
 
 @asynccontextmanager
 async def postgraphile(dsn: str, core: set[int]) -> AsyncIterator[Side]:
-    """PostGraphile, from ``node_modules`` beside this file, which npm fills if it is not there."""
+    """PostGraphile."""
     node = _node()
-    if not (HERE / "node_modules" / "postgraphile").exists():
-        installing = await asyncio.create_subprocess_exec(
-            *(str(Path(sys.executable).parent / "npm"), "ci", "--loglevel=error"),
-            cwd=HERE,
-            env={**os.environ, "PATH": f"{node.parent}:{os.environ['PATH']}"},
-        )
-        assert await installing.wait() == 0, "npm could not install PostGraphile: see its message above"
+    await _installed(node)
     port = _free_port()
     environment = {
         "NODE_ENV": "production",
@@ -117,6 +111,21 @@ async def postgraphile(dsn: str, core: set[int]) -> AsyncIterator[Side]:
     }
     async with _process([str(node), str(HERE / "postgraphile.mjs")], environment, core, port) as process:
         yield Side(POSTGRAPHILE, f"http://127.0.0.1:{port}", process.pid)
+
+
+async def _installed(node: Path) -> None:
+    """Have npm fill ``node_modules``, unless it has what the lock file says."""
+    lock, there = HERE / "package-lock.json", HERE / "node_modules" / ".package-lock.json"
+    if there.exists() and there.stat().st_mtime >= lock.stat().st_mtime:
+        return
+    print("npm ci in bench/graphql/", flush=True)
+    installing = await asyncio.create_subprocess_exec(
+        *(str(Path(sys.executable).parent / "npm"), "ci", "--loglevel=error"),
+        cwd=HERE,
+        env={**os.environ, "PATH": f"{node.parent}:{os.environ['PATH']}"},
+    )
+    assert await installing.wait() == 0, "npm could not install PostGraphile: see its message above"
+    there.touch()
 
 
 def _node() -> Path:
