@@ -31,6 +31,7 @@ from lakefront.server.responses import error_response
 from lakefront.server.rest import api_keys, lake, permits, system, tenant_usage, tenants
 from lakefront.server.rest.door import Handler, RestDoor
 from lakefront.server.security_headers import SecurityHeaders
+from lakefront.server.subscription_metrics import show_subscriptions
 from lakefront.tracing import new_trace_id
 
 PUBLIC = frozenset(
@@ -55,7 +56,7 @@ def build_app(running: Running) -> Starlette:
     doors.authenticator.on_revocation(http.look_again)
     doors.metrics.gauge("lakefront_websockets", "WebSockets that are open.", lambda: socket.open)
     doors.metrics.gauge("lakefront_event_streams", "Streams of server-sent events that are open.", lambda: http.streams)
-    doors.metrics.gauge("lakefront_subscriptions", "Subscriptions that run.", lambda: operations.subscriptions.running)
+    show_subscriptions(doors.metrics, operations.subscriptions)
 
     def rest(path: str, methods: str, handler: Handler) -> BaseRoute:
         return Route(path, RestDoor(doors, path, handler), methods=methods.split())

@@ -69,6 +69,10 @@ class Metrics:
         """Show what ``value`` gives when it is scraped."""
         Gauge(name, meaning, registry=self._registry).set_function(value)
 
+    def counter(self, name: str, meaning: str, value: Callable[[], float]) -> None:
+        """Show what ``value``, which only grows, gives when it is scraped."""
+        self._registry.register(_Growing(name, meaning, value))
+
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count an answered request (L12); ``route`` is the path as it is declared, not as it was sent."""
         requests, rate, latency = self._of(route, status)
@@ -111,6 +115,17 @@ class Counted:
             await send(message)
 
         await self._app(scope, receive, told)
+
+
+class _Growing(Collector):
+    """A number that somebody else counts."""
+
+    def __init__(self, name: str, meaning: str, value: Callable[[], float]) -> None:
+        self._name, self._meaning, self._value = name, meaning, value
+
+    def collect(self) -> Iterator[Metric]:
+        """The one number, as it is now."""
+        yield CounterMetricFamily(self._name, self._meaning, value=self._value())
 
 
 class _Intake(Collector):
