@@ -1,5 +1,9 @@
-"""Counting: in Redis, in this process while Redis is away, and not at all for whoever has been told to wait."""
+"""Counting: in Redis, in this process while Redis is away, and not at all for whoever has been told to wait.
 
+Where a large limit has plenty of room nobody waits for Redis: it is told in a moment, of all that was let in since.
+"""
+
+import asyncio
 import logging
 import time
 from collections import OrderedDict
@@ -18,6 +22,21 @@ AWAY_PAUSE: Final = 1.0
 
 MOST_FULL: Final = 10_000
 """Windows that are known to be full."""
+
+LEAST: Final = 1000
+"""Limits of less are counted one by one: a moment's requests may be a large part of them."""
+
+PLENTY: Final = 0.5
+"""What part of a limit must be left for somebody to be let in before Redis was told."""
+
+MOMENT: Final = 0.02
+"""Seconds until Redis is told what was let in."""
+
+FRESH: Final = 1.0
+"""Seconds for which Redis' last answer says whether there is plenty of room."""
+
+MOST_ROOMS: Final = 10_000
+"""Windows that are known to have plenty of room."""
 
 _log = logging.getLogger("lakefront.server.limits")
 
@@ -45,6 +64,22 @@ class _Full:
     standing: Standing
 
 
+@dataclass(slots=True)
+class _Room:
+    """What Redis said last of a window, less what was let in since; holds until ``until``.
+
+    Of that, Redis is yet to hear the ``untold``, and may have heard what is ``under_way``.
+    """
+
+    policy: Policy
+    key: str
+    remaining: int = 0
+    reset: float = 0.0
+    until: float = 0.0
+    untold: int = 0
+    under_way: int = 0
+
+
 class Windows:
     """Takes amounts from the windows and buckets of whoever asks; without ``redis`` only this process counts."""
 
@@ -55,6 +90,57 @@ class Windows:
         self._without_room: OrderedDict[str, _Full] = OrderedDict()
         self._away = False
         self._ask_again_at = 0.0
+        self._rooms: OrderedDict[tuple[str, str], _Room] = OrderedDict()
+        self._untold: list[_Room] = []
+        self._teller: asyncio.Task[None] | None = None
+
+    def at_once(self, policy: Policy, who: str, amount: int = 1) -> Standing | None:
+        """As ``take``, where there is plenty of room; ``None`` where it must be asked.
+
+        What several servers let in within a moment may so exceed a limit only if it is more than ``PLENTY`` of it.
+        """
+        room = self._rooms.get((policy.name, who))
+        if room is None or time.monotonic() >= room.until:
+            return None
+        remaining = room.remaining - amount
+        if remaining < policy.item.amount * PLENTY:
+            return None
+        room.remaining = remaining
+        if not room.untold:
+            self._untold.append(room)
+            if self._teller is None:
+                self._teller = asyncio.create_task(self._tell())
+        room.untold += amount
+        return Standing(policy, remaining, room.reset)
+
+    async def _tell(self) -> None:
+        """Tell Redis what was let in, every moment until nothing more is."""
+        try:
+            while self._untold:
+                await asyncio.sleep(MOMENT)
+                rooms, self._untold = self._untold, []
+                await asyncio.gather(*(self._told(room) for room in rooms))
+        finally:
+            self._teller = None
+
+    async def _told(self, room: _Room) -> None:
+        amount, room.untold = room.untold, 0
+        if amount:
+            room.under_way += amount
+            try:
+                await self._take(room.key, room.policy, amount, room, told=amount)
+            finally:
+                room.under_way -= amount
+
+    def _room(self, policy: Policy, who: str, key: str) -> _Room:
+        room = self._rooms.get((policy.name, who))
+        if room is None:
+            room = self._rooms[policy.name, who] = _Room(policy, key)
+            if len(self._rooms) > MOST_ROOMS:
+                self._rooms.popitem(last=False)
+        else:
+            self._rooms.move_to_end((policy.name, who))
+        return room
 
     async def take(self, policy: Policy, who: str, amount: int = 1) -> Standing:
         """Take ``amount`` from what ``who`` has under ``policy``: all of it, or nothing."""
@@ -62,7 +148,10 @@ class Windows:
         full = self._full(key, amount)
         if full is not None:
             return full
-        taken = await self._take(key, policy, amount)
+        room = self._room(policy, who, key) if self._shared is not None and policy.item.amount >= LEAST else None
+        if room is not None:
+            await self._told(room)
+        taken = await self._take(key, policy, amount, room)
         standing = Standing(policy, max(0, policy.item.amount - taken.count), taken.reset, taken.wait)
         if policy.bucket and taken.wait is not None:
             self._remember(key, _Full(time.monotonic() + taken.wait, amount, standing))
@@ -91,7 +180,8 @@ class Windows:
             return None
         return Standing(known.standing.policy, known.standing.remaining, left, left)
 
-    async def _take(self, key: str, policy: Policy, amount: int) -> Taken:
+    async def _take(self, key: str, policy: Policy, amount: int, room: _Room | None = None, told: int = 0) -> Taken:
+        """Take it from Redis, or here while that is away; ``told``: what of ``room.under_way`` this very attempt is."""
         local, item = self._local[policy.bucket], policy.item
         if self._shared is not None and time.monotonic() >= self._ask_again_at:
             try:
@@ -107,7 +197,13 @@ class Windows:
                 if taken.wait is None:
                     # Should Redis go away now, this process knows at least what it let in itself.
                     local.take(key, item, amount)
+                if room is not None:
+                    room.remaining = item.amount - taken.count - room.untold - (room.under_way - told)
+                    room.reset = taken.reset
+                    room.until = time.monotonic() + FRESH if taken.wait is None else 0.0
                 return taken
+        if room is not None:
+            room.until = 0.0
         return local.take(key, item, amount)
 
     def _leave_alone(self) -> None:
