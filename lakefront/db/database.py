@@ -32,6 +32,9 @@ STATEMENT_TIMEOUT = 30.0
 SLACK = 5.0
 """Seconds after a statement's time is up within which PostgreSQL must have said so: if not, its host is gone."""
 
+WAITING = 10.0
+"""Seconds that somebody waits for a connection."""
+
 CLOSING = 3.0
 """Seconds that the connections have to say good-bye."""
 
@@ -223,14 +226,17 @@ class Database:
     @asynccontextmanager
     async def _connection(self) -> "AsyncIterator[PoolConnectionProxy[Any]]":
         try:
-            async with self._pool.acquire(timeout=10) as connection:
-                try:
-                    with _given_up(connection):
-                        yield connection
-                except RuntimeError as failure:
-                    if write_failed(connection, failure):
-                        raise _away() from failure
-                    raise
+            # Waiting for at most so long costs asyncpg a task: not where a connection is at hand.
+            connection = await self._pool.acquire(timeout=None if self._pool.get_idle_size() else WAITING)
+            try:
+                with _given_up(connection):
+                    yield connection
+            except RuntimeError as failure:
+                if write_failed(connection, failure):
+                    raise _away() from failure
+                raise
+            finally:
+                await self._pool.release(connection, timeout=WAITING)
         except CONNECTION_LOST as lost:
             raise _away() from lost
 

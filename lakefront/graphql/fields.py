@@ -34,9 +34,9 @@ def field(
 ) -> Callable[[F], F]:
     """A field that the decorated method resolves; ``limit`` is a root field's own rate limit (``10/minute``).
 
-    ``needs`` are the columns of a record's row that it reads, which SQL then gives to it: all unless given. ``means`` is a
-    declaration by which SQL can answer it, too. ``weight`` is what it costs, ``size`` how long its list is taken to be, ``sized_by`` the argument (by its GraphQL
-    name) that says it: see ``weights``.
+    ``needs`` are the columns of a record's row that it reads, which SQL then gives to it: all unless given. ``means``
+    is a declaration by which SQL can answer it, too. ``weight`` is what it costs, ``size`` how long its list is taken
+    to be, ``sized_by`` the argument (by its GraphQL name) that says it: see ``weights``.
     """
     made: Callable[[F], F] = strawberry.field(
         description=description,

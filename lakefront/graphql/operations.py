@@ -24,7 +24,6 @@ from lakefront.errors import (
     OperationTimeout,
     Unavailable,
 )
-from lakefront.graphql.access import manages_access
 from lakefront.graphql.answers import Answer, OperationRequest, refused
 from lakefront.graphql.execution import masked, run_to_end
 from lakefront.graphql.extensions import check_asked, extended
@@ -171,9 +170,16 @@ class Operations:
     async def _execute(self, operation: Operation) -> Answer:
         try:
             with operation.traced():
-                async with self._slot(), self.guarded(operation.trace_id):
-                    await self.take_request(operation)
-                    return self.extended(operation, await self._answer(operation))
+                if self._slots.locked():
+                    await self._turn()
+                else:
+                    await self._slots.acquire()
+                try:
+                    async with self.guarded(operation.trace_id):
+                        await self.take_request(operation)
+                        return self.extended(operation, await self._answer(operation))
+                finally:
+                    self._slots.release()
         except LakefrontError as error:
             return refused(error, operation.trace_id)
 
@@ -216,7 +222,7 @@ class Operations:
 
     async def take_request(self, operation: Operation) -> None:
         """Count the operation against the tenant's day, unless it manages access; raises ``RateLimited``."""
-        if not manages_access(operation.document, operation.node):
+        if not operation.planned.plan.manages_access:
             await self._services.allowances.take_request(self._services, operation.actor)
 
     def executor(
@@ -246,10 +252,9 @@ class Operations:
         """What resolvers see, anew for each operation and event."""
         return self._context(self._services, operation.actor, operation.trace_id, operation.following, self.planner)
 
-    @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        """One of the places to run; raises ``Unavailable`` when the queue is long or slow."""
-        if self._slots.locked() and self._waiting >= 10 * self._settings.graphql_concurrency:
+    async def _turn(self) -> None:
+        """Wait for one of the places to run; raises ``Unavailable`` when the queue is long or slow."""
+        if self._waiting >= 10 * self._settings.graphql_concurrency:
             raise Unavailable("Too many operations are waiting. Send this one again after Retry-After seconds.")
         self._waiting += 1
         try:
@@ -259,10 +264,6 @@ class Operations:
             raise Unavailable("No operation ended in time. Send this one again after Retry-After seconds.") from None
         finally:
             self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._slots.release()
 
     @asynccontextmanager
     async def guarded(self, trace_id: str) -> AsyncIterator[None]:

@@ -1,8 +1,6 @@
 """Root fields with a rate limit of their own (L16): declared at the field, shown in the schema as ``@rateLimit``."""
 
 import re
-from collections import Counter
-from collections.abc import Container
 from typing import Any
 
 import strawberry
@@ -53,16 +51,11 @@ def rate_limits(schema: strawberry.Schema) -> dict[str, str]:
     return found
 
 
-def limited_uses(document: DocumentNode, operation: OperationDefinitionNode, limited: Container[str]) -> dict[str, int]:
-    """How often the (valid) operation uses each field of ``limited`` among its root fields, aliases counted.
+def root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> set[tuple[str, str]]:
+    """(name, response name) of the (valid) operation's root fields; of one response name they are one, as merged.
 
     Fields behind ``@skip`` and ``@include`` count as well, as they do for rights.
     """
-    return dict(Counter(name for name, _ in root_fields(document, operation) if name in limited))
-
-
-def root_fields(document: DocumentNode, operation: OperationDefinitionNode) -> set[tuple[str, str]]:
-    """(name, response name) of the (valid) operation's root fields; of one response name they are one, as merged."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     found: set[tuple[str, str]] = set()
     seen: set[str] = set()

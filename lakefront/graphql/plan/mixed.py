@@ -71,9 +71,10 @@ class MixedExecutor(StrawberryGraphQLCoreExecutionContext):
         self, parent_type: GraphQLObjectType, source: Any, field_details_list: FieldDetailsList, path: Path, *more: Any
     ) -> Any:
         """What SQL gave as it is; else what the resolver gives, or ``go_on``."""
-        if isinstance(source, Answered) and path.key not in source.tree.below:
-            if path.key in source.values:
-                return source.values[path.key]
+        name = str(path.key)
+        if isinstance(source, Answered) and name not in source.tree.below:
+            if name in source.values:
+                return source.values[name]
             source = source.parent
         return super().execute_field(parent_type, source, field_details_list, path, *more)
 
@@ -81,7 +82,7 @@ class MixedExecutor(StrawberryGraphQLCoreExecutionContext):
         self,
         return_type: GraphQLObjectType,
         field_details_list: FieldDetailsList,
-        info: GraphQLResolveInfo,
+        info: GraphQLResolveInfo[Any],
         path: Path,
         result: Any,
         *more: Any,
@@ -92,6 +93,6 @@ class MixedExecutor(StrawberryGraphQLCoreExecutionContext):
         return super().complete_object_value(return_type, field_details_list, info, path, result, *more)
 
 
-def go_on(resolve: Callable[..., Any], source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+def go_on(resolve: Callable[..., Any], source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
     """Middleware: instead of resolving a field that SQL answered, go further down in the answer."""
-    return source.below(info.path.key) if isinstance(source, Answered) else resolve(source, info, **arguments)
+    return source.below(str(info.path.key)) if isinstance(source, Answered) else resolve(source, info, **arguments)

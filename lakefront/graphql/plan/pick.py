@@ -142,29 +142,36 @@ class Picker:
     ) -> Part:
         type_ = _object_type(definition.type)
         below = partial(self._selections.below, type_, details)
+        part: Part
         match declaration:
             case Column(column):
-                return self._column(field, column, type_)
+                part = self._column(field, column, type_)
             case Whole():
-                return Inner(self._fields(unwrapped(field.type), type_, _few(below())))
+                part = Inner(self._fields(unwrapped(field.type), type_, _few(below())))
             case Embedded():
-                return self._embedded(field, type_, _few(below()))
+                part = self._embedded(field, type_, _few(below()))
             case Listed():
-                many = is_list(field)
-                if not many and not isinstance(field.type, StrawberryOptional):
-                    raise NotCompiled("it may not be null, but there may be no row")
-                return Related(join_of(field, declaration), self._fields(record_of(field), type_, below()), many)
+                part = self._related(field, declaration, type_, below())
             case Connected(on):
                 join = join_of(field, declaration) if on else None
-                return self._pages(record_of(field), join, definition, details)
-            case Found():
+                part = self._pages(record_of(field), join, definition, details)
+            case Found(arguments):
                 record = record_of(field)
-                ask = self._ask(definition, details, partial(_key, record, [name for name, _ in declaration.arguments]))
-                return One(record.record_source, ask, self._fields(record, type_, below()))
+                ask = self._ask(definition, details, partial(_key, record, [name for name, _ in arguments]))
+                part = One(record.record_source, ask, self._fields(record, type_, below()))
             case Grouped(record):
-                return self._groups(unwrapped(field.type), record, definition, details)
+                part = self._groups(unwrapped(field.type), record, definition, details)
             case _:
                 raise NotCompiled(PYTHON)
+        return part
+
+    def _related(
+        self, field: StrawberryField, declaration: Listed, type_: GraphQLObjectType, selected: Selected
+    ) -> Related:
+        many = is_list(field)
+        if not many and not isinstance(field.type, StrawberryOptional):
+            raise NotCompiled("it may not be null, but there may be no row")
+        return Related(join_of(field, declaration), self._fields(record_of(field), type_, selected), many)
 
     def _node(self, definition: GraphQLField, details: FieldDetailsList) -> Node:
         path, steps = list(self.path), list(self.steps)
@@ -174,12 +181,11 @@ class Picker:
             record = node_type(type_.name)
             if record is not None:
                 try:
-                    found[record] = self._fields(record, type_, self._selections.below(type_, details))
-                    if self.steps != steps:
-                        raise NotCompiled(PYTHON)
+                    fields = self._fields(record, type_, self._selections.below(type_, details))
+                    found[record] = fields if self.steps == steps else PYTHON
                 except NotCompiled as failed:
                     found[record] = failed.reason
-                    self.path, self.steps = list(path), list(steps)
+                self.path, self.steps = list(path), list(steps)
         return Node(ask, found)
 
     def _ask(

@@ -1,6 +1,8 @@
 """A plan: all that is known of an operation before its values are, made once and shared by the requests like it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphql import DocumentNode, OperationDefinitionNode
 from graphql.execution.values import VariableValues
@@ -27,6 +29,10 @@ class Plan:
     rest: DocumentNode | None
     guarded: bool
     """Whether variables may name what requires a scope."""
+    uses: Mapping[str, int]
+    """How often each root field is used, aliases counted, those behind ``@skip`` and ``@include`` as well."""
+    manages_access: bool
+    """Whether it never counts against the tenant's day (``access``)."""
 
     @property
     def tier(self) -> int:
@@ -36,8 +42,7 @@ class Plan:
         return 1 if self.rest is None else 2
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Planned:
+class Planned(NamedTuple):
     """A plan and the variables of one request."""
 
     plan: Plan

@@ -5,6 +5,7 @@ values of ``@skip`` and ``@include``, and the actor's permissions. Which tenant 
 values is no part of a plan.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -24,6 +25,7 @@ from graphql.execution.values import get_variable_values
 
 from lakefront.actor import Actor
 from lakefront.errors import OperationRefused
+from lakefront.graphql.access import manages_access
 from lakefront.graphql.answers import OperationRequest
 from lakefront.graphql.plan.authorise import authorise_document, authorise_variables
 from lakefront.graphql.plan.cache import Cache
@@ -36,6 +38,7 @@ from lakefront.graphql.plan.pick import NotCompiled, Picker
 from lakefront.graphql.plan.plan import Plan, Planned
 from lakefront.graphql.plan.selection import Selections, conditions_of
 from lakefront.graphql.plan.variables import check_variables
+from lakefront.graphql.rate_limits import root_fields
 from lakefront.settings import Settings
 
 MIB: Final = 1 << 20
@@ -138,7 +141,9 @@ class Planner:
         cost = formula(self.schema, document, operation, conditions=known)
         roots, compiled, rest = self._parts(document, operation, conditions, actor)
         guarded = guards(self.schema, operation, self.permission)
-        return Plan(document, operation, permissions, cost, roots, compiled, rest, guarded)
+        uses = Counter(name for name, _ in root_fields(document, operation))
+        access = manages_access(document, operation)
+        return Plan(document, operation, permissions, cost, roots, compiled, rest, guarded, uses, access)
 
     def _parts(
         self,

@@ -1,7 +1,7 @@
 """From a plan and the values of a request to a statement that can run: compiled once for each shape of the values."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from graphql import GraphQLError
 
@@ -28,8 +28,7 @@ class Shape:
     batched: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Bound:
+class Bound(NamedTuple):
     """A statement with the values of one request; ``key`` is what a batched one reads."""
 
     shape: Shape

@@ -12,7 +12,6 @@ from lakefront.actor import Actor
 from lakefront.errors import Forbidden, RateLimited, Unauthenticated
 from lakefront.graphql.answers import Answer
 from lakefront.graphql.operation import Operation
-from lakefront.graphql.rate_limits import limited_uses
 from lakefront.server.client_address import ClientAddresses, bucket
 from lakefront.server.credentials import Credentials
 from lakefront.server.limits.headers import rate_limit_headers
@@ -120,8 +119,8 @@ class Meter:
             if cost := operation.planned.estimate.total:
                 amounts.append((limits.policies.cost, cost))
             if limits.fields:
-                uses = limited_uses(operation.document, operation.node, limits.fields)
-                amounts += [(limits.fields[field], amount) for field, amount in sorted(uses.items())]
+                uses = operation.planned.plan.uses
+                amounts += [(limits.fields[field], uses[field]) for field in sorted(uses.keys() & limits.fields.keys())]
         who = _who(actor)
         self._note(*await asyncio.gather(*(limits.windows.take(policy, who, amount) for policy, amount in amounts)))
 

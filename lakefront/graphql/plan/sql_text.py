@@ -1,0 +1,54 @@
+"""Texts in SQL: scalars in their canonical forms, cursors and ids, names of GraphQL, rows as JSON."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import strawberry
+from sqlalchemy import JSON, ColumnElement, FromClause, String, Text, case, cast, func, literal_column
+from strawberry.types.enum import StrawberryEnumDefinition
+
+from lakefront.db.query import OrderKey, Source
+from lakefront.graphql.declare.cursors import fingerprint
+from lakefront.graphql.scalars import BigInt
+
+EMPTY: Final = literal_column("'[]'::json", JSON)
+"""The empty list."""
+
+
+def text_form(column: ColumnElement[Any], leaf: Any) -> ColumnElement[Any]:
+    """The value of ``column`` as GraphQL's ``leaf`` type writes it in JSON (DESIGN.md, "Texts")."""
+    if isinstance(leaf, StrawberryEnumDefinition):
+        return case(*((column == _quoted(value.value), constant(value.name)) for value in leaf.values))
+    if leaf is BigInt or (leaf in (str, strawberry.ID) and not isinstance(column.type, String)):
+        return cast(column, Text)
+    return column
+
+
+def opaque(parts: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
+    """``cursors.encode`` in SQL."""
+    text = cast(func.json_build_array(*parts), Text)
+    return func.translate(
+        func.encode(func.convert_to(text, literal_column("'UTF8'")), literal_column("'base64'")),
+        literal_column("E'+/=\\n'"),
+        literal_column("'-_'"),
+    )
+
+
+def cursor(source: Source, order: Sequence[OrderKey], rows: FromClause) -> ColumnElement[Any]:
+    """``cursors.cursor`` in SQL."""
+    mark: ColumnElement[Any] = literal_column(f"'{fingerprint(source, order)}'::text")  # hexadecimal digits
+    return opaque([mark, *(rows.c[key.column] for key in order)])
+
+
+def _quoted(text: str) -> ColumnElement[Any]:
+    return literal_column("'" + text.replace("'", "''") + "'", Text)  # an enum's value, which the program has
+
+
+def constant(name: str) -> ColumnElement[Any]:
+    """A name of GraphQL: letters, digits, underscores."""
+    return literal_column(f"'{name}'::text")
+
+
+def json_of(rows: Any) -> ColumnElement[Any]:
+    """Each of ``rows`` as a JSON object."""
+    return func.row_to_json(literal_column(f'"{rows.name}"'), type_=JSON)
