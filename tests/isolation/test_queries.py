@@ -25,6 +25,7 @@ MANAGERS = ("tenants",)
 async def interrogate(world: World, attacker: str, *, examples: int = EXAMPLES, shrink: bool = True) -> None:
     """Ask random queries as ``attacker``; raises ``Leak`` where an answer depends on what the other one has."""
     answered, actor = 0, await world.actor(attacker)
+    before = dict(world.operations.runner.tiers)
 
     async def check(document: str) -> None:
         nonlocal answered
@@ -38,6 +39,8 @@ async def interrogate(world: World, attacker: str, *, examples: int = EXAMPLES, 
 
     documents = Documents(build_schema()._schema, await loot(world, attacker))
     await explore(documents.operations("query", without=MANAGERS), check, examples=examples, shrink=shrink)
+    made = {tier: count - before.get(tier, 0) for tier, count in world.operations.runner.tiers.items()}
+    assert made.get(1, 0) + made.get(2, 0) > examples / 3, f"too few were compiled to show anything: {made}"
     assert answered > examples / 3, f"of {examples} queries only {answered} were answered without errors"
 
 

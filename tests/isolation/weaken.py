@@ -11,7 +11,7 @@ from sqlalchemy import ClauseElement
 
 from lakefront.db.database import Database, Transaction
 
-_FILTER = re.compile(r"(?:\b\w+\.)*\btenant_id = (\$\d+(?:::\w+)?)")
+_FILTER = re.compile(r'(?:(?:"[^"]+"|\b\w+)\.)*\btenant_id = (\$\d+(?:::\w+)?)')
 """A statement's own condition on the tenant."""
 
 _PROTECTED = """
@@ -35,17 +35,17 @@ class _Unfiltered(Transaction):
 @contextmanager
 def without_filters(database: Database) -> Iterator[None]:
     """No statement of the application asks for its tenant's rows alone: row security stands by itself."""
-    text, transaction = database.text, database.transaction
+    value, transaction = database.value, database.transaction
 
-    async def text_of_all(sql: str, *values: Any) -> bytes:
-        return await text(unfiltered(sql), *values)
+    async def value_of_all(sql: str, *values: Any) -> Any:
+        return await value(unfiltered(sql), *values)
 
     @asynccontextmanager
     async def transaction_of_all(*arguments: Any, **options: Any) -> AsyncIterator[Transaction]:
         async with transaction(*arguments, **options) as opened:
             yield _Unfiltered(opened.connection, timeout=opened._timeout)
 
-    with patch.object(database, "text", text_of_all), patch.object(database, "transaction", transaction_of_all):
+    with patch.object(database, "value", value_of_all), patch.object(database, "transaction", transaction_of_all):
         yield
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 import httpx
 import orjson
+from starlette.routing import Route
 
 from lakefront.actor import Actor, system_actor
 from lakefront.db.embedded import EmbeddedPostgres
@@ -178,8 +179,19 @@ class World:
     @cached_property
     def tokens(self) -> Mapping[str, str]:
         """Tenant -> a token of its administrator."""
+        return {name: self.token(name, "admin") for name in MARKERS}
+
+    @cached_property
+    def operations(self) -> Operations:
+        """What the served application runs operations with, for its counts."""
+        door: Any = next(route.app for route in self.served.app.routes if isinstance(route, Route))
+        found: Operations = door._graphql._app._operations
+        return found
+
+    def token(self, tenant: str, role: str) -> str:
+        """A token of somebody of ``tenant`` who has ``role``."""
         parts = self.served.parts
-        return {name: mint(parts.key, parts.settings, f"{name}'s admin", "admin", name, 3600) for name in MARKERS}
+        return mint(parts.key, parts.settings, f"{tenant}'s {role}", role, tenant, 3600)
 
     def headers(self, tenant: str, *, by_key: bool = False) -> dict[str, str]:
         """How ``tenant`` signs in: by its token, or by its API key."""
@@ -187,9 +199,9 @@ class World:
             return {"X-API-Key": self.keys[tenant]}
         return {"Authorization": f"Bearer {self.tokens[tenant]}"}
 
-    async def actor(self, tenant: str) -> Actor:
-        """Who ``tenant`` is by its token."""
-        credentials = Credentials(authorization=self.headers(tenant)["Authorization"])
+    async def actor(self, tenant: str, role: str = "admin") -> Actor:
+        """Who somebody of ``tenant`` with ``role`` is by a token."""
+        credentials = Credentials(authorization=f"Bearer {self.token(tenant, role)}")
         return await self.served.parts.doors.authenticator.authenticate(credentials)
 
     async def ask(self, tenant: str, document: str) -> httpx.Response:
