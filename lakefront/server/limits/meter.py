@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Final
 
 from redis.asyncio import Redis
@@ -122,7 +122,15 @@ class Meter:
                 uses = operation.planned.plan.uses
                 amounts += [(limits.fields[field], uses[field]) for field in sorted(uses.keys() & limits.fields.keys())]
         who = _who(actor)
-        self._note(*await asyncio.gather(*(limits.windows.take(policy, who, amount) for policy, amount in amounts)))
+        known: list[Standing] = []
+        asking: list[Awaitable[Standing]] = []
+        for policy, amount in amounts:
+            standing = limits.windows.at_once(policy, who, amount)
+            if standing is not None:
+                known.append(standing)
+            else:
+                asking.append(limits.windows.take(policy, who, amount))
+        self._note(*known, *(await asyncio.gather(*asking) if asking else ()))
 
     async def count_field(self, actor: Actor | None, field: str, amount: int = 1) -> None:
         """Count ``amount`` uses of the root field ``field`` where it has a limit of its own; raises ``RateLimited``.
