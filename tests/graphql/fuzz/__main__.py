@@ -55,7 +55,7 @@ async def _fuzz(made: World, operations: int, seed: int, askers: list[str]) -> i
         asker, batch_seed = askers[batch % len(askers)], seed + batch // len(askers)
 
         async def check(drawn: Drawn, asker: str = asker) -> None:
-            ran[await compare(made, ASKERS[asker], drawn)] += 1
+            ran.update(await compare(made, ASKERS[asker], drawn))
 
         queries = Queries(made.facts(ASKERS[asker]), made.pools)
         try:

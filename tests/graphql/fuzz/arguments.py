@@ -1,7 +1,8 @@
 """Arguments of fields: filters, orders, pages with cursors that fit, groups whose order fits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from graphql import GraphQLField, is_required_argument
@@ -55,15 +56,24 @@ class Arguments:
             _fit_groups(self._choices, given)
             if not self._spoil:
                 given["orderBy"] = list({_names(item): item for item in given["orderBy"]}.values())
-        # Scalars travel as variables more often than what has them inside.
         parts = [
-            f"{name}: {self._variables.write(value, field.args[name].type, 20)}"
+            f"{name}: {self._variables.write(value, field.args[name].type, 30, self._again(field, name, given))}"
             for name, value in self._shuffled(given).items()
         ]
         return f"({', '.join(parts)})" if parts else ""
 
     def _shuffled(self, given: Mapping[str, Any]) -> dict[str, Any]:
         return {name: given[name] for name in self._choices.several(list(given), len(given), len(given))}
+
+    def _again(self, field: GraphQLField, name: str, given: Mapping[str, Any]) -> Callable[[], Any] | None:
+        """What gives another value of the argument ``name``, where that leaves the others their meaning."""
+        if name in {"orderBy", "groupBy"}:
+            return None
+        if name in {"first", "last"}:
+            return self._size
+        if name in {"after", "before"}:
+            return partial(self._cursor, field, given.get("orderBy"))
+        return partial(self._values.value, field.args[name].type, name)
 
     def _size(self) -> Any:
         if self._spoil and self._choices.chance(15):

@@ -18,10 +18,21 @@ class Difference(AssertionError):
     """Two tiers gave different answers."""
 
 
-async def compare(world: World, asker: Asker, drawn: Drawn) -> str:
-    """What ran the compiled operation: ``tier 1`` … ``tier 3``, ``refused``; raises ``Difference``."""
+async def compare(world: World, asker: Asker, drawn: Drawn) -> list[str]:
+    """What ran each of the compiled operations: ``tier 1`` … ``tier 3``, ``refused``; raises ``Difference``.
+
+    They are two where there are other values for the variables: then by the same plan, and mostly the same statement.
+    """
+    requests = [
+        OperationRequest(drawn.document, drawn.operation_name, values)
+        for values in (drawn.variables, drawn.others)
+        if values is drawn.variables or values
+    ]
+    return [await _compare(world, asker, request) for request in requests]
+
+
+async def _compare(world: World, asker: Asker, request: OperationRequest) -> str:
     compiled, plain = world.tiers[asker.forbidden_fields]
-    request = OperationRequest(drawn.document, drawn.operation_name, drawn.variables)
     operation = compiled.prepare(request, asker.actor, TRACE)
     ran = "refused"
     if isinstance(operation, Answer):
@@ -40,8 +51,8 @@ async def compare(world: World, asker: Asker, drawn: Drawn) -> str:
         where = ", ".join(".".join(map(str, path)) or "(top)" for path in differing[:5]) or "no place, but fails"
         lines = (
             f"{asker.actor.subject} of {asker.actor.tenant} ({ran}) is answered otherwise at {where}",
-            f"document: {drawn.document}",
-            f"variables: {json.dumps(drawn.variables)}",
+            f"document: {request.document}",
+            f"variables: {json.dumps(request.variables)}",
             f"compiled: {answer.encode().decode()[:3000]}",
             f"plain: {expected.encode().decode()[:3000]}",
         )

@@ -10,7 +10,7 @@ from tests.graphql.fuzz.choices import Choices
 from tests.graphql.fuzz.facts import Facts
 from tests.graphql.fuzz.selections import Selections
 from tests.graphql.fuzz.values import Pools
-from tests.graphql.fuzz.variables import Variables
+from tests.graphql.fuzz.variables import ABSENT, Variables
 
 
 class Drawn(NamedTuple):
@@ -19,6 +19,8 @@ class Drawn(NamedTuple):
     document: str
     variables: dict[str, Any]
     operation_name: str | None
+    others: dict[str, Any]
+    """Other values of its variables, with which it is sent again; none where there is nothing to change."""
 
 
 class Queries(SearchStrategy[Drawn]):
@@ -40,9 +42,11 @@ def _operation(choices: Choices, facts: Facts, pools: Pools) -> Drawn:
     arguments = Arguments(choices, facts, pools, variables, spoil=spoil)
     selections = Selections(choices, facts, arguments, variables, daring=daring)
     body = selections.root(facts.core.query_type)
+    others = {**variables.values, **variables.others} if variables.others else {}
+    others = {name: value for name, value in others.items() if value is not ABSENT}
     definitions, fragments = variables.definitions(), selections.fragments()
     if choices.chance(10):
         text = f"query Asked{definitions} {body}{fragments} query Other {{ __typename }}"
-        return Drawn(text, variables.values, "Asked")
+        return Drawn(text, variables.values, "Asked", others)
     head = f"query {definitions}" if definitions else choices.pick(("", "query ", "query Named "))
-    return Drawn(f"{head}{body}{fragments}", variables.values, None)
+    return Drawn(f"{head}{body}{fragments}", variables.values, None, others)

@@ -122,7 +122,7 @@ class Selections:
             return ""
         kind = self._choices.pick(("include", "skip"))
         value = (kind == "include") != self._choices.chance(30)
-        return f" @{kind}(if: {self._variables.write(value, self._condition, 50)})"
+        return f" @{kind}(if: {self._variables.write(value, self._condition, 50, lambda: not value)})"
 
     @property
     def _condition(self) -> Any:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLList, GraphQLNonNull, get_nullable_type
@@ -26,16 +26,24 @@ class Variables:
         self._definitions: dict[str, str] = {}
         self._known: dict[tuple[str, str], str] = {}
         self.values: dict[str, Any] = {}
+        self.others: dict[str, Any] = {}
+        """Values for another request with the same document."""
 
     def definitions(self) -> str:
         """As they stand behind the operation's name."""
         parts = [f"${name}: {text}" for name, text in self._definitions.items()]
         return f"({', '.join(parts)})" if parts else ""
 
-    def write(self, value: Any, type_: Any, percent: int = 20) -> str:
-        """``value`` (JSON form) at a place of ``type_``; ``percent``: how often it, or a part of it, is a variable."""
+    def write(self, value: Any, type_: Any, percent: int = 20, again: Callable[[], Any] | None = None) -> str:
+        """``value`` (JSON form) at a place of ``type_``; ``percent``: how often it, or a part of it, is a variable.
+
+        ``again`` gives another value, for another request.
+        """
         if value is ABSENT or self._choices.chance(percent):
-            return self._variable(value, type_)
+            name = self._variable(value, type_)
+            if again is not None and name in self.values:
+                self.others[name] = _present(again())
+            return f"${name}"
         if value is None:
             return "null"
         type_ = get_nullable_type(type_)
@@ -57,7 +65,7 @@ class Variables:
         return _literal(value, type_)
 
     def _variable(self, value: Any, type_: Any) -> str:
-        """``$name``: given, or by its default, or (where ``value`` is ABSENT) neither."""
+        """Its name: given, or by its default, or (where ``value`` is ABSENT) neither."""
         nullable = get_nullable_type(type_)
         required = isinstance(type_, GraphQLNonNull)
         if value is ABSENT:
@@ -80,13 +88,13 @@ class Variables:
     def _define(self, text: str, value: Any) -> str:
         seen = (text, json.dumps(value) if value is not ABSENT else "")
         if seen in self._known and self._choices.chance(50):
-            return f"${self._known[seen]}"
+            return self._known[seen]
         name = self._choices.pick(("v", "tenant", "p_", "select", "V")) + str(len(self._definitions))
         self._known[seen] = name
         self._definitions[name] = text
         if value is not ABSENT:
             self.values[name] = value
-        return f"${name}"
+        return name
 
 
 def _present(value: Any) -> Any:
