@@ -22,7 +22,6 @@ from lakefront.errors import (
     LakefrontError,
     MethodNotAllowed,
     OperationTimeout,
-    Unavailable,
 )
 from lakefront.graphql.answers import Answer, OperationRequest, refused
 from lakefront.graphql.execution import masked, run_to_end
@@ -37,9 +36,7 @@ from lakefront.graphql.plan.planner import MIB, Planner
 from lakefront.graphql.plan.run import Runner, answered, failed, joined, whole
 from lakefront.graphql.sharing.seat import Outlet
 from lakefront.graphql.subscriptions import Subscriptions
-
-QUEUE_TIMEOUT: Final = 5.0
-"""Seconds an operation waits for its turn before it is told to come again."""
+from lakefront.graphql.turns import Turns
 
 _WHERE_SUBSCRIPTIONS_RUN: Final = (
     "Subscriptions run at this path over WebSocket, with the subprotocol graphql-transport-ws, or as server-sent "
@@ -68,9 +65,8 @@ class Operations:
         self._services = services
         self._settings = services.settings
         self._context = context
-        self._slots = asyncio.Semaphore(services.settings.graphql_concurrency)
-        self._waiting = 0
-        self._live = Subscriptions(self, self._slots, services.settings.follower_buffer)
+        self.turns = Turns(services.settings.graphql_concurrency)
+        self._live = Subscriptions(self, self.turns, services.settings.follower_buffer)
 
     @property
     def subscriptions(self) -> Subscriptions:
@@ -170,16 +166,13 @@ class Operations:
     async def _execute(self, operation: Operation) -> Answer:
         try:
             with operation.traced():
-                if self._slots.locked():
-                    await self._turn()
-                else:
-                    await self._slots.acquire()
+                await self.turns.take()
                 try:
                     async with self.guarded(operation.trace_id):
                         await self.take_request(operation)
                         return self.extended(operation, await self._answer(operation))
                 finally:
-                    self._slots.release()
+                    self.turns.release()
         except LakefrontError as error:
             return refused(error, operation.trace_id)
 
@@ -251,19 +244,6 @@ class Operations:
     def context_of(self, operation: Operation) -> Any:
         """What resolvers see, anew for each operation and event."""
         return self._context(self._services, operation.actor, operation.trace_id, operation.following, self.planner)
-
-    async def _turn(self) -> None:
-        """Wait for one of the places to run; raises ``Unavailable`` when the queue is long or slow."""
-        if self._waiting >= 10 * self._settings.graphql_concurrency:
-            raise Unavailable("Too many operations are waiting. Send this one again after Retry-After seconds.")
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(QUEUE_TIMEOUT):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise Unavailable("No operation ended in time. Send this one again after Retry-After seconds.") from None
-        finally:
-            self._waiting -= 1
 
     @asynccontextmanager
     async def guarded(self, trace_id: str) -> AsyncIterator[None]:

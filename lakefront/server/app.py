@@ -25,6 +25,7 @@ from lakefront.server.limits import RateLimits
 from lakefront.server.limits.meter import Metered
 from lakefront.server.metrics import Counted, Metrics
 from lakefront.server.openapi import OpenAPIDocument
+from lakefront.server.operation_metrics import show_operations
 from lakefront.server.pages.bundle import ASSETS_PATH, Assets, Page
 from lakefront.server.pages.graphiql import GraphiQLOrGraphQL
 from lakefront.server.responses import error_response
@@ -57,6 +58,7 @@ def build_app(running: Running) -> Starlette:
     doors.metrics.gauge("lakefront_websockets", "WebSockets that are open.", lambda: socket.open)
     doors.metrics.gauge("lakefront_event_streams", "Streams of server-sent events that are open.", lambda: http.streams)
     show_subscriptions(doors.metrics, operations.subscriptions)
+    show_operations(doors.metrics, operations)
 
     def rest(path: str, methods: str, handler: Handler) -> BaseRoute:
         return Route(path, RestDoor(doors, path, handler), methods=methods.split())

@@ -6,7 +6,7 @@ Counters of the doors are this process's own and cost nothing to read. What all 
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -73,6 +73,14 @@ class Metrics:
         """Show what ``value``, which only grows, gives when it is scraped."""
         self._registry.register(_Growing(name, meaning, value))
 
+    def gauges(self, name: str, meaning: str, label: str, values: Callable[[], Mapping[str, float]]) -> None:
+        """As ``gauge``, a value for each ``label`` that ``values`` has."""
+        self._registry.register(_Labelled(GaugeMetricFamily, name, meaning, label, values))
+
+    def counters(self, name: str, meaning: str, label: str, values: Callable[[], Mapping[str, float]]) -> None:
+        """As ``counter``, a value for each ``label`` that ``values`` has."""
+        self._registry.register(_Labelled(CounterMetricFamily, name, meaning, label, values))
+
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count an answered request (L12); ``route`` is the path as it is declared, not as it was sent."""
         requests, rate, latency = self._of(route, status)
@@ -126,6 +134,27 @@ class _Growing(Collector):
     def collect(self) -> Iterator[Metric]:
         """The one number, as it is now."""
         yield CounterMetricFamily(self._name, self._meaning, value=self._value())
+
+
+class _Labelled(Collector):
+    """Numbers that somebody else counts, by one label."""
+
+    def __init__(
+        self,
+        family: type[CounterMetricFamily | GaugeMetricFamily],
+        name: str,
+        meaning: str,
+        label: str,
+        values: Callable[[], Mapping[str, float]],
+    ) -> None:
+        self._family, self._name, self._meaning, self._label, self._values = family, name, meaning, label, values
+
+    def collect(self) -> Iterator[Metric]:
+        """The numbers, as they are now."""
+        family = self._family(self._name, self._meaning, labels=[self._label])
+        for value, number in self._values().items():
+            family.add_metric([value], number)
+        yield family
 
 
 class _Intake(Collector):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from graphql.execution.collect_fields import FieldDetails
 
-from lakefront.graphql import operations as module
+from lakefront.graphql import turns
 from lakefront.graphql.answers import Answer, OperationRequest, encode
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.subscriptions import FAIR_SHARE
@@ -152,7 +152,7 @@ async def test_cancelling_the_caller_cancels_the_operation() -> None:
 
 
 async def test_only_so_many_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "QUEUE_TIMEOUT", 0.1)
+    monkeypatch.setattr(turns, "QUEUE_TIMEOUT", 0.1)
     operations, world, _ = build(graphql_concurrency=2)
     long = [asyncio.create_task(operations.execute(ask("{ sleep(seconds: 60) }"), READER, "t")) for _ in range(2)]
     while world.sleeping < 2:  # noqa: ASYNC110 - the resolver sets no event

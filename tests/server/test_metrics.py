@@ -139,6 +139,31 @@ async def test_sockets_streams_and_rates(served: Wired) -> None:
     assert bounds == {"0.01", "0.05", "0.1", "0.5", "+Inf"}
 
 
+async def test_operations_by_tier_and_the_planners_memory(served: Wired) -> None:
+    one = "query($id: ID!) { permit(permitId: $id) { permitId } }"
+    await asyncio.gather(*(served.ask(one, id=f"P{number}") for number in range(20)))
+    await served.ask("{ permits(first: 1) { totalCount } me { subject } }")
+    await served.ask("{ me { subject } }")
+    for _ in range(2):
+        await served.client.post("/graphql", json={"query": "{ nothing }"}, headers=served.bearer("reader"))
+    samples = await scrape(served)
+    for tier, count in (("1", 20), ("2", 1), ("3", 1)):
+        assert value(samples, "lakefront_operations_total", tier=tier) == count
+    for cache, hits, misses, entries in (
+        ("documents", 19, 5, 3),
+        ("refused", 1, 4, 1),
+        ("plans", 19, 3, 3),
+        ("statements", 19, 2, 2),
+    ):
+        assert value(samples, "lakefront_plan_cache_hits_total", cache=cache) == hits, cache
+        assert value(samples, "lakefront_plan_cache_misses_total", cache=cache) == misses, cache
+        assert value(samples, "lakefront_plan_cache_evictions_total", cache=cache) == 0
+        assert value(samples, "lakefront_plan_cache_entries", cache=cache) == entries, cache
+    assert value(samples, "lakefront_row_batch_keys_total") == 20
+    assert 1 <= (value(samples, "lakefront_row_batches_total") or 0) <= 20
+    assert value(samples, "lakefront_operations_running") == value(samples, "lakefront_operations_waiting") == 0
+
+
 async def test_a_stream_is_counted_when_its_answer_begins(services: Services) -> None:
     release = asyncio.Event()
 
