@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from lakefront.errors import BadRequest, LakefrontError, RequestTimeout
+from lakefront.server.cycle import Cycle
 from lakefront.server.frames import FRAMES
 from lakefront.server.responses import JSON, error_body
 from lakefront.server.security_headers import SAFE
@@ -124,8 +125,6 @@ class HTTPProtocol(HttpToolsProtocol):
         """
         if self.transport.is_closing():
             return
-        if self._in_head:
-            self._start_head_timer()
         # The parser keeps an unfinished header or trailer in memory, however long it gets.
         self._unread_bytes += len(data)
         self._unset_keepalive_if_required()
@@ -137,6 +136,8 @@ class HTTPProtocol(HttpToolsProtocol):
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
                 return
+        if self._in_head and self._unread_bytes and not self.transport.is_closing():
+            self._start_head_timer()
         if self._unread_bytes > MAX_HEAD and not self.transport.is_closing():
             self._refuse(HeadersTooLarge() if self.headers or not self._in_head else UriTooLong())
 
@@ -177,6 +178,9 @@ class HTTPProtocol(HttpToolsProtocol):
         self._unread_bytes = 0
         self._stop_head_timer()
         super().on_headers_complete()
+        if type(self.cycle) is RequestResponseCycle:
+            # uvicorn makes it, and has no way to say of which class.
+            self.cycle.__class__ = Cycle
 
     def on_message_complete(self) -> None:
         """The body has arrived too: what follows is the next head."""
