@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import FieldNode, GraphQLField
-from graphql.execution.values import VariableValues, get_argument_values
+from graphql import FieldNode
+from graphql.execution.values import VariableValues
 
 from lakefront.db.query import Join, Source
 from lakefront.graphql.declare.record import Record
+from lakefront.graphql.plan.coerce import Arguments
 from lakefront.graphql.plan.mixed import Mixed
 
 
@@ -23,13 +24,12 @@ class Ask:
     Reading raises ``ValidationError`` or ``GraphQLError``, as the resolver does, for values that mean nothing.
     """
 
-    definition: GraphQLField
-    node: FieldNode
+    arguments: Arguments
     read: Callable[[Mapping[str, Any]], Any]
 
     def values(self, variables: VariableValues) -> Any:
         """What one request asks for."""
-        return self.read(get_argument_values(self.definition, self.node, variables, hide_suggestions=True))
+        return self.read(self.arguments.values(variables))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,6 +33,7 @@ from lakefront.graphql.declare.grouping import group_request
 from lakefront.graphql.declare.keys import read_key
 from lakefront.graphql.declare.record import Record, declared, is_list, join_of, needed, record_of, unwrapped
 from lakefront.graphql.declare.words import node_type
+from lakefront.graphql.plan.coerce import Arguments
 from lakefront.graphql.plan.mixed import ROW, Step
 from lakefront.graphql.plan.parts import (
     Ask,
@@ -191,7 +192,7 @@ class Picker:
     def _ask(
         self, definition: GraphQLField, details: FieldDetailsList, read: Callable[[Mapping[str, Any]], Any]
     ) -> int:
-        self.asks.append(Ask(definition, details[0].node, read))
+        self.asks.append(Ask(Arguments(definition, details[0].node), read))
         return len(self.asks) - 1
 
     def _column(self, field: StrawberryField, column: str, type_: Any) -> Part:

@@ -7,7 +7,7 @@ values is no part of a plan.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any, Final
 
@@ -21,7 +21,6 @@ from graphql import (
     SelectionSetNode,
     is_non_null_type,
 )
-from graphql.execution.values import get_variable_values
 
 from lakefront.actor import Actor
 from lakefront.errors import OperationRefused
@@ -29,8 +28,9 @@ from lakefront.graphql.access import manages_access
 from lakefront.graphql.answers import OperationRequest
 from lakefront.graphql.plan.authorise import authorise_document, authorise_variables
 from lakefront.graphql.plan.cache import Cache
+from lakefront.graphql.plan.coerce import Variables
 from lakefront.graphql.plan.cost import formula
-from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument, read_document, select_operation
+from lakefront.graphql.plan.document import InvalidDocument, read_document, select_operation
 from lakefront.graphql.plan.inputs import guards
 from lakefront.graphql.plan.mixed import mixed
 from lakefront.graphql.plan.parts import Compiled, Part, Root, Typename
@@ -57,6 +57,8 @@ class Document:
     size: int
     node: DocumentNode
     conditions: tuple[str, ...]
+    operations: dict[str | None, tuple[OperationDefinitionNode, Variables]] = field(default_factory=dict)
+    """By the names under which they were asked for."""
 
 
 class Planner:
@@ -78,7 +80,7 @@ class Planner:
         self._nulls = settings.forbidden_fields == "null"
         self._compiled = compiled
         self.documents: Cache[str, Document] = Cache(settings.plan_cache * MIB // 2, lambda document: document.size)
-        self.refused: Cache[str, Callable[[], Exception]] = Cache(4 * MIB, lambda _: 4096)
+        self.refused: Cache[str, tuple[Callable[[], Exception], int]] = Cache(4 * MIB, lambda kept: kept[1])
         self.plans: Cache[Any, tuple[Plan, int]] = Cache(settings.plan_cache * MIB // 2, lambda kept: kept[1])
 
     def plan(self, request: OperationRequest, actor: Actor) -> Planned:
@@ -87,11 +89,10 @@ class Planner:
         Raises ``InvalidDocument`` for what the specification refuses, ``LakefrontError`` for what we do.
         """
         document = self.documents.get(request.document) or self._read(request.document)
-        operation = select_operation(document.node, request.operation_name)
-        check_variables(self.schema, operation, request.variables)
-        variables = get_variable_values(
-            self.schema, operation.variable_definitions or (), request.variables, MAX_ERRORS, hide_suggestions=True
-        )
+        operation, reader = document.operations.get(request.operation_name) or self._operation(document, request)
+        if reader.composite:
+            check_variables(self.schema, operation, request.variables)
+        variables = reader.coerce(request.variables)
         if isinstance(variables, list):
             self.authorise(document.node, operation, request, actor)
             raise InvalidDocument(variables)
@@ -106,6 +107,10 @@ class Planner:
             authorise_variables(self.schema, operation, actor, self.permission, request.variables)
         return Planned(plan, request, variables, plan.cost.estimate(variables.coerced))
 
+    def _operation(self, document: Document, request: OperationRequest) -> tuple[OperationDefinitionNode, Variables]:
+        operation = select_operation(document.node, request.operation_name)
+        return document.operations.setdefault(request.operation_name, (operation, Variables(self.schema, operation)))
+
     def authorise(
         self, document: DocumentNode, operation: OperationDefinitionNode, request: OperationRequest, actor: Actor
     ) -> None:
@@ -116,18 +121,21 @@ class Planner:
     def _read(self, text: str) -> Document:
         refused = self.refused.get(text)
         if refused is not None:
-            raise refused()
+            raise refused[0]()
         try:
             node = read_document(self.schema, text, self._settings)
         except InvalidDocument as error:
-            self.refused.put(text, partial(InvalidDocument, error.errors))
+            self._refuse(text, partial(InvalidDocument, error.errors))
             raise
         except OperationRefused as error:
-            if len(text) <= self._settings.graphql_max_document:
-                self.refused.put(text, partial(OperationRefused, error.message))
+            self._refuse(text, partial(OperationRefused, error.message))
             raise
         size = 1024 + BYTES_PER_CHARACTER * len(text)
         return self.documents.put(text, Document(size, node, conditions_of(node)))
+
+    def _refuse(self, text: str, again: Callable[[], Exception]) -> None:
+        if len(text) <= self._settings.graphql_max_document:
+            self.refused.put(text, (again, 4096 + len(text)))
 
     def _plan(
         self,

@@ -92,7 +92,7 @@ class Writer:
         source, fields = self._wanted(part)
         self._reads(source)
         parents = key_parents(source)
-        rows = source.table.alias(self.name())
+        rows = source.rows(self.name())
         belongs = and_(*(rows.c[name] == parents.c[f"key{index}"] for index, name in enumerate(source.key)))
         one = self._row(source, rows, fields, belongs, parents)
         return func.array(select(one).select_from(parents).order_by(parents.c.ordinal).scalar_subquery())
@@ -130,7 +130,7 @@ class Writer:
     def _one(self, part: One | Node) -> ColumnElement[Any]:
         source, fields = self._wanted(part)
         self._reads(source)
-        key, there = self._requests[part.ask][-1], source.table.alias(self.name())
+        key, there = self._requests[part.ask][-1], source.rows(self.name())
         pairs = zip(source.key, key, strict=True)
         belongs = and_(*(there.c[name] == operand(there.c[name], value) for name, value in pairs))
         return self._row(source, there, fields, belongs, None)
@@ -164,7 +164,7 @@ class Writer:
 
     def _related(self, part: Related, rows: FromClause) -> ColumnElement[Any]:
         self._reads(part.join)
-        target, there = part.join.target, part.join.target.table.alias(self.name())
+        target, there = part.join.target, part.join.target.rows(self.name())
         found = (
             select(*self._labelled(part.fields, there))
             .where(target.rows_of(self._actor, there), _joined(part.join, rows, there))
@@ -197,7 +197,7 @@ class Writer:
 
     def count(self, part: Pages, request: PageRequest, rows: FromClause | None) -> ColumnElement[Any]:
         """How many rows there are on all pages."""
-        there = part.source.table.alias(self.name())
+        there = part.source.rows(self.name())
         counted = select(func.count()).select_from(there)
         counted = counted.where(part.source.rows_of(self._actor, there), where(request.where, there, self._actor))
         if part.join is not None and rows is not None:
