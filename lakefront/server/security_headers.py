@@ -22,6 +22,7 @@ HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 """A year of TLS alone, for whoever came by TLS; subdomains are not ours to speak for."""
 
 _SAFE: Final = [(name.encode(), value.encode()) for name, value in SAFE.items()]
+_NAMES: Final = frozenset(name for name, _ in _SAFE)
 
 
 class SecurityHeaders:
@@ -39,8 +40,8 @@ class SecurityHeaders:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = list(message["headers"])
                 # ASGI has names in lower case.
-                present = {name for name, _ in headers}
-                headers += [safe for safe in _SAFE if safe[0] not in present]
+                present = _NAMES.intersection([name for name, _ in headers])
+                headers += [safe for safe in _SAFE if safe[0] not in present] if present else _SAFE
                 if self._addresses.is_https(scope):
                     headers.append(HSTS)
                 message["headers"] = headers
