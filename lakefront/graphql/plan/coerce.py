@@ -88,6 +88,8 @@ class Arguments:
         self._definition = definition
         self._node = node
         given = {argument.name.value: argument.value for argument in node.arguments or ()}
+        self.constant: Final = not any(_has_variables(value) for value in given.values())
+        """Whether the values are the same for each request."""
         self._makes: list[tuple[str, Make, bool]] = []
         self._plain = True
         for name, argument in definition.args.items():

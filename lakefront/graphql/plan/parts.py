@@ -17,19 +17,27 @@ from lakefront.graphql.plan.coerce import Arguments
 from lakefront.graphql.plan.mixed import Mixed
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Ask:
     """The arguments of one selected field; ``read`` makes of their values (by GraphQL name) what is asked for.
 
     Reading raises ``ValidationError`` or ``GraphQLError``, as the resolver does, for values that mean nothing.
     """
 
-    arguments: Arguments
-    read: Callable[[Mapping[str, Any]], Any]
+    __slots__ = ("_arguments", "_known", "_read")
+
+    def __init__(self, arguments: Arguments, read: Callable[[Mapping[str, Any]], Any]) -> None:
+        self._arguments = arguments
+        self._read = read
+        self._known: Any = None
 
     def values(self, variables: VariableValues) -> Any:
-        """What one request asks for."""
-        return self.read(self.arguments.values(variables))
+        """What one request asks for; the same each time where no variable is in the arguments."""
+        if self._known is not None:
+            return self._known
+        found = self._read(self._arguments.values(variables))
+        if self._arguments.constant:
+            self._known = found
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
