@@ -49,6 +49,7 @@ def build_app(running: Running) -> Starlette:
     schema = build_schema()
     operations = Operations(schema, doors.services, Context.for_operation, permission)
     limits = RateLimits(settings, running.redis, rate_limits(schema))
+    running.at_end.push_async_callback(limits.windows.close)
     authenticate = doors.authenticator.authenticate
     http = GraphQLHTTP(operations, authenticate, settings, doors.budget, doors.services.documents)
     counted = Counted(http, doors.metrics, "/graphql")

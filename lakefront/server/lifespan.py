@@ -68,6 +68,8 @@ class Running:
     doors: Doors
     redis: "Redis | None"
     key: SigningKey
+    at_end: AsyncExitStack
+    """What is to be done before the parts are stopped."""
 
 
 @asynccontextmanager
@@ -92,7 +94,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         stack.push_async_callback(authenticator.close)
         await _workers(settings, services, listener, sealer, stack)
         doors = Doors(services, authenticator, ByteBudget(settings.body_budget), Metrics(services))
-        yield Running(settings, doors, redis, key)
+        yield Running(settings, doors, redis, key, stack)
 
 
 async def _migrated(dsn: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Final
 
-from lakefront.server.limits.windows import Standing
+from lakefront.server.limits.rooms import Standing
 
 NAMES: Final = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit", "RateLimit-Policy")
 """The headers that tell it, as other origins' pages must be allowed to read them."""
@@ -22,20 +22,16 @@ def rate_limit_headers(standings: Sequence[Standing]) -> list[tuple[bytes, bytes
     """
     if not standings:
         return []
-    tightest = min(standings, key=lambda it: (it.wait is None, it.policy.bucket, it.remaining))
-    policies = ", ".join(
-        f'"{it.policy.name}";q={it.policy.item.amount}{_unit(it)};w={it.policy.item.get_expiry()}' for it in standings
-    )
-    states = ", ".join(f'"{it.policy.name}";r={it.remaining};t={ceil(it.reset)}' for it in standings)
+    tightest = standings[0] if len(standings) == 1 else min(standings, key=_tightness)
+    states = [b"%b%d;t=%d" % (it.policy.state, it.remaining, ceil(it.reset)) for it in standings]
     return [
-        (b"x-ratelimit-limit", b"%d" % tightest.policy.item.amount),
+        (b"x-ratelimit-limit", b"%d" % tightest.policy.limit),
         (b"x-ratelimit-remaining", b"%d" % tightest.remaining),
         (b"x-ratelimit-reset", b"%d" % ceil(time.time() + tightest.reset)),
-        (b"ratelimit-policy", policies.encode("latin-1")),
-        (b"ratelimit", states.encode("latin-1")),
+        (b"ratelimit-policy", b", ".join([it.policy.quota for it in standings])),
+        (b"ratelimit", b", ".join(states)),
     ]
 
 
-def _unit(standing: Standing) -> str:
-    """The quota's unit, where it is not requests; the registry of units has none for costs."""
-    return ';qu="cost"' if standing.policy.bucket else ""
+def _tightness(standing: Standing) -> tuple[bool, bool, int]:
+    return standing.wait is None, standing.policy.bucket, standing.remaining

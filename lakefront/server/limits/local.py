@@ -23,17 +23,20 @@ class LocalWindows:
         self._most = most
         self._windows: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def take(self, key: str, item: RateLimitItem, amount: int) -> Taken:
-        """Take ``amount`` from the window ``key`` if it has room for all of it."""
+    def take(self, key: str, item: RateLimitItem, amount: int, owed: int = 0) -> Taken:
+        """Take ``amount`` from the window ``key`` if it has room for all of it; ``owed`` first, room or not."""
         now, seconds = time.monotonic(), item.get_expiry()
         # The oldest entry is the first.
         entries = self._windows.setdefault(key, deque())
         self._windows.move_to_end(key)
         while entries and entries[0] <= now - seconds:
             entries.popleft()
+        entries.extend([now] * min(owed, item.amount))
+        while len(entries) > item.amount:
+            entries.popleft()
         too_many = len(entries) + amount - item.amount
         wait = None
-        if too_many <= 0:
+        if amount == 0 or too_many <= 0:
             entries.extend([now] * amount)
         else:
             wait = entries[too_many - 1] + seconds - now if too_many <= len(entries) else float(seconds)
@@ -49,14 +52,14 @@ class LocalBuckets:
         self._most = most
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
-    def take(self, key: str, item: RateLimitItem, amount: int) -> Taken:
-        """Take ``amount`` from the bucket ``key`` if that much is in it."""
+    def take(self, key: str, item: RateLimitItem, amount: int, owed: int = 0) -> Taken:
+        """Take ``amount`` from the bucket ``key`` if that much is in it; ``owed`` first, in it or not."""
         now, each = time.monotonic(), item.get_expiry() / item.amount
-        full_at = max(self._full_at.get(key, now), now)
+        full_at = max(self._full_at.get(key, now), now) + owed * each
         over = (full_at - now) / each + amount - item.amount
-        wait = over * each if over > CRUMB else None
-        if wait is None:
-            full_at += amount * each
+        wait = over * each if amount and over > CRUMB else None
+        if wait is None or owed:
+            full_at += amount * each if wait is None else 0
             self._full_at[key] = full_at
             self._full_at.move_to_end(key)
             if len(self._full_at) > self._most:

@@ -1,8 +1,7 @@
 """What the doors count with: ``RateLimits`` for the whole server, a ``Meter`` for one request or socket."""
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from redis.asyncio import Redis
@@ -16,7 +15,8 @@ from lakefront.server.client_address import ClientAddresses, bucket
 from lakefront.server.credentials import Credentials
 from lakefront.server.limits.headers import rate_limit_headers
 from lakefront.server.limits.policies import Policies, Policy
-from lakefront.server.limits.windows import Standing, Windows
+from lakefront.server.limits.rooms import Standing
+from lakefront.server.limits.windows import Windows
 from lakefront.server.token_watch import Authenticate
 from lakefront.settings import Settings
 
@@ -76,7 +76,7 @@ class Meter:
         if fingerprint is not None and not limits.held_before(fingerprint):
             full = limits.windows.full(limits.policies.address, self._address)
             if full is not None:
-                self._note(full)
+                self._note([full])
         try:
             actor = await authenticate(credentials)
         except (Unauthenticated, Forbidden) as refused:
@@ -103,10 +103,10 @@ class Meter:
         if self._limits is not None:
             full = self._limits.windows.full(self._limits.policies.of_path(self._scope["path"]), _who(actor))
             if full is not None:
-                self._note(full)
+                self._note([full])
 
     async def count_operation(self, actor: Actor, operation: Operation | Answer) -> None:
-        """Count a request, what its operation costs, and the fields that have limits of their own, in one round trip.
+        """Count a request, what its operation costs, and the fields that have limits of their own, all at once.
 
         What did not become an operation counts as a request alone. Raises ``RateLimited``.
         """
@@ -121,16 +121,7 @@ class Meter:
             if limits.fields:
                 uses = operation.planned.plan.uses
                 amounts += [(limits.fields[field], uses[field]) for field in sorted(uses.keys() & limits.fields.keys())]
-        who = _who(actor)
-        known: list[Standing] = []
-        asking: list[Awaitable[Standing]] = []
-        for policy, amount in amounts:
-            standing = limits.windows.at_once(policy, who, amount)
-            if standing is not None:
-                known.append(standing)
-            else:
-                asking.append(limits.windows.take(policy, who, amount))
-        self._note(*known, *(await asyncio.gather(*asking) if asking else ()))
+        self._note(await limits.windows.take_all(_who(actor), amounts))
 
     async def count_field(self, actor: Actor | None, field: str, amount: int = 1) -> None:
         """Count ``amount`` uses of the root field ``field`` where it has a limit of its own; raises ``RateLimited``.
@@ -144,14 +135,17 @@ class Meter:
 
     async def _take(self, policy: Policy, who: str, amount: int = 1) -> None:
         assert self._limits is not None
-        self._note(await self._limits.windows.take(policy, who, amount))
+        self._note(await self._limits.windows.take_all(who, [(policy, amount)]))
 
-    def _note(self, *standings: Standing) -> None:
+    def _note(self, standings: Iterable[Standing]) -> None:
         """Keep ``standings`` for the headers; raises ``RateLimited`` for the refusal that holds longest."""
-        self.standings |= {standing.policy.name: standing for standing in standings}
-        refusals = [standing for standing in standings if standing.wait is not None]
-        if refusals:
-            raise _refusal(max(refusals, key=lambda standing: standing.wait or 0))
+        longest, refusal = 0.0, None
+        for standing in standings:
+            self.standings[standing.policy.name] = standing
+            if standing.wait is not None and standing.wait >= longest:
+                longest, refusal = standing.wait, standing
+        if refusal is not None:
+            raise _refusal(refusal)
 
     @property
     def _address(self) -> str:

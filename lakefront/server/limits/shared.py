@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from limits import RateLimitItem
 from limits.aio.storage.redis.bridge import RedisBridge
@@ -28,22 +28,34 @@ local function window(KEYS, ARGV)
 end
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
-local function bucket(key, limit, seconds, amount)
+local function bucket(key, limit, seconds, amount, owed)
     local each = seconds / limit
-    local full_at = math.max(tonumber(redis.call('get', key) or now), now)
+    local full_at = math.max(tonumber(redis.call('get', key) or now), now) + owed * each
     local over = (full_at - now) / each + amount - limit
     local wait = -1
-    if over > {CRUMB} then
+    if amount > 0 and over > {CRUMB} then
         wait = math.ceil(over * each * 1000)
-    else
+        amount = 0
+    end
+    if amount + owed > 0 then
         full_at = full_at + amount * each
         redis.call('set', key, string.format('%.6f', full_at), 'px', math.ceil((full_at - now) * 1000) + 1)
     end
     return {{wait, math.ceil((full_at - now) / each - {CRUMB}), math.ceil((full_at - now) * 1000)}}
 end
-local function moving_window(key, limit, seconds, amount)
+local function enter(key, limit, seconds, amount)
+    local entries = {{}}
+    for index = 1, math.min(amount, limit) do entries[index] = now end
+    for index = 1, #entries, 5000 do
+        redis.call('lpush', key, unpack(entries, index, math.min(index + 4999, #entries)))
+    end
+    redis.call('ltrim', key, 0, limit - 1)
+    redis.call('expire', key, seconds)
+end
+local function moving_window(key, limit, seconds, amount, owed)
     local wait = -1
-    if not acquire({{key}}, {{now, limit, seconds, amount}}) then
+    if owed > 0 then enter(key, limit, seconds, owed) end
+    if amount > 0 and not acquire({{key}}, {{now, limit, seconds, amount}}) then
         local blocking = redis.call('lindex', key, limit - amount)
         wait = math.ceil(((tonumber(blocking or now) + seconds) - now) * 1000)
     end
@@ -54,9 +66,9 @@ local function moving_window(key, limit, seconds, amount)
 end
 local answers = {{}}
 for index, key in ipairs(KEYS) do
-    local limit, seconds, amount, is_bucket = unpack(ARGV, 4 * index - 3, 4 * index)
+    local limit, seconds, amount, owed, is_bucket = unpack(ARGV, 5 * index - 4, 5 * index)
     local take = is_bucket == '1' and bucket or moving_window
-    answers[index] = take(key, tonumber(limit), tonumber(seconds), tonumber(amount))
+    answers[index] = take(key, tonumber(limit), tonumber(seconds), tonumber(amount), tonumber(owed))
 end
 return answers
 """
@@ -83,11 +95,11 @@ class Taken:
     reset: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
+class _Attempt(NamedTuple):
     key: str
     item: RateLimitItem
     amount: int
+    owed: int
     bucket: bool
     answer: asyncio.Future[Taken]
 
@@ -103,13 +115,18 @@ class SharedWindows:
         self._sender: asyncio.Task[None] | None = None
         self._late = 0
 
-    async def take(self, key: str, item: RateLimitItem, amount: int, *, bucket: bool = False) -> Taken:
-        """Take ``amount`` from the window (or bucket) ``key`` if it has room for all of it; raises ``RedisAway``."""
+    def take(
+        self, key: str, item: RateLimitItem, amount: int, *, owed: int = 0, bucket: bool = False
+    ) -> asyncio.Future[Taken]:
+        """Take ``amount`` from the window (or bucket) ``key`` if it has room for all of it; raises ``RedisAway``.
+
+        What is ``owed`` was let in before and is entered first, room or not. Attempts are made in the order of calls.
+        """
         answer: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Attempt(key, item, amount, bucket, answer))
+        self._waiting.append(_Attempt(key, item, amount, owed, bucket, answer))
         if self._sender is None:
             self._sender = asyncio.create_task(self._send())
-        return await answer
+        return answer
 
     async def _send(self) -> None:
         """Send what waits, and what came meanwhile, until nothing does."""
@@ -136,7 +153,10 @@ class SharedWindows:
         arguments = [
             number
             for attempt in attempts
-            for number in (attempt.item.amount, attempt.item.get_expiry(), attempt.amount, int(attempt.bucket))
+            for number in (
+                *(attempt.item.amount, attempt.item.get_expiry()),
+                *(attempt.amount, attempt.owed, int(attempt.bucket)),
+            )
         ]
         rows: Any = await self._script(keys=[attempt.key for attempt in attempts], args=arguments)
         return [Taken(None if wait < 0 else wait / 1000, count, reset / 1000) for wait, count, reset in rows]

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from limits import parse
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -16,7 +15,7 @@ from lakefront.db.embedded import EmbeddedRedis
 from lakefront.server.limits.local import LocalWindows
 from lakefront.server.limits.policies import Policy
 from lakefront.server.limits.shared import PATIENCE, SharedWindows, Taken
-from lakefront.server.limits.windows import MOMENT, Windows
+from lakefront.server.limits.windows import Windows
 
 THREE = Policy.of("user", "3/second")
 MANY = Policy.of("user", "50/minute")
@@ -187,45 +186,3 @@ async def test_local_windows_are_bounded() -> None:
     for n in range(1000):
         local.take(f"address {n}", THREE.item, 1)
     assert len(local._windows) == 10
-
-
-async def test_with_plenty_of_room_nobody_waits_and_redis_is_told_in_a_moment(redis: "Redis") -> None:
-    many = Policy.of("user", "10000/minute")
-    here, there = Windows(redis, patience=5), Windows(redis, patience=5)
-    assert here.at_once(many, "ann") is None  # nothing is known yet
-    await here.take(many, "ann")
-    standings = [here.at_once(many, "ann") for _ in range(1000)]
-    assert [standing.remaining for standing in standings if standing] == list(range(9998, 8998, -1))
-    assert here.at_once(many, "ben") is None
-    await asyncio.sleep(10 * MOMENT)
-    assert (await there.take(many, "ann")).remaining == 8998
-
-
-async def test_small_limits_are_counted_one_by_one(redis: "Redis") -> None:
-    windows = Windows(redis, patience=5)
-    await windows.take(MANY, "ann")
-    assert windows.at_once(MANY, "ann") is None
-
-
-@pytest.mark.parametrize("bucket", [False, True])
-async def test_a_rush_is_held_to_the_limit(redis: "Redis", bucket: bool) -> None:
-    windows, policy = Windows(redis, patience=5), Policy("cost", parse("1000/hour"), bucket=bucket)
-
-    async def rush() -> int:
-        let_in = 0
-        while True:
-            standing = windows.at_once(policy, "ann", 3) or await windows.take(policy, "ann", 3)
-            if standing.wait is not None:
-                return let_in
-            let_in += 3
-
-    assert sum(await asyncio.gather(*(rush() for _ in range(8)))) == 999
-
-
-async def test_who_has_not_asked_for_a_while_is_asked_about(redis: "Redis", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lakefront.server.limits.windows.FRESH", 0.05)
-    windows, policy = Windows(redis, patience=5), Policy.of("user", "5000/minute")
-    await windows.take(policy, "ann")
-    assert windows.at_once(policy, "ann") is not None
-    await asyncio.sleep(0.2)
-    assert windows.at_once(policy, "ann") is None
