@@ -13,6 +13,15 @@ _log = logging.getLogger(__name__)
 AWAY_PAUSE: Final = 1.0
 """Seconds for which Redis is not asked again after it failed: no request waits for its time-out in vain."""
 
+FRESH: Final = 1.0
+"""Seconds for which an answer of Redis says whether there is plenty of room: then nobody waits for it."""
+
+AHEAD: Final = 20
+"""One in so many of a limit is what a process lets in, at most, before Redis hears of it; of smaller ones nothing."""
+
+MOMENT: Final = 0.05
+"""Seconds after which Redis is told what was let in."""
+
 
 class RedisScript:
     """One script; with ``redis`` None it is as if Redis were always away."""

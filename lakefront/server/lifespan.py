@@ -166,10 +166,11 @@ async def _services(
     stack.push_async_callback(log.close)
     progress = Progress(database)
     listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
-    quotas = Quotas(redis, enabled=settings.limits_on)
+    quotas, allowances = Quotas(redis, enabled=settings.limits_on), Allowances(redis)
+    stack.push_async_callback(allowances.close)
     services = Services(
         *(settings, database, log, progress, quotas, objects, provisioner, signing_in, directory, granted),
-        allowances=Allowances(redis),
+        allowances=allowances,
         documents=_documents(settings, database, redis, listener),
     )
     return services, listener, sealer

@@ -160,7 +160,8 @@ class Allowances:
     async def take_request(self, services: Parts, actor: Actor) -> None:
         """Count one request of the actor's tenant, or one operation of a socket, or raise ``RateLimited``.
 
-        Exact over all servers while Redis answers. Tenants whose requests are not bound are not counted.
+        Several servers may pass a day by as much as ``DailyCounter`` says. Tenants whose requests are not bound are not
+        counted.
         """
         if not services.settings.limits_on:
             return
@@ -180,6 +181,10 @@ class Allowances:
     async def requests(self, tenant: str, day: date) -> int:
         """Requests of ``day``, as far as they were counted."""
         return await self._requests.used(_name(tenant, day))
+
+    async def close(self) -> None:
+        """Tell Redis what it has not heard yet."""
+        await self._requests.close()
 
     def forget(self, tenant: str) -> None:
         """The tenant's quotas changed: read them before the next decision."""

@@ -4,14 +4,11 @@ from typing import Final
 
 from limits import RateLimitItem, parse
 
+from lakefront.domain.redis_scripts import AHEAD
 from lakefront.settings import Settings
 
 LAKE_PATHS: Final = ("/api/v1/lake/", "/lake/")
 """Where the paths of the lake begin: moving files takes many requests, so they count by the hour."""
-
-
-AHEAD: Final = 20
-"""One in so many of a limit is what a process lets in, at most, before Redis hears of it."""
 
 
 class Policy:

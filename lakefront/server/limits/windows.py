@@ -14,19 +14,11 @@ from typing import Final
 
 from redis.asyncio import Redis
 
+from lakefront.domain.redis_scripts import AWAY_PAUSE, FRESH, MOMENT
 from lakefront.server.limits.local import LocalBuckets, LocalWindows
 from lakefront.server.limits.policies import Policy
 from lakefront.server.limits.rooms import Room, Standing
 from lakefront.server.limits.shared import PATIENCE, RedisAway, SharedWindows, Taken
-
-AWAY_PAUSE: Final = 1.0
-"""Seconds for which Redis is not asked again after it failed, so that not every request waits for it in vain."""
-
-FRESH: Final = 1.0
-"""Seconds for which an answer of Redis says whether there is plenty of room."""
-
-MOMENT: Final = 0.05
-"""Seconds after which Redis is told what was let in."""
 
 MOST_ROOMS: Final = 10_000
 """Windows and buckets of which something is known; past that the one asked about longest ago is forgotten."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from uuid import uuid4
 
@@ -13,6 +14,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from lakefront.db.embedded import EmbeddedRedis
+from lakefront.domain.redis_scripts import AHEAD, MOMENT
+from lakefront.domain.tenants import daily
 from lakefront.domain.tenants.daily import DailyCounter, Taken
 
 _runs = count()
@@ -129,3 +132,59 @@ async def test_what_is_owed_is_kept_when_whoever_tells_it_is_cancelled(redis_ser
             assert await counter.used(name) >= 3
         finally:
             await admin.acl_deluser(user)
+
+
+@asynccontextmanager
+async def servers(url: str, number: int = 2) -> AsyncIterator[list[DailyCounter]]:
+    """Servers that share one Redis, each with connections of its own."""
+    async with AsyncExitStack() as stack:
+        made = []
+        for _ in range(number):
+            made.append(DailyCounter(await stack.enter_async_context(Redis.from_url(url))))
+            stack.push_async_callback(made[-1].close)
+        yield made
+
+
+async def rush(counter: DailyCounter, limit: int) -> int:
+    """What passes until nothing is left."""
+    passed = 0
+    while (await counter.take("t", limit)).passed:
+        passed += 1
+        await asyncio.sleep(0)
+    return passed
+
+
+async def test_where_plenty_is_left_redis_hears_of_it_in_a_moment(redis: Redis, redis_url: str) -> None:
+    async with servers(redis_url) as [here, there]:
+        await here.take("t", 1000)
+        assert [(await here.take("t", 1000)).used for _ in range(50)] == list(range(2, 52))
+        assert await redis.get("lakefront:daily:t") == b"1"
+        await asyncio.sleep(4 * MOMENT)
+        assert await there.used("t") == 51
+
+
+async def test_one_server_lets_no_more_pass_than_the_limit(redis_url: str) -> None:
+    async with servers(redis_url, 1) as [counter]:
+        assert sum(await asyncio.gather(*(rush(counter, 500) for _ in range(8)))) == 500
+
+
+async def test_servers_pass_the_limit_by_a_twentieth_each_at_most(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worst that can be: the day is used up elsewhere, just after each was told that there is plenty."""
+    monkeypatch.setattr(daily, "MOMENT", 60)
+    async with servers(redis_url, 3) as [one, two, greedy]:
+        for counter in (one, two):
+            await counter.take("t", 500)
+        assert (await greedy.take("t", 500, amount=498)).passed
+        assert [await rush(one, 500), await rush(two, 500)] == [500 // AHEAD, 500 // AHEAD]
+        assert await greedy.used("t") == 550
+        assert not (await two.take("t", 550)).passed
+
+
+async def test_what_was_not_told_is_told_at_the_end(redis_url: str) -> None:
+    async with servers(redis_url, 1) as [other]:
+        async with servers(redis_url, 1) as [counter]:
+            for _ in range(10):
+                await counter.take("t", 1000)
+        assert await other.used("t") == 10

@@ -13,10 +13,11 @@ from limits import parse
 from redis.asyncio import Redis
 
 from lakefront.db.embedded import EmbeddedRedis
+from lakefront.domain.redis_scripts import AHEAD, MOMENT
 from lakefront.server.limits import windows
-from lakefront.server.limits.policies import AHEAD, Policy
+from lakefront.server.limits.policies import Policy
 from lakefront.server.limits.rooms import Standing
-from lakefront.server.limits.windows import MOMENT, Windows
+from lakefront.server.limits.windows import Windows
 
 WINDOW = Policy.of("user", "1000/hour")
 BUCKET = Policy("cost", parse("1000/hour"), bucket=True)
