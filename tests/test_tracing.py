@@ -40,6 +40,12 @@ def sent(*values: str, name: bytes = b"traceparent") -> list[tuple[bytes, bytes]
     return [(b"host", b"x"), *((name, value.encode()) for value in values)]
 
 
+def test_ids_are_valid_and_differ() -> None:
+    ids = {tracing.new_trace_id() for _ in range(10_000)}
+    assert len(ids) == 10_000
+    assert all(tracing.received(sent(f"00-{each}-00f067aa0ba902b7-01")) == each for each in ids)
+
+
 def test_a_traceparent_is_honoured() -> None:
     assert tracing.received(sent(PARENT)) == TRACE
     assert tracing.received(sent(f"cc-{TRACE}-00f067aa0ba902b7-01-what-will-be")) == TRACE

@@ -4,6 +4,7 @@ Every request has a trace id, the client's (W3C ``traceparent``) or ours; its ev
 ``start`` and ``stop``; otherwise ``span`` and ``spans`` cost a function call. OpenTelemetry is imported by ``start``.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -50,6 +51,7 @@ parent: ContextVar[Parent | None] = ContextVar("lakefront_traceparent", default=
 """Of the request that is served; each has a task, and so a context, of its own."""
 
 _ids: Final = Random()  # noqa: S311 - seeded by the system once: to ask it for each id would cost a system call
+os.register_at_fork(after_in_child=_ids.seed)
 _nothing: Final[AbstractContextManager[Span]] = nullcontext(_Nothing())
 _recorder: "Recorder | None" = None
 
@@ -74,7 +76,7 @@ def stop() -> None:
 
 def new_trace_id() -> str:
     """32 hexadecimal digits, a valid W3C trace id: names one request in answers, logs, events and traces. No secret."""
-    return f"{_ids.getrandbits(128) or 1:032x}"
+    return (_ids.getrandbits(128) or 1).to_bytes(16, "big").hex()
 
 
 def received(headers: Iterable[tuple[bytes, bytes]]) -> str:
