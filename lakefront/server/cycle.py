@@ -1,4 +1,7 @@
-"""The head of an answer, written quickly: most of its headers are the same in every answer."""
+"""An answer on its way out: head and body in one write, and headers that are the same in every answer checked once.
+
+Each write is a system call and a packet, which its receiver wakes up for: half the cost of a small answer.
+"""
 
 from functools import lru_cache
 from typing import Any, Final
@@ -15,30 +18,54 @@ VARYING: Final = frozenset(
 
 MOST_LINES: Final = 500
 
+JOINED: Final = 16 * 1024
+"""Bytes of a body up to which copying it costs less than a list of buffers does."""
+
 _FRAMING: Final = frozenset({b"connection", b"transfer-encoding"})
+_END: Final = {"type": "http.response.body"}
 
 
 class Cycle(RequestResponseCycle):
-    """One request and its answer, as uvicorn has it but for the head of an answer whose length is known."""
+    """One request and its answer, as uvicorn has it but for answers whose length is known."""
+
+    _head: bytes | None = None
+    """What waits for the body."""
 
     async def send(self, message: Any) -> None:
         """Pass a message of the application on; raises RuntimeError for what no answer may have."""
         if message["type"] == "http.response.start" and self._is_plain():
-            lines = [STATUS_LINE[message["status"]]]
-            length = None
-            framed = False
-            for name, value in (*self.default_headers, *message["headers"]):
-                if name == b"content-length":
-                    length = int(value)
-                framed = framed or name in _FRAMING
-                lines.append(_written(name, value) if name in VARYING else _line(name, value))
-            if length is not None and not framed:
-                self.response_started = True
-                self.waiting_for_100_continue = self.chunked_encoding = False
-                self.expected_content_length = length
-                self.transport.write(b"".join((*lines, b"\r\n")))
+            self._head = self._written(message)
+            if self._head is not None:
                 return
+        elif self._head is not None and message["type"] == "http.response.body":
+            head, self._head = self._head, None
+            if self.disconnected:
+                return
+            body = message.get("body", b"")
+            if message.get("more_body") or self.scope["method"] == "HEAD" or len(body) != self.expected_content_length:
+                self.transport.write(head)
+            else:
+                self.transport.writelines((head, body)) if len(body) > JOINED else self.transport.write(head + body)
+                self.expected_content_length = 0
+                message = _END
         await super().send(message)
+
+    def _written(self, message: Any) -> bytes | None:
+        """The head, if its length is known and nothing else says where the body ends."""
+        lines = [STATUS_LINE[message["status"]]]
+        length = None
+        for name, value in (*self.default_headers, *message["headers"]):
+            if name in _FRAMING:
+                return None
+            if name == b"content-length":
+                length = int(value)
+            lines.append(_line(name, value) if name in VARYING else _known_line(name, value))
+        if length is None:
+            return None
+        self.response_started = True
+        self.waiting_for_100_continue = self.chunked_encoding = False
+        self.expected_content_length = length
+        return b"".join((*lines, b"\r\n"))
 
     def _is_plain(self) -> bool:
         """Whether nothing is special about the connection: uvicorn itself knows best what to do then."""
@@ -47,10 +74,10 @@ class Cycle(RequestResponseCycle):
         )
 
 
-def _written(name: bytes, value: bytes) -> bytes:
+def _line(name: bytes, value: bytes) -> bytes:
     if HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
         raise RuntimeError(f"Invalid header {name!r}.")
     return b"%b: %b\r\n" % (name, value)
 
 
-_line = lru_cache(MOST_LINES)(_written)
+_known_line = lru_cache(MOST_LINES)(_line)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -20,6 +20,10 @@ HEADS: Final[dict[str, tuple[int, Headers]]] = {
     "no length": (200, [(b"content-type", b"text/plain")]),
     "chunked": (200, [(b"transfer-encoding", b"chunked")]),
     "closing": (200, [(b"content-length", b"2"), (b"connection", b"close")]),
+    "large": (200, [(b"content-length", b"300000")]),
+    "too short": (200, [(b"content-length", b"3")]),
+    "too long": (200, [(b"content-length", b"1")]),
+    "in parts": (200, [(b"content-length", b"4")]),
     "trace": (500, [(b"x-trace-id", b"0123"), (b"content-length", b"2"), (b"retry-after", b"1")]),
 }
 
@@ -30,7 +34,9 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     name = scope["query_string"].decode().replace("+", " ")
     status, headers = HEADS.get(name, (200, [(b"content-length", b"2"), (b"x-bad", b"a\r\nb: c")]))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"ok"})
+    if name == "in parts":
+        await send({"type": "http.response.body", "body": b"ok", "more_body": True})
+    await send({"type": "http.response.body", "body": b"ok" * 150_000 if name == "large" else b"ok"})
 
 
 @pytest.fixture
@@ -39,8 +45,8 @@ async def port() -> AsyncIterator[int]:
         yield port
 
 
-async def _asked(port: int, name: str, last: bytes) -> bytes:
-    line = b"GET /?%b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (name.replace(" ", "+").encode(), last)
+async def _asked(port: int, name: str, last: bytes, method: bytes = b"GET") -> bytes:
+    line = method + b" /?%b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (name.replace(" ", "+").encode(), last)
     ending = b"GET /?closing HTTP/1.1\r\nHost: x\r\n\r\n" if not last else b""
     return re.sub(rb"date: [^\r]*\r\n", b"", await exchange(port, line + ending))
 
@@ -50,11 +56,11 @@ async def _asked(port: int, name: str, last: bytes) -> bytes:
 async def test_a_head_is_as_uvicorn_writes_it(
     port: int, name: str, last: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = [await _asked(port, name, last) for _ in range(2)]
+    methods = (b"GET", b"HEAD")
+    ours = [await _asked(port, name, last, method) for method in methods]
     monkeypatch.setattr(protocol, "Cycle", RequestResponseCycle)
-    theirs: Any = await _asked(port, name, last)
-    assert ours == [theirs, theirs]
-    assert theirs.startswith(b"HTTP/1.1 %d " % HEADS[name][0])
+    theirs = [await _asked(port, name, last, method) for method in methods]
+    assert ours == theirs
 
 
 async def test_no_header_breaks_out_of_its_line(port: int, caplog: pytest.LogCaptureFixture) -> None:
