@@ -206,7 +206,7 @@ _COMPARISONS: Mapping[Operator, Callable[[ColumnElement[Any], Any], ColumnElemen
 
 def _related(expression: Related, rows: FromClause, actor: Actor) -> ColumnElement[bool]:
     join = expression.join
-    there = join.target.table.alias()
+    there = join.target.rows()
     mine = and_(*(there.c[remote] == rows.c[local] for local, remote in join.on))
     part = where(expression.part, there, actor)
     if expression.quantifier is Quantifier.EVERY:

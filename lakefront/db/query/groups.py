@@ -129,7 +129,7 @@ def count_groups(source: Source, actor: Actor, request: GroupRequest) -> Select[
 
 
 def _grouped(source: Source, actor: Actor, request: GroupRequest) -> tuple[FromClause, Select[Any]]:
-    rows = source.table.alias()
+    rows = source.rows()
     keys = [_key(group, rows) for group in request.by]
     having: Iterator[ColumnElement[bool]] = (
         compare(_measure(part.measure, rows), part.operator, part.value) for part in request.having

@@ -89,7 +89,7 @@ def related(join: Join, actor: Actor, keys: Sequence[Key]) -> Statement:
 @lru_cache(maxsize=1000)
 def _related(join: Join, *, owned: bool) -> Template:
     target = join.target
-    parents, rows = _parents(join, ()), target.table.alias()
+    parents, rows = _parents(join, ()), target.rows()
     ordinal, mine = parents.c.ordinal, target.rows_within("", "" if owned else None, rows)
     return template_as_tenant(
         select(ordinal.label(PARENT), *(rows.c[name] for name in target.columns()))
@@ -101,7 +101,7 @@ def _related(join: Join, *, owned: bool) -> Template:
 
 def count(source: Source, actor: Actor, condition: Expression | None) -> Select[Any]:
     """How many rows there are: one row with ``count``."""
-    rows = source.table.alias()
+    rows = source.rows()
     mine = source.rows_of(actor, rows)
     return select(func.count().label("count")).select_from(rows).where(mine, where(condition, rows, actor))
 
@@ -109,7 +109,7 @@ def count(source: Source, actor: Actor, condition: Expression | None) -> Select[
 def counts_per_parent(join: Join, actor: Actor, condition: Expression | None, keys: Sequence[Key]) -> Select[Any]:
     """How many related rows each key has: one row each with ``PARENT`` and ``count``."""
     target = join.target
-    parents, rows = _parents(join, keys), target.table.alias()
+    parents, rows = _parents(join, keys), target.rows()
     found = select(func.count().label("count")).select_from(rows)
     found = found.where(target.rows_of(actor, rows), _belongs(join, parents, rows), where(condition, rows, actor))
     counted = found.lateral("counted")
@@ -135,7 +135,7 @@ def page_rows(
     keys, start, end = request.order, request.after, request.before
     if request.backward:
         keys, start, end = reverse(keys), end, start
-    rows = source.table.alias()
+    rows = source.rows()
     ranges = segments(keys, rows, start) if start is not None else everything()
     conditions = [source.rows_of(actor, rows), where(request.where, rows, actor)]
     if belongs is not None:
@@ -177,7 +177,7 @@ def key_parents(source: Source) -> FromClause:
 
 def _parents(join: Join, keys: Sequence[Key]) -> FromClause:
     """``unnest($1, …) WITH ORDINALITY``: one array for each column of the key."""
-    columns = [join.target.table.c[name] for name in join.remote]
+    columns = [join.target.column(name) for name in join.remote]
     arrays = [
         bindparam(f"keys{index}", [key[index] for key in keys], ARRAY(operand_type(part)))
         for index, part in enumerate(columns)

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, FromClause, Table, Text, and_, bindparam
+from sqlalchemy import BindParameter, ColumnElement, FromClause, Label, Table, Text, and_, bindparam
 
 from lakefront.actor import Actor
+from lakefront.db.query import computed
 from lakefront.db.query.order import OrderKey
 from lakefront.errors import Forbidden
 
@@ -28,6 +29,7 @@ class Source:
     restricts it to rows with these values; ``hidden`` columns are never read. An actor needs ``scope`` to read it; who
     holds it for own rows alone reads those whose ``owner`` (a column) is its subject. ``protected``: column -> the
     scope without which nothing may depend on its values (``column(requires=…)`` of the GraphQL type fills it).
+    ``computed``: name -> what SQL makes of the table's columns (``computed`` fields of the GraphQL type fill it).
     """
 
     name: str
@@ -39,10 +41,43 @@ class Source:
     hidden: frozenset[str] = frozenset()
     owner: str | None = None
     protected: dict[str, str] = field(default_factory=dict)
+    computed: dict[str, Label[Any]] = field(default_factory=dict)
 
     def columns(self) -> list[str]:
         """Names of the columns that a row has when it is read."""
+        return [*self._stored(), *self.computed]
+
+    def _stored(self) -> list[str]:
         return [column.name for column in self.table.columns if column.name not in {"tenant_id", *self.hidden}]
+
+    def compute(self, name: str, expression: ColumnElement[Any]) -> None:
+        """Let each row have the value of ``expression`` (over the table's columns) as if it were a column ``name``.
+
+        Raises ``TypeError`` where the table has such a column, or for what ``computed.checked`` refuses.
+        """
+        if name in self.table.c:
+            raise TypeError(f"{self.table.name} has a column {name}. Give the field another name.")
+        self.computed[name] = computed.checked(name, expression, self._stored())
+
+    def rows(self, name: str | None = None) -> FromClause:
+        """The table to read from, as ``name``; its columns are followed by what is computed of them."""
+        rows = self.table.alias(name)
+        for value in [computed.of_rows(value, rows) for value in self.computed.values()]:
+            # There is no public way; in a subquery, every column would stand in the text of every statement.
+            rows._columns.add(value)  # noqa: SLF001
+        return rows
+
+    def column(self, name: str) -> ColumnElement[Any]:
+        """The column ``name``, or what is computed under that name, for its type; raises ``KeyError``."""
+        return self.computed[name] if name in self.computed else self.table.c[name]
+
+    def reads(self, name: str) -> Iterator[str]:
+        """The columns of which the value under ``name`` is computed; none for a column."""
+        return computed.reads(self.computed[name]) if name in self.computed else iter(())
+
+    def nullable(self, name: str) -> bool:
+        """Whether the column ``name`` may be null; what is computed always may."""
+        return name in self.computed or bool(self.table.c[name].nullable)
 
     def complete(self, keys: tuple[OrderKey, ...] = ()) -> tuple[OrderKey, ...]:
         """``keys`` made total: the default order when empty, and always the source's key as tie-breaker.
@@ -57,8 +92,8 @@ class Source:
 
     def order_key(self, column: str, *, descending: bool = False, nulls_first: bool | None = None) -> OrderKey:
         """Order by ``column``; nulls count as the greatest (PostgreSQL's default) unless ``nulls_first`` is given."""
-        nullable = bool(self.table.c[column].nullable)
-        return OrderKey(column, descending, descending if nulls_first is None else nulls_first, nullable)
+        nulls_first = descending if nulls_first is None else nulls_first
+        return OrderKey(column, descending, nulls_first, self.nullable(column))
 
     def scopes_of(self, columns: Iterable[str]) -> Iterator[str]:
         """The scopes that an actor needs to have anything depend on ``columns``."""

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     BindParameter,
     Boolean,
@@ -41,6 +42,11 @@ def from_json(type_: TypeEngine[Any], value: Any) -> Any:
         if isinstance(type_, known):
             return read(value)
     raise ValueError(f"no value of {type_!r} can be read back")
+
+
+def readable(type_: TypeEngine[Any]) -> bool:
+    """Whether rows may have values of ``type_``: JSON, which is not compared, or what can be read back."""
+    return isinstance(type_, (JSON, *_READERS))
 
 
 def bindable(text: str) -> bool:

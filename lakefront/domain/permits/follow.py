@@ -7,15 +7,13 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, TypeVar
-
-from sqlalchemy import ARRAY, Text, any_, bindparam, select
+from typing import Any, TypeVar
 
 from lakefront import tracing
 from lakefront.actor import PERMITS_READ, Actor
 from lakefront.db.database import Row
-from lakefront.db.statement import TENANT, template_as_tenant
-from lakefront.db.tables.permits import permits
+from lakefront.db.query import Source
+from lakefront.domain import reads
 from lakefront.domain.services import Services
 from lakefront.errors import CursorExpired, Unavailable, ValidationError
 from lakefront.eventlog import cursors
@@ -81,6 +79,7 @@ class Wanted:
 async def follow(
     services: Services,
     actor: Actor,
+    permits: Source,
     *,
     permit_ids: Collection[str] | None = None,
     event_types: Collection[str] | None = None,
@@ -97,8 +96,9 @@ async def follow(
     With ``heartbeat`` (seconds) a notice without an event tells the cursor after such a silence, also when events
     passed that the filter does not want. With ``greet`` the first notice tells at once where it begins, so
     that whoever is cut off before the first event loses nothing, and with ``marks`` one ends every page. With
-    ``with_permit`` a notice comes once the permit's row has its event in it, and carries the row. With ``meet`` it ends
-    where that says: it is asked from which position on others tell the events, or up to where to read on.
+    ``with_permit`` a notice comes once the permit's row (of ``permits``) has its event in it, and carries the row. With
+    ``meet`` it ends where that says: it is asked from which position on others tell the events, or up to where to read
+    on.
     Raises ``Lagged``, ``CursorExpired``, ``ValidationError``, ``Forbidden``.
     """
     actor.require(PERMITS_READ)
@@ -110,7 +110,7 @@ async def follow(
     position = await _start(services, actor, after)
     if greet:
         yield PermitEventNotice(_cursor(position))
-    following = _Following(services, actor, wanted, with_rows=with_permit or neighborhoods is not None)
+    following = _Following(services, actor, wanted, permits if with_permit or neighborhoods is not None else None)
     told_at = time.monotonic()
     replay = None if meet is None else _replay(services, actor, position, heartbeat, meet)
     async with _pages(replay, services.log.follow(actor, STREAM, position, heartbeat=heartbeat)) as pages:
@@ -173,19 +173,20 @@ async def _once_back(read: Callable[[], Awaitable[T]]) -> T:
 class _Following:
     """What one follower wants of each page; ``rows`` are the permits of the page at hand, by their ids."""
 
-    def __init__(self, services: Services, actor: Actor, wanted: Wanted, *, with_rows: bool) -> None:
+    def __init__(self, services: Services, actor: Actor, wanted: Wanted, permits: Source | None) -> None:
+        """``permits``: what rows are read from, where they are needed."""
         self.rows: dict[str, Row] = {}
         self._services = services
         self._actor = actor
         self._wanted = wanted
-        self._with_rows = with_rows
+        self._permits = permits
 
     async def projected(self, page: Page, *, patience: float) -> bool:
         """Wait until the permits' rows have the page's events, at most ``patience`` seconds.
 
         There is no going on without: a filter on rows would let pass what it must not.
         """
-        if not self._with_rows or not page.events:
+        if self._permits is None or not page.events:
             return True
         return await self._services.progress.reach(self._actor.tenant, PERMITS, page.position, patience=patience)
 
@@ -198,22 +199,14 @@ class _Following:
             if (wanted.permit_ids is None or event.partition_key in wanted.permit_ids)
             and (wanted.event_types is None or event.event_type in wanted.event_types)
         ]
-        if kept and self._with_rows:
-            permit_ids = list({event.partition_key for event in kept})
-            bound = _ROWS.bind({TENANT: self._actor.tenant, "tenant": self._actor.tenant, "permit_ids": permit_ids})
-            self.rows = {row["permit_id"]: row for row in await self._services.database.bound_rows(bound)}
+        if kept and self._permits is not None:
+            keys = [(permit_id,) for permit_id in {event.partition_key for event in kept}]
+            found = await reads.by_keys(self._services, self._actor, self._permits, keys)
+            self.rows = {row["permit_id"]: row for row in found if row is not None}
         if wanted.neighborhoods is not None:
             there = {name for name, row in self.rows.items() if row["neighborhood"] in wanted.neighborhoods}
             kept = [event for event in kept if event.partition_key in there]
         return {(event.shard, event.offset) for event in kept}
-
-
-_ROWS: Final = template_as_tenant(
-    select(*(column for column in permits.columns if column.name not in {"tenant_id", "field_versions"}))
-    .where(permits.c.tenant_id == bindparam("tenant", None, Text))
-    .where(permits.c.permit_id == any_(bindparam("permit_ids", [], ARRAY(Text))))
-)
-"""Permits by id, with the columns that every read of a permit gives."""
 
 
 async def _start(services: Services, actor: Actor, after: str | None) -> dict[int, int]:

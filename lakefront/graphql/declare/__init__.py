@@ -1,12 +1,13 @@
 """One declaration feeds them all (ADR 0007): a type's fields say what they mean in SQL.
 
-From ``column``, ``embedded``, ``relation``, ``connection``, ``lookup`` and ``stats`` come filter and order inputs,
-aggregates, the resolvers (through DataLoaders), and the planner's SQL. A new domain declares its types in one file and
-stands in the tuple of ``lakefront/graphql/schema.py``.
+From ``column``, ``computed``, ``embedded``, ``relation``, ``connection``, ``lookup`` and ``stats`` come filter and
+order inputs, aggregates, the resolvers (through DataLoaders), and the planner's SQL. A new domain declares its types in
+one file and stands in the tuple of ``lakefront/graphql/schema.py``.
 """
 
 from lakefront.graphql.declare.declarations import (
     Column,
+    Computed,
     Connected,
     Declaration,
     Embedded,
@@ -23,6 +24,7 @@ from lakefront.graphql.declare.record import Record, declaration_of, declared, j
 from lakefront.graphql.declare.stats import stats
 from lakefront.graphql.declare.words import (
     column,
+    computed,
     connection,
     embedded,
     identity,
@@ -34,6 +36,7 @@ from lakefront.graphql.declare.words import (
 
 __all__ = [
     "Column",
+    "Computed",
     "Connected",
     "Declaration",
     "DeclaredField",
@@ -45,6 +48,7 @@ __all__ = [
     "Record",
     "Whole",
     "column",
+    "computed",
     "connection",
     "declaration_of",
     "declared",

@@ -55,7 +55,7 @@ def read_cursor(source: Source, order: Sequence[OrderKey], text: str, path: str)
         raise refused(path, "This cursor belongs to another field or another orderBy. Use it with those it came from.")
     try:
         pairs = zip(order, values, strict=True)
-        return tuple(from_json(source.table.c[key.column].type, value) for key, value in pairs)
+        return tuple(from_json(source.column(key.column).type, value) for key, value in pairs)
     except ValueError:
         raise refused(path, "This is no cursor of this server. Take one from pageInfo or an edge, as it is.") from None
 

@@ -1,8 +1,10 @@
 """What a field means in SQL: plain values without behaviour, walked by the resolvers now and by the planner later."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,14 @@ class Column:
     filtered: bool = True
     ordered: bool = True
     grouped: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Computed(Column):
+    """A value that SQL makes of the row's columns; then it is a column like others, only never ``NOT NULL``."""
+
+    expression: Callable[[FromClause], ColumnElement[Any]] = field(kw_only=True)
+    never_null: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

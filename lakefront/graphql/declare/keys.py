@@ -12,7 +12,7 @@ def read_key(source: Source, values: Sequence[Any]) -> Key | None:
     if len(values) != len(source.key):
         return None
     try:
-        types = (source.table.c[name].type for name in source.key)
+        types = (source.column(name).type for name in source.key)
         return tuple(from_json(type_, value) for type_, value in zip(types, values, strict=True))
     except ValueError:
         return None

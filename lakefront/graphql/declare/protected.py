@@ -24,7 +24,7 @@ def protected_columns(cls: type, around: str | None = None) -> dict[str, str]:
 
 def check_protected(cls: type, source: Source) -> None:
     """Raise ``TypeError`` where a protected column shows without its scope: by another field, a relation, a key."""
-    shown = [*_shown(cls), ("its order", None, (*source.key, *source.order))]
+    shown = [*_shown(cls, source), ("its order", None, (*source.key, *source.order))]
     for name, scope, columns in shown:
         for column in columns:
             if source.protected.get(column) not in (None, scope):
@@ -32,15 +32,15 @@ def check_protected(cls: type, source: Source) -> None:
                 raise TypeError(f"{told} Let it require the same.")
 
 
-def _shown(cls: type, around: str | None = None) -> Iterator[tuple[str, str | None, Iterable[str]]]:
+def _shown(cls: type, source: Source, around: str | None = None) -> Iterator[tuple[str, str | None, Iterable[str]]]:
     """(name, required scope, columns) of every field that tells something of columns of the record's row."""
     for name, (field, declaration) in declared(cls).items():
         scope = required(field) or around
         match declaration:
             case Column(column):
-                yield name, scope, (column,)
+                yield name, scope, (column, *source.reads(column))
             case Embedded():
-                yield from _shown(record_of(field), scope)
+                yield from _shown(record_of(field), source, scope)
             case Listed(on) | Connected(on):
                 yield name, scope, on
 

@@ -176,6 +176,6 @@ async def fetch(loaders: Loaders, record: type[R], values: Sequence[Any]) -> R |
 
 
 def _parent_key(join: Join, row: Row) -> Key | None:
-    types = [join.target.table.c[name].type for name in join.remote]
+    types = [join.target.column(name).type for name in join.remote]
     key = tuple(from_json(type_, row[name]) for type_, name in zip(types, join.local, strict=True))
     return None if None in key else key

@@ -4,10 +4,22 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import strawberry
+from sqlalchemy import ColumnElement, FromClause, cast
+from sqlalchemy.types import TypeEngine
 from strawberry.types.base import StrawberryOptional
 
 from lakefront.db.query import Source
-from lakefront.graphql.declare.declarations import Column, Connected, Declaration, Embedded, Found, Identity, Listed
+from lakefront.graphql.declare.computed import compute
+from lakefront.graphql.declare.declarations import (
+    Column,
+    Computed,
+    Connected,
+    Declaration,
+    Embedded,
+    Found,
+    Identity,
+    Listed,
+)
 from lakefront.graphql.declare.field import DeclaredField
 from lakefront.graphql.declare.protected import check_protected, protected_columns
 from lakefront.graphql.declare.record import Record, declared
@@ -33,6 +45,7 @@ def record(source: Source | None = None) -> Callable[[type[R]], type[R]]:
             made.record_source = source
             _NODES[source.name] = made
             source.protected.update(protected_columns(made))
+            compute(made, source)
             _check(made, source)
         return made
 
@@ -68,6 +81,32 @@ def column(
     return declare(Column(name, filtered, ordered, grouped), description, requires=requires)
 
 
+def computed(
+    description: str,
+    *,
+    sql: Callable[[FromClause], ColumnElement[Any]],
+    type_: TypeEngine[Any] | type[TypeEngine[Any]] | None = None,
+    never_null: bool = False,
+    filtered: bool = True,
+    ordered: bool = True,
+    grouped: bool = True,
+    requires: str | None = None,
+) -> Any:
+    """What ``sql`` makes of a row's columns (``rows.c``), the same each time; cast to ``type_`` where that is given.
+
+    It is a column like others: to select, filter, order, group by. What it makes of a column that requires a scope
+    requires that scope. It may be null, unless ``never_null`` says that it is not: should it be, that is an error at
+    the field, as for any resolver. Numbers must be finite, times within years 1 to 9999.
+    """
+
+    def expression(rows: FromClause) -> ColumnElement[Any]:
+        value = sql(rows)
+        return value if type_ is None else cast(value, type_)
+
+    declaration = Computed("", filtered, ordered, grouped, expression=expression, never_null=never_null)
+    return declare(declaration, description, requires=requires)
+
+
 def embedded(description: str, *, requires: str | None = None) -> Any:
     """An object of columns of the same row; its record has no source of its own."""
     return declare(Embedded(), description, requires=requires)
@@ -99,9 +138,10 @@ def lookup(description: str, *, by: Mapping[str, str], requires: str) -> Any:
 def _check(cls: type[Record], source: Source) -> None:
     for name, (field, declaration) in declared(cls).items():
         if isinstance(declaration, Column):
-            found: Any = source.table.c.get(declaration.name)
-            if found is None or found.name not in source.columns():
-                raise TypeError(f"{cls.__name__}.{name}: {source.table.name} has no column {declaration.name} to read.")
-            if found.nullable and not isinstance(field.type, StrawberryOptional):
-                raise TypeError(f"{cls.__name__}.{name}: {found} may be null; annotate it with '| None'.")
+            column = declaration.name
+            if column not in source.columns():
+                raise TypeError(f"{cls.__name__}.{name}: {source.table.name} has no column {column} to read.")
+            sure = isinstance(declaration, Computed) and declaration.never_null
+            if source.nullable(column) and not sure and not isinstance(field.type, StrawberryOptional):
+                raise TypeError(f"{cls.__name__}.{name}: {column} may be null; annotate it with '| None'.")
     check_protected(cls, source)

@@ -14,7 +14,7 @@ from lakefront.graphql.declare.operators import refused
 from lakefront.graphql.declare.selection import selected
 from lakefront.graphql.fields import given, subscription
 from lakefront.graphql.permits.enums import PermitEventType
-from lakefront.graphql.permits.types import Permit, PermitEvent
+from lakefront.graphql.permits.types import PERMITS, Permit, PermitEvent
 
 
 @strawberry.input(description="Which events to follow; what is left out does not restrict.")
@@ -72,6 +72,7 @@ class Subscription:
         notices = domain.follow(
             info.context.services,
             info.context.actor,
+            PERMITS,
             permit_ids=given(lists.permit_ids),
             event_types=given(lists.event_types),
             neighborhoods=given(lists.neighborhoods),

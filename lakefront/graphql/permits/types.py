@@ -3,6 +3,7 @@
 from datetime import date, datetime
 
 import strawberry
+from sqlalchemy import Integer, extract
 from strawberry.scalars import JSON
 
 from lakefront.actor import PERMITS_INSPECTOR, PERMITS_READ
@@ -10,7 +11,7 @@ from lakefront.db.query import Source
 from lakefront.db.tables import log, permits
 from lakefront.domain.permits import STREAM
 from lakefront.graphql.connections import Connection
-from lakefront.graphql.declare import Record, column, connection, embedded, record, relation
+from lakefront.graphql.declare import Record, column, computed, connection, embedded, record, relation
 from lakefront.graphql.node import Node
 from lakefront.graphql.permits.enums import PermitEventType
 from lakefront.graphql.scalars import BigInt
@@ -95,6 +96,11 @@ class Permit(Node):
     expires_at: datetime | None = column("When it expires.")
     first_construction_document_at: datetime | None = column("When the first construction document was issued.")
     last_activity_at: datetime | None = column("When the permit was last worked on.")
+    days_to_issue: int | None = computed(
+        "Whole days from when it was applied for to when it was issued; null while it is not.",
+        sql=lambda rows: extract("day", rows.c.issued_at - rows.c.filed_at),
+        type_=Integer,
+    )
     estimated_cost: int | None = column("The applicant's estimate, in whole US dollars.")
     revised_cost: int | None = column("The city's estimate, in whole US dollars.")
     existing_use: str | None = column("What the building is used for.")

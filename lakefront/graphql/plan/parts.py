@@ -42,10 +42,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scalar:
-    """A column's value, in the text form of its GraphQL type ``leaf``."""
+    """A column's value, in the text form of its GraphQL type ``leaf``; ``sure``: a null there is an error."""
 
     column: str
     leaf: Any
+    sure: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,6 +19,7 @@ from lakefront.graphql.declare.arguments import page_request
 from lakefront.graphql.declare.cursors import read_node_id
 from lakefront.graphql.declare.declarations import (
     Column,
+    Computed,
     Connected,
     Declaration,
     Embedded,
@@ -145,8 +146,8 @@ class Picker:
         below = partial(self._selections.below, type_, details)
         part: Part
         match declaration:
-            case Column(column):
-                part = self._column(field, column, type_)
+            case Column():
+                part = self._column(field, declaration, type_)
             case Whole():
                 part = Inner(self._fields(unwrapped(field.type), type_, _few(below())))
             case Embedded():
@@ -195,7 +196,7 @@ class Picker:
         self.asks.append(Ask(Arguments(definition, details[0].node), read))
         return len(self.asks) - 1
 
-    def _column(self, field: StrawberryField, column: str, type_: Any) -> Part:
+    def _column(self, field: StrawberryField, declaration: Column, type_: Any) -> Part:
         if isinstance(type_, GraphQLObjectType):
             raise NotCompiled(f"a column of {type_.name} is no scalar")
         leaf = unwrapped(field.type)
@@ -203,7 +204,9 @@ class Picker:
             raise NotCompiled(f"values of {type_.name} have no text form in SQL")
         if is_list(field):
             raise NotCompiled("a list of scalars is in one column")
-        return Scalar(column, leaf)
+        # A column is NOT NULL in its table where its field is; what is computed only says so.
+        sure = isinstance(declaration, Computed) and not isinstance(field.type, StrawberryOptional)
+        return Scalar(declaration.name, leaf, sure)
 
     def _embedded(self, field: StrawberryField, type_: GraphQLObjectType, selected: Selected) -> Inner:
         if not isinstance(field.type, StrawberryOptional):

@@ -53,7 +53,7 @@ from lakefront.graphql.plan.parts import (
 )
 from lakefront.graphql.plan.pick import NotCompiled
 from lakefront.graphql.plan.sql_page import PageWriter
-from lakefront.graphql.plan.sql_text import EMPTY, constant, json_of, opaque, text_form
+from lakefront.graphql.plan.sql_text import EMPTY, constant, json_of, never_null, opaque, text_form
 
 Labelled = list[ColumnElement[Any]]
 
@@ -108,9 +108,12 @@ class Writer:
     def _value(self, part: Part, rows: Any) -> ColumnElement[Any]:
         value: ColumnElement[Any]
         match part:
-            case Scalar(column, leaf):
+            case Scalar(column, leaf, sure):
                 # A group has only the columns that it was grouped by.
-                value = text_form(rows.c[column], leaf) if column in rows.c else null()
+                if column in rows.c:
+                    value = text_form(never_null(rows.c[column]) if sure else rows.c[column], leaf)
+                else:
+                    value = null()
             case Typename(name):
                 value = constant(name)
             case Opaque(source):

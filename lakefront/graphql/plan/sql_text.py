@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import strawberry
-from sqlalchemy import JSON, ColumnElement, FromClause, String, Text, case, cast, func, literal_column
+from sqlalchemy import JSON, ColumnElement, FromClause, Integer, String, Text, case, cast, func, literal_column
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from lakefront.db.query import OrderKey, Source
@@ -22,6 +22,15 @@ def text_form(column: ColumnElement[Any], leaf: Any) -> ColumnElement[Any]:
     if leaf is BigInt or (leaf in (str, strawberry.ID) and not isinstance(column.type, String)):
         return cast(column, Text)
     return column
+
+
+def never_null(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """``column``, whose null is an error: PostgreSQL raises one, and the resolvers tell it as the specification says.
+
+    What is no integer is made of the null itself: of a constant alone PostgreSQL makes it while it plans.
+    """
+    wrong = cast(func.concat(literal_column("'a value that is never null is'"), column), Integer)
+    return func.coalesce(column, cast(cast(wrong, Text), column.type))
 
 
 def opaque(parts: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:

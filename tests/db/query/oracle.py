@@ -106,5 +106,7 @@ def in_order(keys: tuple[OrderKey, ...], rows: list[Row]) -> list[Row]:
 
 def parsed(source: Source, row: Row) -> Row:
     """``row`` (JSON forms) with values as Python has them; what has no such form stays."""
-    types = {column.name: column.type for column in source.table.columns}
-    return {name: value if isinstance(value, dict) else from_json(types[name], value) for name, value in row.items()}
+    return {
+        name: value if isinstance(value, dict) else from_json(source.column(name).type, value)
+        for name, value in row.items()
+    }
