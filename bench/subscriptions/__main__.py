@@ -35,7 +35,7 @@ BODY = 50
 AHEAD = 400
 """Events that the producer may be ahead of the slowest socket."""
 
-RATE, SECONDS = 5, 5
+RATE, SECONDS = 5, 6
 """Events/s at which delays are measured, and for how long."""
 
 
@@ -43,6 +43,7 @@ class Measured(NamedTuple):
     """One server with so many sockets."""
 
     rate: float
+    cpu: float
     p50: float
     p99: float
     wrong: int
@@ -140,9 +141,9 @@ async def delivered(side: Side, sockets: list[Socket], number: int) -> tuple[flo
     return number * len(sockets) / spent, wrong(sockets, names(events))
 
 
-async def delays(side: Side, sockets: list[Socket], rate: int) -> tuple[list[float], int]:
+async def delays(side: Side, sockets: list[Socket], rate: float) -> tuple[list[float], int]:
     """Seconds from acknowledged to delivered, at ``rate`` events/s."""
-    events = in_order(rate * SECONDS)
+    events = in_order(int(rate * SECONDS))
     acknowledged: dict[bytes, float] = {}
     forget(sockets)
     started = time.perf_counter()
@@ -161,7 +162,7 @@ def forget(sockets: list[Socket]) -> None:
         each.forget()
 
 
-async def measure(side: Side, number: int, messages: int, rate: int) -> Measured:
+async def measure(side: Side, number: int, messages: int, rate: float) -> Measured:
     """Open ``number`` sockets and measure all; about so many ``messages`` are delivered for the rate."""
     process = psutil.Process(side.pid)
     warm = await open_sockets(*side.address, side.token, 2)
@@ -171,14 +172,17 @@ async def measure(side: Side, number: int, messages: int, rate: int) -> Measured
     sockets = await open_sockets(*side.address, side.token, number)
     await asyncio.sleep(1)
     memory = (process.memory_full_info().uss - before) / number
-    await delivered(side, sockets, BODY)
-    rates = [await delivered(side, sockets, max(BODY, messages // number)) for _ in range(3)]
+    events = max(5, messages // number)
+    await delivered(side, sockets, min(events, BODY))
+    worked = sum(process.cpu_times()[:2])
+    rates = [await delivered(side, sockets, events) for _ in range(3)]
+    cpu = (sum(process.cpu_times()[:2]) - worked) / (3 * events * number)
     waits, late = await delays(side, sockets, rate)
     for each in (*warm, *sockets):
         each.transport.abort()
     low, high = percentiles(waits)
     bad = sum(bad for _, bad in rates) + late
-    return Measured(statistics.median(each for each, _ in rates), low, high, bad, memory)
+    return Measured(statistics.median(each for each, _ in rates), cpu, low, high, bad, memory)
 
 
 async def main(counts: Sequence[int] = (200, 2000)) -> None:
@@ -186,10 +190,10 @@ async def main(counts: Sequence[int] = (200, 2000)) -> None:
     cores = sorted(os.sched_getaffinity(0))
     core, others = cores[0], cores[1:] or cores
     os.sched_setaffinity(0, others)
-    titles = ("sockets", "server", "messages/s", "ratio", "p50", "p99", "lost or doubled", "memory a socket")
+    titles = ("sockets", "server", "messages/s", "ratio", "CPU a message", "p50", "p99", "lost, doubled", "a socket")
     table = Table(*titles, title="One stream, many sockets")
     for number in counts:
-        rate = max(1, RATE * 200 // number)
+        rate = RATE * 200 / number
         async with stock(core) as side:
             theirs = await measure(side, number, 10_000, rate)
         async with lakefront(core, others) as side:
@@ -197,6 +201,7 @@ async def main(counts: Sequence[int] = (200, 2000)) -> None:
         for name, found in (("stock Strawberry", theirs), ("Lakefront", ours)):
             table.add_row(
                 *(f"{number:,}", name, f"{found.rate:,.0f}", f"{found.rate / theirs.rate:.1f}"),
+                f"{found.cpu * 1e6:.0f} µs",
                 *(f"{found.p50:.1f} ms", f"{found.p99:.1f} ms", f"{found.wrong}", f"{found.memory / 1024:.0f} KiB"),
             )
     Console(width=120).print(table)

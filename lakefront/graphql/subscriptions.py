@@ -120,6 +120,7 @@ class Subscriptions:
             yield seat
         finally:
             operation.following.meet = None
+            seat.live = False  # a group that is writing to its members just now passes it by
             del self._seats[id(operation)]
             self.groups.leave(seat)
 

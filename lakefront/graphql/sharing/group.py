@@ -31,7 +31,10 @@ RECENT_BYTES: Final = MIB // 4
 """What a group keeps of its latest answers: members that lost their connection a moment ago replay nothing."""
 
 FLUSH_AFTER: Final = 0.003
-"""Seconds of events in a row after which their answers are written, together."""
+"""Seconds of events in a row after which their answers are written, together; as long as writing takes, if longer."""
+
+FLUSH_AFTER_ALL: Final = 0.1
+"""Seconds after which they are written, however many members there are."""
 
 TURN: Final = 200
 """Members that are written to before everybody else gets a turn on the event loop."""
@@ -127,7 +130,9 @@ class Group:
         self._recent_bytes = 0
         self._before_recent: str | None = None
         """The cursor after which the first of the recent answers comes."""
+        self._clock = asyncio.get_running_loop().time
         self._unflushed_since = 0.0
+        self._patience = FLUSH_AFTER
         self._moved = asyncio.Event()
         self._beat: tuple[object, asyncio.Task[Answer]] | None = None
         self._ended: Answer | None = None
@@ -184,7 +189,7 @@ class Group:
                         await self._flush()
                     else:
                         self._tell(_shared(answer, answer.cursor))
-                        if asyncio.get_running_loop().time() - self._unflushed_since > FLUSH_AFTER:
+                        if self._clock() - self._unflushed_since > self._patience:
                             await self._flush()
                     if not self.members:
                         return
@@ -197,7 +202,7 @@ class Group:
     def _tell(self, answer: Shared) -> None:
         """Keep ``answer`` for all at one moment: whoever joins now comes before it or after it."""
         if not self._unflushed_since:
-            self._unflushed_since = asyncio.get_running_loop().time()
+            self._unflushed_since = self._clock()
         self._remember(answer)
         self._cursor = answer.cursor
         self._groups.delivered += len(self.told)
@@ -212,12 +217,13 @@ class Group:
 
     async def _flush(self) -> None:
         """Let all have what waits for them, some at a time."""
-        self._unflushed_since = 0.0
+        started, self._unflushed_since = self._clock(), 0.0
         self._moved.set()
         for number, seat in enumerate(list(self.told), 1):
             seat.flush()
             if number % TURN == 0:
                 await asyncio.sleep(0)
+        self._patience = min(max(FLUSH_AFTER, self._clock() - started), FLUSH_AFTER_ALL)
 
     def _remember(self, answer: Shared) -> None:
         if len(self.members) < 2:
