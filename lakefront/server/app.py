@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +16,7 @@ from lakefront.graphql.rate_limits import rate_limits
 from lakefront.graphql.schema import build_schema
 from lakefront.server.compression import Compressed
 from lakefront.server.cors import Cors
+from lakefront.server.front import OPERATIONS, Application, Front
 from lakefront.server.graphql_http import GraphQLHTTP
 from lakefront.server.graphql_ws import GraphQLSocket
 from lakefront.server.hosts import HostCheck
@@ -43,7 +43,7 @@ PUBLIC = frozenset(
 _API_KEYS = "/api/v1/tenants/{tenant_id}/api-keys"
 
 
-def build_app(running: Running) -> Starlette:
+def build_app(running: Running) -> Application:
     """The application on the parts that run."""
     doors, settings = running.doors, running.settings
     schema = build_schema()
@@ -52,7 +52,7 @@ def build_app(running: Running) -> Starlette:
     running.at_end.push_async_callback(limits.windows.close)
     authenticate = doors.authenticator.authenticate
     http = GraphQLHTTP(operations, authenticate, settings, doors.budget, doors.services.documents)
-    counted = Counted(http, doors.metrics, "/graphql")
+    counted = Counted(http, doors.metrics, OPERATIONS)
     socket = GraphQLSocket(operations, authenticate, settings, doors.services.documents)
     doors.authenticator.on_revocation(socket.look_again)
     doors.authenticator.on_revocation(http.look_again)
@@ -66,8 +66,8 @@ def build_app(running: Running) -> Starlette:
 
     # The first that fits is taken, and the doors of GraphQL are the ones asked for most.
     routes: list[BaseRoute] = [
-        Route("/graphql", GraphiQLOrGraphQL(RestDoor(doors, "/graphql", Page("graphiql")), counted)),
-        WebSocketRoute("/graphql", socket),
+        Route(OPERATIONS, GraphiQLOrGraphQL(RestDoor(doors, OPERATIONS, Page("graphiql")), counted)),
+        WebSocketRoute(OPERATIONS, socket),
         rest("/", "GET", system.get_index),
         rest("/health", "GET", system.get_health),
         rest("/ready", "GET", _ready(running)),
@@ -90,7 +90,9 @@ def build_app(running: Running) -> Starlette:
         rest(ASSETS_PATH, "GET", Assets()),
     ]
     routes.append(rest("/openapi.json", "GET", OpenAPIDocument(routes)))
-    app = Starlette(
+    app = Application(
+        # It has these layers, too, for operations by POST.
+        Front(http, settings, limits, doors.metrics),
         routes=routes,
         middleware=[
             Middleware(SecurityHeaders, limits.addresses),

@@ -49,11 +49,17 @@ class Compressed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; the answer waits for its body if it may be compressed."""
-        if scope["type"] == "http" and self._least and scope["method"] != "HEAD":
-            coding = coding_for(scope["headers"])
-            if coding is not None:
-                send = _Packer(send, coding, self._least)
+        if scope["type"] == "http":
+            send = packing(scope, send, self._least)
         await self._app(scope, receive, send)
+
+
+def packing(scope: Scope, send: Send, least: int) -> Send:
+    """``send`` of an HTTP request, or what compresses in front of it, as the request's headers allow; see above."""
+    if not least or scope["method"] == "HEAD":
+        return send
+    coding = coding_for(scope["headers"])
+    return send if coding is None else _Packer(send, coding, least)
 
 
 class _Packer:

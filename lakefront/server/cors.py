@@ -5,10 +5,9 @@ itself, so that ``Access-Control-Allow-Credentials`` is never sent: a page shows
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,6 +39,7 @@ _PREFLIGHT: Final = {
     "access-control-max-age": str(MAX_AGE),
 }
 
+_EXPOSED: Final = (b"access-control-expose-headers", EXPOSED.encode())
 _log = logging.getLogger("lakefront.server.cors")
 
 
@@ -71,15 +71,19 @@ class Cors:
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":
-                # Whoever keeps an answer must not give it to a page of another origin.
-                message["headers"] = vary([*message["headers"]], b"Origin")
-                if origin is not None:
-                    headers = MutableHeaders(scope=message)
-                    headers["access-control-allow-origin"] = origin
-                    headers["access-control-expose-headers"] = EXPOSED
+                message["headers"] = shared_with(origin, message["headers"])
             await send(message)
 
         await app(scope, receive, tell)
+
+
+def shared_with(origin: str | None, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """``headers`` of an answer that pages of ``origin`` may read; ``None``: no page of another origin."""
+    # Whoever keeps an answer must not give it to a page of another origin.
+    told = vary(list(headers), b"Origin")
+    if origin is not None:
+        told += [(b"access-control-allow-origin", origin.encode("latin-1")), _EXPOSED]
+    return told
 
 
 def _is_preflight(scope: Scope) -> bool:

@@ -36,37 +36,18 @@ class MisdirectedRequest(LakefrontError):
     default_message = "This server does not answer under that name. Add the host to LAKEFRONT_ALLOWED_HOSTS."
 
 
-class HostCheck:
-    """An ASGI application that passes on what is meant for this server, HTTP and WebSocket alike."""
+class Hosts:
+    """The names of this server."""
 
-    def __init__(
-        self, app: ASGIApp, bound: str, allowed: Sequence[str], refused: Callable[[int], None] = lambda _: None
-    ) -> None:
-        """``bound`` is the address or name that the server listens on, ``allowed`` the further names.
-
-        ``refused`` is told the status of each refusal.
-        """
-        self._app = app
-        self._refused = refused
+    def __init__(self, bound: str, allowed: Sequence[str]) -> None:
+        """``bound`` is the address or name that the server listens on, ``allowed`` the further names."""
         self._any = ANY in allowed
         self._names = {"localhost", _bare(bound), *(_bare(name) for name in allowed)}
         self._loopback_only = _is_loopback(_bare(bound))
         self._known = lru_cache(maxsize=MOST_KNOWN)(self._require_ours)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer it with 421; with 400 where it has two hosts."""
-        if scope["type"] in ("http", "websocket") and scope["path"] not in UNCHECKED:
-            try:
-                self._check(scope["headers"])
-            except LakefrontError as error:
-                trace_id = new_trace_id()
-                _log.info("request refused trace_id=%s code=%s status=%d", trace_id, error.code, error.status)
-                self._refused(error.status)
-                await error_response(error, trace_id)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-    def _check(self, headers: Headers) -> None:
+    def check(self, headers: Headers) -> None:
+        """Pass if a request is meant for this server; raises ``MisdirectedRequest``, ``BadRequest`` for two hosts."""
         named = header(headers, b"host")
         # Every browser names a host; probers that speak HTTP/1.0 do not.
         if named is not None and not self._any:
@@ -82,6 +63,31 @@ class HostCheck:
     def _is_harmless(self, host: str) -> bool:
         address = _address(host)
         return address is not None and (address.is_loopback or not self._loopback_only)
+
+
+class HostCheck:
+    """An ASGI application that passes on what is meant for this server, HTTP and WebSocket alike."""
+
+    def __init__(
+        self, app: ASGIApp, bound: str, allowed: Sequence[str], refused: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """``bound`` and ``allowed`` as for ``Hosts``; ``refused`` is told the status of each refusal."""
+        self._app = app
+        self._hosts = Hosts(bound, allowed)
+        self._refused = refused
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it with 421; with 400 where it has two hosts."""
+        if scope["type"] in ("http", "websocket") and scope["path"] not in UNCHECKED:
+            try:
+                self._hosts.check(scope["headers"])
+            except LakefrontError as error:
+                trace_id = new_trace_id()
+                _log.info("request refused trace_id=%s code=%s status=%d", trace_id, error.code, error.status)
+                self._refused(error.status)
+                await error_response(error, trace_id)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def split_authority(authority: str) -> tuple[str, str]:

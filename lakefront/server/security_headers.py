@@ -1,6 +1,6 @@
 """What keeps browsers from misusing an answer: on every one of them, whichever door or check it comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,13 +38,17 @@ class SecurityHeaders:
 
         async def harden(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                headers = list(message["headers"])
-                # ASGI has names in lower case.
-                present = _NAMES.intersection([name for name, _ in headers])
-                headers += [safe for safe in _SAFE if safe[0] not in present] if present else _SAFE
-                if self._addresses.is_https(scope):
-                    headers.append(HSTS)
-                message["headers"] = headers
+                message["headers"] = hardened(message["headers"], over_tls=self._addresses.is_https(scope))
             await send(message)
 
         await self._app(scope, receive, harden)
+
+
+def hardened(headers: Iterable[tuple[bytes, bytes]], *, over_tls: bool) -> list[tuple[bytes, bytes]]:
+    """``headers`` of an answer (names in lower case, as ASGI has them) with those that it lacks."""
+    headers = list(headers)
+    present = _NAMES.intersection([name for name, _ in headers])
+    headers += [safe for safe in _SAFE if safe[0] not in present] if present else _SAFE
+    if over_tls:
+        headers.append(HSTS)
+    return headers
