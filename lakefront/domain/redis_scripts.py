@@ -19,7 +19,7 @@ FRESH: Final = 1.0
 AHEAD: Final = 20
 """One in so many of a limit is what a process lets in, at most, before Redis hears of it; of smaller ones nothing."""
 
-MOMENT: Final = 0.05
+MOMENT: Final = 0.1
 """Seconds after which Redis is told what was let in."""
 
 

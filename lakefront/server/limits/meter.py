@@ -118,8 +118,8 @@ class Meter:
             # What costs nothing needs no place in the bucket, and no word in the headers.
             if cost := operation.planned.estimate.total:
                 amounts.append((limits.policies.cost, cost))
-            if limits.fields:
-                uses = operation.planned.plan.uses
+            uses = operation.planned.plan.uses
+            if not limits.fields.keys().isdisjoint(uses):
                 amounts += [(limits.fields[field], uses[field]) for field in sorted(uses.keys() & limits.fields.keys())]
         self._note(await limits.windows.take_all(_who(actor), amounts))
 

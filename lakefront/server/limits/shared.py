@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+import orjson
 from limits import RateLimitItem
 from limits.aio.storage.redis.bridge import RedisBridge
 from redis.asyncio import Redis
@@ -65,12 +66,12 @@ local function moving_window(key, limit, seconds, amount, owed)
     return {{wait, oldest[2], math.ceil(reset * 1000)}}
 end
 local answers = {{}}
-for index, key in ipairs(KEYS) do
-    local limit, seconds, amount, owed, is_bucket = unpack(ARGV, 5 * index - 4, 5 * index)
-    local take = is_bucket == '1' and bucket or moving_window
-    answers[index] = take(key, tonumber(limit), tonumber(seconds), tonumber(amount), tonumber(owed))
+for index, asked in ipairs(cjson.decode(ARGV[1])) do
+    local limit, seconds, amount, owed, is_bucket = unpack(asked)
+    local take = is_bucket and bucket or moving_window
+    answers[index] = take(KEYS[index], limit, seconds, amount, owed)
 end
-return answers
+return cjson.encode(answers)
 """
 
 
@@ -150,15 +151,10 @@ class SharedWindows:
             self._sender = None
 
     async def _ask(self, attempts: list[_Attempt]) -> list[Taken]:
-        arguments = [
-            number
-            for attempt in attempts
-            for number in (
-                *(attempt.item.amount, attempt.item.get_expiry()),
-                *(attempt.amount, attempt.owed, int(attempt.bucket)),
-            )
-        ]
-        rows: Any = await self._script(keys=[attempt.key for attempt in attempts], args=arguments)
+        # One text each way: the client packs and parses every single argument and number by itself, and slowly.
+        asked = orjson.dumps([(it.item.amount, it.item.get_expiry(), it.amount, it.owed, it.bucket) for it in attempts])
+        told: Any = await self._script(keys=[attempt.key for attempt in attempts], args=[asked])
+        rows = orjson.loads(told)
         return [Taken(None if wait < 0 else wait / 1000, count, reset / 1000) for wait, count, reset in rows]
 
     @staticmethod
