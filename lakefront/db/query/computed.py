@@ -3,14 +3,14 @@
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import BindParameter, Column, ColumnClause, ColumnElement, FromClause, Label, SelectBase, TextClause
+from sqlalchemy import BindParameter, ColumnClause, ColumnElement, FromClause, Label, SelectBase, TextClause
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
 
 from lakefront.db.query.values import readable
 
 
 def checked(name: str, expression: ColumnElement[Any], names: Collection[str]) -> Label[Any]:
-    """``expression`` under its name, its constants in SQL's text, so that an index on the expression serves it.
+    """``expression`` under its name, its constants in SQL's text, so that an index on the expression has its order.
 
     Raises ``TypeError`` unless all that it reads is seen, so that scopes can protect it: columns of ``names``.
     """
@@ -38,7 +38,7 @@ def of_rows(expression: Label[Any], rows: FromClause) -> Label[Any]:
     """What ``expression``, of a table's columns, is of an alias of the table."""
 
     def there(element: Any, **_: Any) -> Any:
-        return rows.c[element.name] if isinstance(element, Column) else None
+        return rows.c[element.name] if isinstance(element, ColumnClause) else None
 
     found: Label[Any] = replacement_traverse(expression, {}, there)
     return found
