@@ -8,6 +8,7 @@ else goes in events only to those who prefer them: many clients just list the ty
 
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -22,6 +23,7 @@ from lakefront import tracing
 from lakefront.domain.documents import Documents, asked_for
 from lakefront.errors import BadRequest, InternalError, LakefrontError, MethodNotAllowed, NotAcceptable
 from lakefront.graphql.answers import Answer, OperationRequest, encode
+from lakefront.graphql.operation import Operation
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
 from lakefront.server.bodies import (
@@ -40,6 +42,7 @@ from lakefront.server.documents import with_document
 from lakefront.server.graphql_sse import COMPLETE, EVENT_STREAM, STREAM_HEADERS, EventStreams, next_event
 from lakefront.server.limits import meter_of
 from lakefront.server.negotiation import MAX_REMEMBERED, names, negotiate
+from lakefront.server.protocol import CONNECTION, Connection
 from lakefront.server.responses import error_headers, expiry_headers, json_response, knows
 from lakefront.server.token_watch import Authenticate
 from lakefront.settings import Settings
@@ -150,7 +153,8 @@ class GraphQLHTTP:
             if isinstance(operation, Answer):
                 return _respond(operation, wanted.media, trace_id, headers)
             if not wanted.events or operation.kind is not OperationType.SUBSCRIPTION:
-                answer = await self._operations.run(operation)
+                with _listening(scope, operation):
+                    answer = await self._operations.run(operation)
                 if kept and answer.executed and not answer.errors and wanted.media != EVENT_STREAM:
                     return _tagged(answer, wanted.media, trace_id, headers, scope["headers"])
                 return _respond(answer, wanted.media, trace_id, headers)
@@ -166,6 +170,12 @@ class GraphQLHTTP:
             scope["headers"], receive, limit=settings.graphql_max_body, timeout=settings.body_timeout, share=share
         )
         return operation_request(parse_json(raw, max_depth=settings.graphql_max_variables_depth + ENVELOPE_DEPTH))
+
+
+def _listening(scope: Scope, operation: Operation) -> AbstractContextManager[None]:
+    """Cancel a query when its client leaves; a mutation runs to its end, as nobody could say how far it was."""
+    connection: Connection | None = scope.get("extensions", {}).get(CONNECTION)
+    return nullcontext() if connection is None or operation.kind is OperationType.MUTATION else connection.presence
 
 
 def _wanted(headers: Headers) -> _Wanted:

@@ -20,6 +20,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from lakefront.errors import BadRequest, LakefrontError, RequestTimeout
 from lakefront.server.cycle import Cycle
 from lakefront.server.frames import FRAMES
+from lakefront.server.presence import Presence
 from lakefront.server.responses import JSON, error_body
 from lakefront.server.security_headers import SAFE
 from lakefront.settings import MIB, Settings
@@ -62,17 +63,19 @@ _log = logging.getLogger("lakefront.server.protocol")
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What an answer that lasts wants of the connection below it.
+    """What an answer that takes its time wants of the connection below it.
 
     ``stopping`` is set when the server stops: the answer should end. ``closing`` tells before ``http.disconnect`` does
     that nothing can be sent any more. ``cut`` closes at once: what the client has not taken is lost. ``crowded`` is set
     when another request waits behind this one: then nothing is read, so that nobody hears the client leave.
+    Otherwise ``presence`` does.
     """
 
     crowded: asyncio.Event
     stopping: asyncio.Event
     closing: Callable[[], bool]
     cut: Callable[[], None]
+    presence: Presence
 
 
 class UriTooLong(BadRequest):
@@ -117,6 +120,9 @@ class HTTPProtocol(HttpToolsProtocol):
         for cycle in self._earlier:
             cycle.disconnected = True
             cycle.message_event.set()
+        for cycle in (*self._earlier, self.cycle):
+            if cycle is not None:
+                _connection(cycle).presence.leave()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; what it, or a check below, does not take is refused.
@@ -146,12 +152,11 @@ class HTTPProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINE:
             self._fail(BadRequest("Too many requests were sent at once on this connection. Wait for answers."))
         if not self._idle():
-            waited_for: dict[str, Any] = self.cycle.scope["extensions"]
-            waited_for[CONNECTION].crowded.set()
+            _connection(self.cycle).crowded.set()
             self._earlier = [cycle for cycle in (*self._earlier, self.cycle) if not cycle.response_complete]
         super().on_message_begin()
         transport = self.transport
-        connection = Connection(asyncio.Event(), self._stopping, transport.is_closing, transport.abort)
+        connection = Connection(asyncio.Event(), self._stopping, transport.is_closing, transport.abort, Presence())
         ours: dict[str, Any] = {CONNECTION: connection}
         self.scope["extensions"] = ours
 
@@ -281,6 +286,12 @@ class HTTPProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self._refuse(RequestTimeout())
             self.loop.call_later(LINGER, self.transport.abort)
+
+
+def _connection(cycle: RequestResponseCycle) -> Connection:
+    ours: dict[str, Any] = cycle.scope["extensions"]
+    connection: Connection = ours[CONNECTION]
+    return connection
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):

@@ -1,12 +1,17 @@
 """Natural batching: requests for one row of the same statement go together while the connections are busy (DESIGN.md).
 
 No timer: the first request goes at once, and whatever queues until it is answered goes next. What goes together has the
-same statement, tenant, row scope and values, its key aside.
+same statement, tenant, row scope and values, its key aside. Who goes away takes nobody along; a statement for which
+nobody waits any more is cancelled.
 """
 
 import asyncio
 from collections.abc import Hashable
+from functools import partial
+from itertools import islice
 from typing import Final
+
+import asyncpg
 
 from lakefront.db.database import Database
 from lakefront.graphql.plan.statements import Bound
@@ -20,7 +25,17 @@ IN_FLIGHT: Final = 2
 Value = bytes | None
 """JSON text; ``None`` is null."""
 
-_Waiting = tuple[Bound, asyncio.Future[Value]]
+_Waiting = dict[asyncio.Future[Value], Bound]
+
+
+class _Kind:
+    """Requests that may go together: those that queue, and the statements that run."""
+
+    __slots__ = ("queue", "running")
+
+    def __init__(self) -> None:
+        self.queue: _Waiting = {}
+        self.running: dict[asyncio.Task[None], _Waiting] = {}
 
 
 class Batches:
@@ -28,8 +43,7 @@ class Batches:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._queues: dict[Hashable, list[_Waiting]] = {}
-        self._running: dict[Hashable, set[asyncio.Task[None]]] = {}
+        self._kinds: dict[Hashable, _Kind] = {}
         self.statements = 0
         """How many ran."""
         self.keys = 0
@@ -37,44 +51,60 @@ class Batches:
 
     async def run(self, bound: Bound) -> Value:
         """The root field's value for one key; raises what the statement raised."""
-        kind = (bound.shape, bound.tenant, bound.subject, bound.slots)
+        name = (bound.shape, bound.tenant, bound.subject, bound.slots)
+        kind = self._kinds.get(name)
+        if kind is None:
+            kind = self._kinds[name] = _Kind()
         waiting: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(kind, []).append((bound, waiting))
-        running = self._running.setdefault(kind, set())
-        if len(running) < IN_FLIGHT:
-            task = asyncio.create_task(self._work(kind))
-            running.add(task)
-        return await waiting
-
-    async def _work(self, kind: Hashable) -> None:
-        """Run what waits until nothing does."""
-        queue, running = self._queues[kind], self._running[kind]
-        while queue:
-            batch = [(bound, waiting) for bound, waiting in queue[:MOST_KEYS] if not waiting.done()]
-            del queue[:MOST_KEYS]
-            if batch:
-                await self._together(batch)
-        # At once, not in a callback of the task: what queues before that ran would wait for a task that has ended.
-        task = asyncio.current_task()
-        assert task is not None
-        running.remove(task)
-        if not running:
-            del self._running[kind], self._queues[kind]
-
-    async def _together(self, batch: list[_Waiting]) -> None:
+        kind.queue[waiting] = bound
+        if len(kind.running) < IN_FLIGHT:
+            self._start(name, kind)
         try:
-            answers = await self._fetch([bound for bound, _ in batch])
+            return await waiting
+        except asyncio.CancelledError:
+            _leave(kind, waiting)
+            raise
+
+    def _start(self, name: Hashable, kind: _Kind) -> None:
+        batch: _Waiting = {}
+        task = asyncio.create_task(self._work(kind, batch))
+        kind.running[task] = batch
+        task.add_done_callback(partial(self._ended, name, kind))
+
+    async def _work(self, kind: _Kind, batch: _Waiting) -> None:
+        """Run what queues, as ``batch``: what came in the same turn of the event loop is among it."""
+        for waiting in list(islice(kind.queue, MOST_KEYS)):
+            batch[waiting] = kind.queue.pop(waiting)
+        if batch:
+            await self._together(batch)
+
+    def _ended(self, name: Hashable, kind: _Kind, task: "asyncio.Task[None]") -> None:
+        """Go on with what queued meanwhile; in a callback, as a task may be cancelled at any time."""
+        for waiting in kind.running.pop(task):
+            waiting.cancel()  # nothing where it was told
+        if kind.queue:
+            self._start(name, kind)
+        elif not kind.running:
+            del self._kinds[name]
+
+    async def _together(self, batch: _Waiting) -> None:
+        """Tell each what it waits for, or what became of it."""
+        try:
+            answers = await self._fetch(list(batch.values()))
+        except asyncpg.DataError as failure:
+            if len(batch) == 1:
+                _fail(batch, failure)
+                return
+            # One key may have failed for all: each runs alone.
+            for waiting, bound in batch.items():
+                if not waiting.done():
+                    await self._together({waiting: bound})
         except Exception as failure:  # noqa: BLE001 - it is told to those that wait for it
-            if len(batch) > 1:
-                # One key may have failed for all: each runs alone.
-                for one in batch:
-                    await self._together([one])
-            elif not batch[0][1].done():
-                batch[0][1].set_exception(failure)
-            return
-        for (_, waiting), answer in zip(batch, answers, strict=True):
-            if not waiting.done():
-                waiting.set_result(answer)
+            _fail(batch, failure)
+        else:
+            for waiting, answer in zip(batch, answers, strict=True):
+                if not waiting.done():
+                    waiting.set_result(answer)
 
     async def _fetch(self, batch: list[Bound]) -> list[Value]:
         first = batch[0]
@@ -87,6 +117,21 @@ class Batches:
         values = template.fill(first.slots, first.named() | keys)
         answers: list[Value] = await self._database.value(template.sql, *values)
         return answers
+
+
+def _leave(kind: _Kind, waiting: "asyncio.Future[Value]") -> None:
+    """Nobody waits for this one any more."""
+    if kind.queue.pop(waiting, None) is not None:
+        return
+    for task, batch in kind.running.items():
+        if waiting in batch and all(each.done() for each in batch):
+            task.cancel()
+
+
+def _fail(batch: _Waiting, failure: Exception) -> None:
+    for waiting in batch:
+        if not waiting.done():
+            waiting.set_exception(failure)
 
 
 async def read(database: Database, bound: Bound) -> list[Value]:
