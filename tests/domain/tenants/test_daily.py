@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from lakefront.db.embedded import EmbeddedRedis
-from lakefront.domain.redis_scripts import AHEAD, MOMENT
+from lakefront.domain.redis_scripts import AHEAD
 from lakefront.domain.tenants import daily
 from lakefront.domain.tenants.daily import DailyCounter, Taken
 
@@ -154,12 +154,15 @@ async def rush(counter: DailyCounter, limit: int) -> int:
     return passed
 
 
-async def test_where_plenty_is_left_redis_hears_of_it_in_a_moment(redis: Redis, redis_url: str) -> None:
+async def test_where_plenty_is_left_redis_hears_of_it_in_a_moment(
+    redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daily, "MOMENT", 0.5)
     async with servers(redis_url) as [here, there]:
         await here.take("t", 1000)
         assert [(await here.take("t", 1000)).used for _ in range(50)] == list(range(2, 52))
         assert await redis.get("lakefront:daily:t") == b"1"
-        await asyncio.sleep(4 * MOMENT)
+        await asyncio.sleep(1)
         assert await there.used("t") == 51
 
 
