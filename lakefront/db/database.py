@@ -145,6 +145,8 @@ class Database:
             reset=_keep,
             server_settings=_server_settings(role, statement_timeout) | dict(planner),
         )
+        self._kept: list[PoolConnectionProxy[Any]] = []
+        self._waiting = 0
 
     async def open(self) -> None:
         """Make the pool ready; connections come when they are needed."""
@@ -157,6 +159,8 @@ class Database:
         """
         try:
             async with asyncio.timeout(CLOSING):
+                while self._kept:
+                    await self._pool.release(self._kept.pop())
                 await self._pool.close()
         except (*CONNECTION_LOST, RuntimeError) as lost:  # RuntimeError: uvloop's, as in ``write_failed``
             log.info("Not every connection to PostgreSQL said good-bye (%r): asyncpg cut off what was left.", lost)
@@ -170,7 +174,7 @@ class Database:
     def connections(self) -> tuple[int, int]:
         """How many connections are in use, and how many are open."""
         opened = self._pool.get_size()
-        return opened - self._pool.get_idle_size(), opened
+        return opened - self._pool.get_idle_size() - len(self._kept), opened
 
     async def rows(self, tenant: str, statement: Select[Any], *, subject: str | None = None) -> list[Row]:
         """All rows of ``statement`` as ``tenant`` sees them, values in PostgreSQL's JSON forms.
@@ -226,19 +230,35 @@ class Database:
     @asynccontextmanager
     async def _connection(self) -> "AsyncIterator[PoolConnectionProxy[Any]]":
         try:
-            # Waiting for at most so long costs asyncpg a task: not where a connection is at hand.
-            connection = await self._pool.acquire(timeout=None if self._pool.get_idle_size() else WAITING)
+            connection = await self._acquire()
             try:
                 with _given_up(connection):
                     yield connection
-            except RuntimeError as failure:
-                if write_failed(connection, failure):
+            except BaseException as failure:
+                # Whatever it was, the pool knows how to clean up, and when to throw away.
+                await self._pool.release(connection, timeout=WAITING)
+                if isinstance(failure, RuntimeError) and write_failed(connection, failure):
                     raise _away() from failure
                 raise
-            finally:
+            if self._waiting or connection.is_closed() or connection.is_in_transaction():
                 await self._pool.release(connection, timeout=WAITING)
+            else:
+                self._kept.append(connection)
         except CONNECTION_LOST as lost:
             raise _away() from lost
+
+    async def _acquire(self) -> "PoolConnectionProxy[Any]":
+        """A connection that was used before, without a word to the pool (whose taking and giving back cost a task)."""
+        while self._kept:
+            connection = self._kept.pop()
+            if not connection.is_closed():
+                return connection
+            await self._pool.release(connection)
+        self._waiting += 1
+        try:
+            return await self._pool.acquire(timeout=WAITING)
+        finally:
+            self._waiting -= 1
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A city of a few permits, and a way to ask it that tells which SQL ran."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -35,6 +36,7 @@ class RecordingDatabase(Database):
         async with super()._connection() as connection:
             with connection.query_logger(self._record):
                 yield connection
+            await asyncio.sleep(0)  # asyncpg tells it soon, not at once
 
     def _record(self, statement: LoggedQuery) -> None:
         # asyncpg asks for array types once a connection; that is none of ours.
