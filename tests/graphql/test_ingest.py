@@ -29,7 +29,7 @@ subscription ($filter: PermitEventSubscriptionFilter, $after: String, $heartbeat
   permitEvents(filter: $filter, after: $after, heartbeat: $heartbeat) {
     cursor
     event { id eventId eventType occurredAt eventData permitId offset permit { status } }
-    permit { permitId status }
+    permit { permitId status daysToIssue }
   }
 }
 """
@@ -110,6 +110,14 @@ async def test_a_subscription_replays_and_goes_on_live(ask: Ask, operations: Ope
     assert seen == ["e1", "e3"]
     async with aclosing(_follow(operations, actor, after=cursors[0])) as messages:
         assert (await anext(messages))["event"]["eventId"] in {"other", "e3"}
+
+
+async def test_a_subscription_tells_what_is_computed(ask: Ask, operations: Operations, actor: Actor) -> None:
+    filed = _event(1, eventType="PERMIT_FILED", eventData={})
+    issued = _event(2, eventType="PERMIT_ISSUED", eventData={}, timestamp="2024-01-18T10:00:00Z")
+    await ask(INGEST, events=[filed, issued])
+    async with aclosing(_follow(operations, actor, after="earliest")) as messages:
+        assert (await anext(messages))["permit"]["daysToIssue"] == 3
 
 
 async def test_a_heartbeat_tells_the_cursor(operations: Operations, actor: Actor) -> None:
