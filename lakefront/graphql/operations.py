@@ -33,7 +33,7 @@ from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument
 from lakefront.graphql.plan.errors import format_exception, format_request_errors
 from lakefront.graphql.plan.mixed import Answered, MixedExecutor, go_on
 from lakefront.graphql.plan.planner import MIB, Planner
-from lakefront.graphql.plan.run import Runner, answered, failed, joined, whole
+from lakefront.graphql.plan.run import Runner, answered, failed, joined, timed_out, whole
 from lakefront.graphql.sharing.seat import Outlet
 from lakefront.graphql.subscriptions import Subscriptions
 from lakefront.graphql.turns import Turns
@@ -173,6 +173,8 @@ class Operations:
                         return self.extended(operation, await self._answer(operation))
                 finally:
                     self.turns.release()
+        except OperationTimeout as late:
+            return timed_out(operation.planned.plan, late, operation.trace_id)
         except LakefrontError as error:
             return refused(error, operation.trace_id)
 

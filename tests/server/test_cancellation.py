@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 
@@ -22,6 +21,7 @@ from lakefront.server.credentials import Credentials
 from lakefront.server.graphql_http import GraphQLHTTP
 from tests.domain.permits.events import event
 from tests.server.serving import serving
+from tests.slow import locked
 
 ONE = '{ permit(permitId: "P001") { permitId } }'
 LIST = "{ permits(first: 3) { nodes { permitId } } }"
@@ -31,11 +31,6 @@ NESTED = "{ permits(first: 3) { nodes { permitId addresses { streetName } } tota
 INGEST = "mutation ($e: [PermitEventInput!]!) { ingestPermitEvents(events: $e) { accepted duplicates } }"
 
 EVENTS = [event(eventId=name, eventType="STATUS_CHANGE") for name in ("1", "2")]
-
-_WORKING = """
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'active' AND wait_event_type = 'Lock'
-"""
 
 
 @dataclass
@@ -59,33 +54,6 @@ class Door:
         await writer.drain()
         return writer
 
-    @asynccontextmanager
-    async def locked(self, table: str = "permits") -> AsyncIterator["asyncpg.Connection[Any]"]:
-        """Nobody reads ``table`` within the block: every statement that does is a slow one. Gives one who watches."""
-        # Within a transaction the activity stays what it was when it was first looked at.
-        locker, watcher = [await asyncpg.connect(self.dsn) for _ in range(2)]
-        try:
-            async with locker.transaction():
-                await locker.execute(f"LOCK TABLE lakefront.{table} IN ACCESS EXCLUSIVE MODE")
-                yield watcher
-        finally:
-            await locker.close()
-            await watcher.close()
-
-
-async def working(watcher: "asyncpg.Connection[Any]", least: int = 1) -> None:
-    """Wait until at least so many statements wait for the lock."""
-    async with asyncio.timeout(5):
-        while await watcher.fetchval(_WORKING) < least:  # noqa: ASYNC110 - PostgreSQL sets no event
-            await asyncio.sleep(0.02)
-
-
-async def stopped(watcher: "asyncpg.Connection[Any]") -> None:
-    """Wait until none does: a second, no longer."""
-    async with asyncio.timeout(1):
-        while await watcher.fetchval(_WORKING):  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.02)
-
 
 @asynccontextmanager
 async def opened(services: Services, actor: Actor, *, compiled: bool = True) -> AsyncIterator[Door]:
@@ -106,7 +74,7 @@ async def door(services: Services, actor: Actor) -> AsyncIterator[Door]:
 async def all_is_quiet(door: Door) -> None:
     """Nothing runs any more, no connection is held."""
     async with asyncio.timeout(2):
-        while door.operations.turns.taken or door.database.connections[0]:  # noqa: ASYNC110 - as above
+        while door.operations.turns.taken or door.database.connections[0]:  # noqa: ASYNC110 - nobody sets an event
             await asyncio.sleep(0.01)
 
 
@@ -115,11 +83,11 @@ async def all_is_quiet(door: Door) -> None:
 async def test_a_read_stops_when_its_client_leaves(
     services: Services, actor: Actor, query: str, compiled: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with opened(services, actor, compiled=compiled) as door, door.locked() as watcher:
+    async with opened(services, actor, compiled=compiled) as door, locked(door.dsn) as watcher:
         writer = await door.send(query)
-        await working(watcher)
+        await watcher.working()
         writer.close()
-        await stopped(watcher)
+        await watcher.stopped()
         await all_is_quiet(door)
     assert caplog.records == []
 
@@ -127,9 +95,9 @@ async def test_a_read_stops_when_its_client_leaves(
 async def test_who_leaves_does_not_take_others_along(door: Door) -> None:
     other = '{ permit(permitId: "P002") { permitId } }'
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{door.port}", timeout=10) as client:
-        async with door.locked() as watcher:
+        async with locked(door.dsn) as watcher:
             leaving = [await door.send(ONE) for _ in range(6)]
-            await working(watcher, 2)
+            await watcher.working(2)
             staying = [asyncio.create_task(client.post("/graphql", json={"query": other})) for _ in range(4)]
             await asyncio.sleep(0.2)
             for writer in leaving:
@@ -141,12 +109,12 @@ async def test_who_leaves_does_not_take_others_along(door: Door) -> None:
 
 
 async def test_a_mutation_runs_to_its_end(door: Door, services: Services) -> None:
-    async with door.locked("events") as watcher:
+    async with locked(door.dsn, "events") as watcher:
         writer = await door.send(INGEST, {"e": EVENTS})
-        await working(watcher)
+        await watcher.working()
         writer.close()
         await asyncio.sleep(0.3)
-        assert await watcher.fetchval(_WORKING) >= 1
+        assert await watcher.count() >= 1
     await all_is_quiet(door)
     async with services.database.transaction(CITY) as transaction:
         assert len(await transaction.fetch("SELECT FROM lakefront.events")) == 2

@@ -49,6 +49,11 @@ class Batches:
         self.keys = 0
         """How many keys they took."""
 
+    @property
+    def pending(self) -> int:
+        """Kinds of which something queues or runs."""
+        return len(self._kinds)
+
     async def run(self, bound: Bound) -> Value:
         """The root field's value for one key; raises what the statement raised."""
         name = (bound.shape, bound.tenant, bound.subject, bound.slots)

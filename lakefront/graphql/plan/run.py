@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 
 import asyncpg
 import orjson
@@ -10,10 +11,11 @@ from graphql import GraphQLError
 from lakefront.actor import Actor
 from lakefront.db.database import Database
 from lakefront.errors import LakefrontError, OperationTimeout
-from lakefront.graphql.answers import Answer, encode
+from lakefront.graphql.answers import Answer, encode, refused
 from lakefront.graphql.plan.batches import Batches, Value, read
 from lakefront.graphql.plan.errors import format_execution_errors
 from lakefront.graphql.plan.mixed import Answered
+from lakefront.graphql.plan.parts import Root
 from lakefront.graphql.plan.pick import NotCompiled
 from lakefront.graphql.plan.plan import Plan, Planned
 from lakefront.graphql.plan.statements import Bound, Statements
@@ -87,7 +89,15 @@ def joined(plan: Plan, values: Values, rest: Answer) -> Answer:
 
 def failed(plan: Plan, error: LakefrontError, trace_id: str) -> Answer:
     """The answer when the statement failed: an error at each root field that it was to give."""
-    lost = [root for root in plan.roots if root.reason is None]
+    return _lost(plan, [root for root in plan.roots if root.reason is None], error, trace_id)
+
+
+def timed_out(plan: Plan, error: OperationTimeout, trace_id: str) -> Answer:
+    """The answer when nothing came in time: an error at each root field, where a statement was to give some of them."""
+    return refused(error, trace_id) if plan.compiled is None else _lost(plan, plan.roots, error, trace_id)
+
+
+def _lost(plan: Plan, lost: Sequence[Root], error: LakefrontError, trace_id: str) -> Answer:
     errors = [GraphQLError(error.message, root.node, path=[root.key], original_error=error) for root in lost]
     data = dict.fromkeys(root.key for root in plan.roots) if all(root.nullable for root in lost) else None
     return Answer(data=data, errors=format_execution_errors(errors, trace_id), refusal=error)
