@@ -235,17 +235,18 @@ class Database:
                 with _given_up(connection):
                     yield connection
             except BaseException as failure:
+                lost = write_failed(connection, failure)
                 # Whatever it was, the pool knows how to clean up, and when to throw away.
                 await self._pool.release(connection, timeout=WAITING)
-                if isinstance(failure, RuntimeError) and write_failed(connection, failure):
+                if lost:
                     raise _away() from failure
                 raise
             if self._waiting or connection.is_closed() or connection.is_in_transaction():
                 await self._pool.release(connection, timeout=WAITING)
             else:
                 self._kept.append(connection)
-        except CONNECTION_LOST as lost:
-            raise _away() from lost
+        except CONNECTION_LOST as why:
+            raise _away() from why
 
     async def _acquire(self) -> "PoolConnectionProxy[Any]":
         """A connection that was used before, without a word to the pool (whose taking and giving back cost a task)."""

@@ -31,6 +31,8 @@ class Slots:
 
     def __init__(self) -> None:
         self.values: list[Any] = []
+        self.conditions = 0
+        """Comparisons and relations in all filters: what a statement's text grows by."""
 
     def put(self, value: Any) -> Any:
         """The slot that stands for ``value`` (typed as what it stands for)."""
@@ -61,6 +63,7 @@ class Slots:
         return None if expression is None else self._part(expression)
 
     def _part(self, expression: Expression) -> Expression:
+        self.conditions += 1
         match expression:
             case Compare(column, operator, value):
                 return Compare(column, operator, self._operand(operator, value))

@@ -1,7 +1,8 @@
 """A plan: all that is known of an operation before its values are, made once and shared by the requests like it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import NamedTuple
 
 from graphql import DocumentNode, OperationDefinitionNode
@@ -33,6 +34,8 @@ class Plan:
     """How often each root field is used, aliases counted, those behind ``@skip`` and ``@include`` as well."""
     manages_access: bool
     """Whether it never counts against the tenant's day (``access``)."""
+    number: int = field(default_factory=count().__next__)
+    """No other plan of this process has it: statements are found by it, and do not keep the plan."""
 
     @property
     def tier(self) -> int:

@@ -15,6 +15,7 @@ import strawberry
 from graphql import (
     DocumentNode,
     FieldNode,
+    GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
@@ -100,7 +101,10 @@ class Planner:
         key = (request.document, request.operation_name, *conditions.values(), actor.scopes, actor.own)
         kept = self.plans.get(key)
         if kept is None:
-            kept = (self._plan(document.node, operation, conditions, actor), document.size)
+            try:
+                kept = (self._plan(document.node, operation, conditions, actor), document.size)
+            except GraphQLError as wrong:  # a condition of @skip or @include is null
+                raise InvalidDocument([wrong]) from None
             self.plans.put(key, kept)
         plan = kept[0]
         if plan.guarded:
@@ -121,7 +125,8 @@ class Planner:
     def _read(self, text: str) -> Document:
         refused = self.refused.get(text)
         if refused is not None:
-            raise refused[0]()
+            again, _ = refused
+            raise again()
         try:
             node = read_document(self.schema, text, self._settings)
         except InvalidDocument as error:

@@ -143,6 +143,11 @@ class SharedWindows:
                     self._fail([*attempts, *self._waiting], self._late)
                     self._waiting.clear()
                     return
+                except BaseException:
+                    # Nobody may wait for an answer that does not come, whatever it was.
+                    self._fail([*attempts, *self._waiting], 0)
+                    self._waiting.clear()
+                    raise
                 self._late = 0
                 for attempt, taken in zip(attempts, answers, strict=True):
                     if not attempt.answer.done():
