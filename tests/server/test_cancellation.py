@@ -9,6 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from lakefront.actor import CITY, Actor
 from lakefront.db.database import Database
@@ -19,8 +22,11 @@ from lakefront.graphql.operations import Operations
 from lakefront.graphql.schema import build_schema
 from lakefront.server.credentials import Credentials
 from lakefront.server.graphql_http import GraphQLHTTP
+from lakefront.server.graphql_ws import GraphQLSocket
+from lakefront.server.socket_messages import SUBPROTOCOL
 from tests.domain.permits.events import event
 from tests.server.serving import serving
+from tests.server.sockets import Client
 from tests.slow import locked
 
 ONE = '{ permit(permitId: "P001") { permitId } }'
@@ -28,7 +34,9 @@ LIST = "{ permits(first: 3) { nodes { permitId } } }"
 BESIDE = "{ permits(first: 3) { nodes { permitId } } me { subject } }"
 NESTED = "{ permits(first: 3) { nodes { permitId addresses { streetName } } totalCount } }"
 
-INGEST = "mutation ($e: [PermitEventInput!]!) { ingestPermitEvents(events: $e) { accepted duplicates } }"
+INGEST = """
+mutation ($e: [PermitEventInput!]!) { ingestPermitEvents(events: $e, idempotencyKey: "k") { accepted duplicates } }
+"""
 
 EVENTS = [event(eventId=name, eventType="STATUS_CHANGE") for name in ("1", "2")]
 
@@ -54,6 +62,16 @@ class Door:
         await writer.drain()
         return writer
 
+    @asynccontextmanager
+    async def socket(self) -> AsyncIterator[Client]:
+        """A WebSocket, signed in."""
+        offered = [Subprotocol(SUBPROTOCOL)]
+        async with connect(f"ws://127.0.0.1:{self.port}/graphql", subprotocols=offered, close_timeout=1) as socket:
+            client = Client(socket)
+            await client.send({"type": "connection_init"})
+            assert await client.receive() == {"type": "connection_ack"}
+            yield client
+
 
 @asynccontextmanager
 async def opened(services: Services, actor: Actor, *, compiled: bool = True) -> AsyncIterator[Door]:
@@ -61,7 +79,13 @@ async def opened(services: Services, actor: Actor, *, compiled: bool = True) -> 
         return actor
 
     operations = Operations(build_schema(), services, Context.for_operation, permission, compiled=compiled)
-    async with serving(GraphQLHTTP(operations, authenticate, services.settings), services.settings, port=0) as port:
+    http = GraphQLHTTP(operations, authenticate, services.settings)
+    socket = GraphQLSocket(operations, authenticate, services.settings)
+
+    async def doors(scope: Scope, receive: Receive, send: Send) -> None:
+        await (socket if scope["type"] == "websocket" else http)(scope, receive, send)
+
+    async with serving(doors, services.settings, port=0) as port:
         yield Door(port, operations, services.database, services.database.dsn)
 
 
@@ -108,6 +132,35 @@ async def test_who_leaves_does_not_take_others_along(door: Door) -> None:
     await all_is_quiet(door)
 
 
+@pytest.mark.parametrize("query", [ONE, LIST, BESIDE, NESTED], ids=["one", "list", "beside", "nested"])
+@pytest.mark.parametrize("how", ["complete", "close"])
+async def test_a_read_over_a_socket_stops_when_it_is_completed_or_closed(
+    services: Services, actor: Actor, query: str, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(services, actor) as door, locked(door.dsn) as watcher, door.socket() as client:
+        await client.subscribe(query)
+        await watcher.working()
+        if how == "complete":
+            await client.send({"id": "1", "type": "complete"})
+        else:
+            await client.socket.close()
+        await watcher.stopped()
+        await all_is_quiet(door)
+    assert caplog.records == []
+
+
+async def stored(services: Services) -> int:
+    async with services.database.transaction(CITY) as transaction:
+        return len(await transaction.fetch("SELECT FROM lakefront.events"))
+
+
+async def retried(door: Door) -> Any:
+    """What the mutation tells who sends it again."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{door.port}", timeout=10) as client:
+        answer = await client.post("/graphql", json={"query": INGEST, "variables": {"e": EVENTS}})
+    return answer.json()["data"]["ingestPermitEvents"]
+
+
 async def test_a_mutation_runs_to_its_end(door: Door, services: Services) -> None:
     async with locked(door.dsn, "events") as watcher:
         writer = await door.send(INGEST, {"e": EVENTS})
@@ -116,5 +169,21 @@ async def test_a_mutation_runs_to_its_end(door: Door, services: Services) -> Non
         await asyncio.sleep(0.3)
         assert await watcher.count() >= 1
     await all_is_quiet(door)
-    async with services.database.transaction(CITY) as transaction:
-        assert len(await transaction.fetch("SELECT FROM lakefront.events")) == 2
+    assert await stored(services) == 2
+    assert await retried(door) == {"accepted": 2, "duplicates": 0}, "the answer that was not heard"
+    assert await stored(services) == 2
+
+
+async def test_a_mutation_that_is_completed_over_a_socket_is_done_or_not(door: Door, services: Services) -> None:
+    async with locked(door.dsn, "events") as watcher, door.socket() as client:
+        await client.subscribe(INGEST, variables={"e": EVENTS})
+        await watcher.working()
+        await client.send({"id": "1", "type": "complete"})
+        async with asyncio.timeout(2):
+            while door.operations.turns.taken:  # noqa: ASYNC110 - nobody sets an event
+                await asyncio.sleep(0.01)
+    await all_is_quiet(door)
+    assert await stored(services) in (0, 2)
+    told = await retried(door)
+    assert told["accepted"] + told["duplicates"] == 2
+    assert await stored(services) == 2
