@@ -6,12 +6,14 @@ Counters of the doors are this process's own and cost nothing to read. What all 
 
 import asyncio
 import time
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,11 +32,10 @@ SERVICE: Final = "lakefront"
 NO_ROUTE: Final = "(none)"
 """The route of requests that reach none: their paths are what clients made up."""
 
-MOST_LABELS: Final = 1000
-"""Pairs of a route and a status whose counters are at hand: finding them by their labels costs more than counting."""
-
 BUCKETS: Final = (0.01, 0.05, 0.1, 0.5)
 """Seconds (L12)."""
+
+_BOUNDS: Final = [*map(str, BUCKETS), "+Inf"]
 
 REFRESH: Final = 9.5
 """Seconds between two reads of PostgreSQL: one for each scrape at L12's ten, which are never exactly ten."""
@@ -49,14 +50,8 @@ class Metrics:
     def __init__(self, services: Services) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._requests = Counter(
-            "lakefront_http_requests", "Answered requests.", ["route", "status"], registry=self._registry
-        )
-        self._rate = Counter("request_rate", "Answered requests.", ["service", "endpoint"], registry=self._registry)
-        self._latency = Histogram(
-            "latency", "Seconds to an answer.", ["service", "endpoint"], buckets=BUCKETS, registry=self._registry
-        )
-        self._of = lru_cache(maxsize=MOST_LABELS)(self._labelled)
+        self._requests = _Requests()
+        self._registry.register(self._requests)
         self._registry.register(_Intake(services.meters.tally))
         self._registry.register(_Refusals(services.allowances))
         self._pipelines = _Pipelines(services)
@@ -83,17 +78,7 @@ class Metrics:
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count an answered request (L12); ``route`` is the path as it is declared, not as it was sent."""
-        requests, rate, latency = self._of(route, status)
-        requests.inc()
-        rate.inc()
-        latency.observe(seconds)
-
-    def _labelled(self, route: str, status: int) -> tuple[Counter, Counter, Histogram]:
-        return (
-            self._requests.labels(route, str(status)),
-            self._rate.labels(SERVICE, route),
-            self._latency.labels(SERVICE, route),
-        )
+        self._requests.add(route, status, seconds)
 
     def unrouted(self, status: int) -> None:
         """Count a request that was answered before any route: nothing there, not allowed, not our name."""
@@ -123,6 +108,37 @@ class Counted:
             await send(message)
 
         await self._app(scope, receive, told)
+
+
+class _Requests(Collector):
+    """Answered requests (L12). One thread answers and counts them, so that this needs no lock."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, int]] = Counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._buckets: dict[str, list[int]] = {}
+
+    def add(self, route: str, status: int, seconds: float) -> None:
+        """Count one."""
+        self._counts[route, status] += 1
+        self._seconds[route] += seconds
+        buckets = self._buckets.get(route)
+        if buckets is None:
+            buckets = self._buckets[route] = [0] * len(_BOUNDS)
+        buckets[bisect_left(BUCKETS, seconds)] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """The counters and the histogram."""
+        requests = CounterMetricFamily("lakefront_http_requests", "Answered requests.", labels=["route", "status"])
+        for (route, status), count in self._counts.items():
+            requests.add_metric([route, str(status)], count)
+        rate = CounterMetricFamily("request_rate", "Answered requests.", labels=["service", "endpoint"])
+        latency = HistogramMetricFamily("latency", "Seconds to an answer.", labels=["service", "endpoint"])
+        for route, buckets in self._buckets.items():
+            upto = list(accumulate(buckets))
+            rate.add_metric([SERVICE, route], upto[-1])
+            latency.add_metric([SERVICE, route], list(zip(_BOUNDS, upto, strict=True)), self._seconds[route])
+        yield from (requests, rate, latency)
 
 
 class _Growing(Collector):
