@@ -32,6 +32,7 @@ from lakefront.server.bodies import (
     Headers,
     Share,
     check_unread,
+    has_arrived,
     header,
     parse_json,
     read_body,
@@ -43,7 +44,7 @@ from lakefront.server.graphql_sse import COMPLETE, EVENT_STREAM, STREAM_HEADERS,
 from lakefront.server.limits import meter_of
 from lakefront.server.negotiation import MAX_REMEMBERED, names, negotiate
 from lakefront.server.protocol import CONNECTION, Connection
-from lakefront.server.responses import error_headers, expiry_headers, json_response, knows
+from lakefront.server.responses import Reply, error_headers, expiry_headers, json_response, knows
 from lakefront.server.token_watch import Authenticate
 from lakefront.settings import Settings
 
@@ -167,7 +168,12 @@ class GraphQLHTTP:
             return _from_query(scope["query_string"], settings)
         require_json(scope["headers"])
         raw = await read_body(
-            scope["headers"], receive, limit=settings.graphql_max_body, timeout=settings.body_timeout, share=share
+            scope["headers"],
+            receive,
+            limit=settings.graphql_max_body,
+            timeout=settings.body_timeout,
+            share=share,
+            arrived=has_arrived(scope),
         )
         return operation_request(parse_json(raw, max_depth=settings.graphql_max_variables_depth + ENVELOPE_DEPTH))
 
@@ -209,13 +215,13 @@ def operation_request(body: Any) -> OperationRequest:
         raise BadRequest("A GraphQL request is a JSON object with the string member 'query'.")
     document, name = body.get("query"), body.get("operationName")
     variables, extensions = body.get("variables"), body.get("extensions")
-    if not isinstance(name, str | None):
+    if name is not None and not isinstance(name, str):
         raise BadRequest("The member 'operationName' must be a string or null.")
-    if not isinstance(variables, dict | None):
+    if variables is not None and not isinstance(variables, dict):
         raise BadRequest("The member 'variables' must be an object or null.")
-    if not isinstance(extensions, dict | None):
+    if extensions is not None and not isinstance(extensions, dict):
         raise BadRequest("The member 'extensions' must be an object or null.")
-    sha256 = asked_for(body.get("documentId"), extensions or {})
+    sha256 = asked_for(body.get("documentId"), extensions or {}) if extensions or "documentId" in body else None
     if document is None and sha256 is not None:
         document = ""
     if not isinstance(document, str):
@@ -244,7 +250,7 @@ def _from_query(query_string: bytes, settings: Settings) -> OperationRequest:
     return operation_request(members)
 
 
-def _respond(answer: Answer, media: str, trace_id: str, headers: Mapping[str, str]) -> Response:
+def _respond(answer: Answer, media: str, trace_id: str, headers: Mapping[str, str]) -> ASGIApp:
     refusal = answer.refusal
     if refusal is not None:
         _log.info("operation refused trace_id=%s code=%s", trace_id, refusal.code)
@@ -254,11 +260,11 @@ def _respond(answer: Answer, media: str, trace_id: str, headers: Mapping[str, st
         if isinstance(refusal, MethodNotAllowed):
             headers["allow"] = "POST"
         return json_response(answer.encode(), status=refusal.status, media_type=_json(media), headers=headers)
-    headers = {**headers, "x-trace-id": trace_id}
+    headers = {"content-type": _json(media), **headers, "x-trace-id": trace_id}
     if media == EVENT_STREAM:
-        return Response(next_event(answer) + COMPLETE, headers={**STREAM_HEADERS, **headers})
+        return Reply(next_event(answer) + COMPLETE, 200, {**headers, **STREAM_HEADERS})
     status = 400 if not answer.executed and media == GRAPHQL_JSON else 200
-    return json_response(answer.encode(), status=status, media_type=_json(media), headers=headers)
+    return Reply(answer.encode(), status, headers)
 
 
 def _tagged(answer: Answer, media: str, trace_id: str, headers: Mapping[str, str], asked: Headers) -> Response:

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from lakefront.errors import BadRequest, LakefrontError, RequestTimeout
+from lakefront.server.bodies import ARRIVED
 from lakefront.server.cycle import Cycle
 from lakefront.server.frames import FRAMES
 from lakefront.server.presence import Presence
@@ -185,7 +186,9 @@ class HTTPProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if type(self.cycle) is RequestResponseCycle:
             # uvicorn makes it, and has no way to say of which class.
-            self.cycle.__class__ = Cycle
+            cycle: Any = self.cycle
+            cycle.__class__ = Cycle
+            cycle.scope["extensions"][ARRIVED] = lambda: not cycle.more_body
 
     def on_message_complete(self) -> None:
         """The body has arrived too: what follows is the next head."""

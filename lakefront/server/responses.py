@@ -8,6 +8,7 @@ from typing import Final
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from lakefront.actor import Actor, Kind
 from lakefront.errors import Forbidden, InternalError, LakefrontError, Unauthenticated
@@ -27,6 +28,26 @@ def json_response(
 ) -> Response:
     """``body``, already encoded. What every answer needs besides, ``security_headers`` adds."""
     return Response(body, status, {"content-type": media_type, **(headers or {})})
+
+
+class Reply:
+    """A whole answer as an ASGI application: what Starlette's does, without what most answers have no need of."""
+
+    __slots__ = ("_body", "_headers", "_status")
+
+    def __init__(self, body: bytes, status: int, headers: Mapping[str, str]) -> None:
+        """``headers`` with names in lower case and without ``content-length``; not for a status without a body."""
+        self._body = body
+        self._status = status
+        self._headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        del scope, receive
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
+        headers.append((b"content-length", b"%d" % len(self._body)))
+        await send({"type": "http.response.start", "status": self._status, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body})
 
 
 def knows(if_none_match: bytes | None, etag: str) -> bool:

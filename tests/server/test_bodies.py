@@ -53,6 +53,20 @@ async def test_a_body_comes_in_pieces() -> None:
     assert await read(b"a" * LIMIT) == b"a" * LIMIT
 
 
+@pytest.mark.parametrize("length", [0, 5, FREE, FREE + 1, LIMIT])
+async def test_a_body_that_has_arrived_needs_no_clock_and_is_the_same(length: int) -> None:
+    body, headers = b"a" * length, [(b"content-length", b"%d" % length)]
+    for arrived in (True, False):
+        with ByteBudget(10 * LIMIT).share() as share:
+            given = await read_body(headers, sender(body), limit=LIMIT, timeout=5, share=share, arrived=arrived)
+            assert given == body
+            assert share.held == max(0, length - FREE)
+    with ByteBudget(LIMIT).share() as share, pytest.raises(PayloadTooLarge):
+        await read_body(headers, sender(body), limit=length - 1, timeout=5, share=share, arrived=True)
+    with ByteBudget(LIMIT).share() as share, pytest.raises(ClientGone):
+        await read_body(headers, sender(None), limit=LIMIT, timeout=5, share=share, arrived=True)
+
+
 async def test_sizes() -> None:
     with pytest.raises(PayloadTooLarge):
         await read(b"a" * LIMIT, b"b")
