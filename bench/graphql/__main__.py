@@ -49,10 +49,10 @@ async def main(asked: argparse.Namespace) -> None:
                     side = running[0]
                     await profile.show(side, shape, requests[side.name], connections=connections, seconds=asked.seconds)
                     continue
-                figures = await rounds(
+                seen = await rounds(
                     running, requests, connections=connections, seconds=asked.seconds, count=asked.rounds
                 )
-                report.show(shape, connections, figures)
+                report.show(shape, connections, seen)
     if not asked.profile:
         report.summary()
 

@@ -1,7 +1,7 @@
 """One shape on all sides: the prepared requests, the interleaved rounds, their medians."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import unified_diff
 from itertools import islice
 from pprint import pformat
@@ -19,15 +19,25 @@ PAGES: Final = 4
 
 
 class Figures(NamedTuple):
-    """Medians over the rounds, and how far the rounds' rates lie apart (greatest less least, of the median)."""
+    """Medians over the rounds."""
 
     rate: float
     p50: float
     p99: float
     cpu: float
-    spread: float
     size: float
     """Bytes of an answer's body."""
+
+
+class Ratio(NamedTuple):
+    """One side's figure by another's, round by round: the median, the least and the greatest."""
+
+    median: float
+    least: float
+    greatest: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.least:.2f} to {self.greatest:.2f})"
 
 
 class Different(AssertionError):
@@ -71,7 +81,7 @@ async def _rows(side: Side, shape: Shape, value: str) -> Any:
 
 async def rounds(
     sides: Sequence[Side], requests: Mapping[str, Sequence[bytes]], *, connections: int, seconds: float, count: int
-) -> dict[str, Figures]:
+) -> dict[str, list[Load]]:
     """``count`` rounds of A, B, C, A, B, C …, each of ``seconds``: so a busy moment of the machine hits all alike."""
     seen: dict[str, list[Load]] = {side.name: [] for side in sides}
     for number in range(count):
@@ -79,21 +89,25 @@ async def rounds(
             if not number:
                 await _run(side, requests, connections, min(WARM_UP, seconds))
             seen[side.name].append(await _run(side, requests, connections, seconds))
-    return {name: _medians(loads) for name, loads in seen.items()}
+    return seen
+
+
+def ratio(ours: Sequence[Load], theirs: Sequence[Load], figure: Callable[[Load], float]) -> Ratio:
+    """How ``figure`` of ours compares with theirs in the same round, when the machine was as busy."""
+    found = [figure(one) / figure(other) for one, other in zip(ours, theirs, strict=True)]
+    return Ratio(statistics.median(found), min(found), max(found))
 
 
 async def _run(side: Side, requests: Mapping[str, Sequence[bytes]], connections: int, seconds: float) -> Load:
     return await run(side.url, requests[side.name], connections=connections, seconds=seconds, pid=side.pid)
 
 
-def _medians(loads: Sequence[Load]) -> Figures:
-    rates = [load.rate for load in loads]
-    rate = statistics.median(rates)
+def medians(loads: Sequence[Load]) -> Figures:
+    """The medians of ``loads``."""
     return Figures(
-        rate,
+        statistics.median(load.rate for load in loads),
         statistics.median(load.percentile(0.5) for load in loads),
         statistics.median(load.percentile(0.99) for load in loads),
         statistics.median(load.cpu_each for load in loads),
-        (max(rates) - min(rates)) / rate,
         statistics.median(load.size / load.answers for load in loads),
     )
