@@ -1,4 +1,4 @@
-"""One run of graphql-core's executor: to its end, with failures masked and sources closed."""
+"""One run of graphql-core's executor: to its end, and with its source closed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from graphql import ExecutionResult, Executor
 
-from lakefront.errors import InternalError, LakefrontError, Unavailable
+from lakefront.errors import Unavailable
 from lakefront.graphql.answers import Answer
-from lakefront.graphql.plan.errors import format_execution_errors, log_unforeseen
+from lakefront.graphql.plan.errors import format_execution_errors
 
 
 async def run_to_end(executor: Executor[Any], start: Callable[[], Any], trace_id: str) -> Answer:
@@ -41,25 +41,6 @@ def _outage(result: ExecutionResult) -> Unavailable | None:
     causes = [error.original_error for error in result.errors]
     outages = [cause for cause in causes if isinstance(cause, Unavailable)]
     return outages[0] if len(outages) == len(causes) else None
-
-
-@asynccontextmanager
-async def masked(trace_id: str, clock: asyncio.Timeout | None = None) -> AsyncIterator[None]:
-    """Let only ``LakefrontError``s, the end of a stream and true cancellation out; log and mask the rest."""
-    try:
-        yield
-    except (LakefrontError, StopAsyncIteration):
-        raise
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if (task is not None and task.cancelling()) or (clock is not None and clock.expired()):
-            raise
-        # A resolver awaited something that was cancelled; nobody cancelled us.
-        log_unforeseen(error, trace_id)
-        raise InternalError from None
-    except Exception as error:  # noqa: BLE001 - it is logged with its traceback and told as masked
-        log_unforeseen(error, trace_id)
-        raise InternalError from None
 
 
 def closing(source: Any) -> AbstractAsyncContextManager[AsyncIterator[Any]]:

@@ -5,8 +5,8 @@ graphql-core is called directly; ADR 0008 says why neither Strawberry's doors no
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any, Final
 
 import strawberry
@@ -24,9 +24,10 @@ from lakefront.errors import (
     OperationTimeout,
 )
 from lakefront.graphql.answers import Answer, OperationRequest, refused
-from lakefront.graphql.execution import masked, run_to_end
+from lakefront.graphql.execution import run_to_end
 from lakefront.graphql.extensions import check_asked, extended
 from lakefront.graphql.following import Following
+from lakefront.graphql.guard import Guard
 from lakefront.graphql.operation import Operation
 from lakefront.graphql.plan.cost import check_cost
 from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument
@@ -168,7 +169,7 @@ class Operations:
             with operation.traced():
                 await self.turns.take()
                 try:
-                    async with self.guarded(operation.trace_id):
+                    with self.guarded(operation.trace_id):
                         await self.take_request(operation)
                         return self.extended(operation, await self._answer(operation))
                 finally:
@@ -247,12 +248,6 @@ class Operations:
         """What resolvers see, anew for each operation and event."""
         return self._context(self._services, operation.actor, operation.trace_id, operation.following, self.planner)
 
-    @asynccontextmanager
-    async def guarded(self, trace_id: str) -> AsyncIterator[None]:
+    def guarded(self, trace_id: str) -> Guard:
         """Within ``graphql_timeout``, or ``OperationTimeout``; other failures come out as ``LakefrontError``s."""
-        clock = asyncio.timeout(self._settings.graphql_timeout)
-        try:
-            async with clock, masked(trace_id, clock):
-                yield
-        except TimeoutError:
-            raise OperationTimeout from None
+        return Guard(trace_id, self._settings.graphql_timeout)

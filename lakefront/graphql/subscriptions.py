@@ -5,7 +5,7 @@ A source that meets its like (``Following.meet``) ends where its group stands; f
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -14,8 +14,9 @@ from graphql.execution import create_source_event_stream
 
 from lakefront.errors import LakefrontError
 from lakefront.graphql.answers import Answer, refused
-from lakefront.graphql.execution import closing, masked, run_to_end
+from lakefront.graphql.execution import closing, run_to_end
 from lakefront.graphql.following import Delivery
+from lakefront.graphql.guard import Guard
 from lakefront.graphql.operation import Operation
 from lakefront.graphql.plan.errors import format_execution_errors
 from lakefront.graphql.sharing.group import Groups
@@ -35,7 +36,7 @@ class Runner(Protocol):
     def context_of(self, operation: Operation) -> Any:
         """What resolvers see, anew for each event."""
 
-    def guarded(self, trace_id: str) -> AbstractAsyncContextManager[None]:
+    def guarded(self, trace_id: str) -> Guard:
         """Within the time an operation has; other failures come out as ``LakefrontError``s."""
 
     async def take_request(self, operation: Operation) -> None:
@@ -69,7 +70,7 @@ class Subscriptions:
         run = self._run(operation)
         try:
             if not isinstance(run, Answer):
-                async with self._runner.guarded(operation.trace_id):
+                with self._runner.guarded(operation.trace_id):
                     await self._runner.take_request(operation)
         except LakefrontError as error:
             run = refused(error, operation.trace_id)
@@ -165,7 +166,7 @@ class _Run:
             told = 0
             while True:
                 try:
-                    async with masked(trace_id):
+                    with Guard(trace_id):
                         payload = await anext(events)
                     answer = await self._delivery(payload)
                 except StopAsyncIteration:
@@ -186,15 +187,15 @@ class _Run:
         event = self._executor.build_per_event_executor(payload)
         event._relevant_sub_fields = {}  # noqa: SLF001 - shared, it keeps every event's selection until the last
         event.context_value = self._runner.context_of(operation)
-        async with self._slots, self._runner.guarded(operation.trace_id):
-            answer = await run_to_end(event, partial(event.execute_operation, serially=False), operation.trace_id)
+        async with self._slots:
+            with self._runner.guarded(operation.trace_id):
+                answer = await run_to_end(event, partial(event.execute_operation, serially=False), operation.trace_id)
         return self._runner.extended(operation, answer)
 
     async def _source(self) -> Any:
-        with self._operation.traced():
-            async with self._runner.guarded(self._operation.trace_id):
-                source: Any = create_source_event_stream(self._executor)
-                return await source if self._executor.is_awaitable(source) else source
+        with self._operation.traced(), self._runner.guarded(self._operation.trace_id):
+            source: Any = create_source_event_stream(self._executor)
+            return await source if self._executor.is_awaitable(source) else source
 
     async def _delivery(self, payload: Any) -> Answer:
         cursor = payload.cursor if isinstance(payload, Delivery) else None
