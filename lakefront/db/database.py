@@ -114,12 +114,6 @@ def _from_jsonb(data: bytes) -> Any:
     return orjson.loads(data[1:])
 
 
-async def _keep(connection: Any) -> None:
-    """Instead of the pool's reset query: nothing of ours outlives a transaction, so only an open one is thrown away."""
-    if connection.is_in_transaction():
-        connection.terminate()
-
-
 class Database:
     """Reads and writes of the application, each as one tenant; raises ``Unavailable`` when PostgreSQL is away."""
 
@@ -142,10 +136,11 @@ class Database:
             command_timeout=statement_timeout + SLACK,
             max_inactive_connection_lifetime=0,
             init=_codecs,
-            reset=_keep,
+            reset=self._reset,
             server_settings=_server_settings(role, statement_timeout) | dict(planner),
         )
         self._kept: list[PoolConnectionProxy[Any]] = []
+        self._unsettled: set[int] = set()
         self._waiting = 0
 
     async def open(self) -> None:
@@ -236,6 +231,8 @@ class Database:
                     yield connection
             except BaseException as failure:
                 lost = write_failed(connection, failure)
+                if not connection.is_closed():
+                    self._unsettled.add(connection.get_server_pid())
                 # Whatever it was, the pool knows how to clean up, and when to throw away.
                 await self._pool.release(connection, timeout=WAITING)
                 if lost:
@@ -247,6 +244,22 @@ class Database:
                 self._kept.append(connection)
         except CONNECTION_LOST as why:
             raise _away() from why
+
+    async def _reset(self, connection: Any) -> None:
+        """Instead of the pool's reset query: nothing of ours outlives a transaction; an open one is thrown away.
+
+        asyncpg prepares without ending the exchange. What was prepared and never ran (its caller went away, a value
+        could not be sent) keeps PostgreSQL's clock running, which would cancel what comes next: a small query ends it.
+        """
+        unsettled = connection.get_server_pid() in self._unsettled
+        self._unsettled.discard(connection.get_server_pid())
+        if connection.is_in_transaction():
+            connection.terminate()
+        elif unsettled:
+            try:
+                await connection.execute("SELECT")
+            except CONNECTION_LOST:
+                connection.terminate()
 
     async def _acquire(self) -> "PoolConnectionProxy[Any]":
         """A connection that was used before, without a word to the pool (whose taking and giving back cost a task)."""
