@@ -40,7 +40,7 @@ class RedisScript:
             return None
         try:
             answer = await self._script(keys=list(keys), args=list(args))
-        except (RedisError, OSError, TimeoutError):
+        except (RedisError, OSError, TimeoutError, RuntimeError):  # uvloop's word for a connection that was just lost
             if not self._away:
                 _log.warning("Redis is away: %s are kept by this process alone until it is back", self._what)
             self._away = True

@@ -182,7 +182,7 @@ class Operations:
     async def _answer(self, operation: Operation) -> Answer:
         """By the statement of the plan, by resolvers, or by both; by resolvers alone where the statement cannot."""
         plan, tiers = operation.planned.plan, self.runner.tiers
-        bound = self.runner.bind(operation.planned, operation.actor)
+        bound = await self.runner.bind(operation.planned, operation.actor)
         if bound is None:
             tiers[3] += 1
             return await self._resolve(operation, operation.document)

@@ -60,14 +60,38 @@ def build_app(running: Running) -> Application:
     doors.metrics.gauge("lakefront_event_streams", "Streams of server-sent events that are open.", lambda: http.streams)
     show_subscriptions(doors.metrics, operations.subscriptions)
     show_operations(doors.metrics, operations)
-
-    def rest(path: str, methods: str, handler: Handler) -> BaseRoute:
-        return Route(path, RestDoor(doors, path, handler), methods=methods.split())
-
     # The first that fits is taken, and the doors of GraphQL are the ones asked for most.
     routes: list[BaseRoute] = [
         Route(OPERATIONS, GraphiQLOrGraphQL(RestDoor(doors, OPERATIONS, Page("graphiql")), counted)),
         WebSocketRoute(OPERATIONS, socket),
+        *_rest_routes(running),
+    ]
+    routes.append(Route("/openapi.json", RestDoor(doors, "/openapi.json", OpenAPIDocument(routes)), methods=["GET"]))
+    app = Application(
+        # It has these layers, too, for operations by POST.
+        Front(http, settings, limits, doors.metrics),
+        routes=routes,
+        middleware=[
+            Middleware(SecurityHeaders, limits.addresses),
+            Middleware(HostCheck, settings.host, settings.allowed_hosts, doors.metrics.unrouted),
+            Middleware(Cors, settings.allowed_origins, doors.metrics.unrouted),
+            Middleware(Metered, limits),
+            Middleware(Compressed, settings.compress_from),
+        ],
+        exception_handlers=_unrouted(doors.metrics),
+    )
+    # A redirect to the path without its slash would be made of whatever Host the client named.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _rest_routes(running: Running) -> list[BaseRoute]:
+    doors = running.doors
+
+    def rest(path: str, methods: str, handler: Handler) -> BaseRoute:
+        return Route(path, RestDoor(doors, path, handler), methods=methods.split())
+
+    return [
         rest("/", "GET", system.get_index),
         rest("/health", "GET", system.get_health),
         rest("/ready", "GET", _ready(running)),
@@ -89,23 +113,6 @@ def build_app(running: Running) -> Application:
         rest("/redoc", "GET", Page("redoc")),
         rest(ASSETS_PATH, "GET", Assets()),
     ]
-    routes.append(rest("/openapi.json", "GET", OpenAPIDocument(routes)))
-    app = Application(
-        # It has these layers, too, for operations by POST.
-        Front(http, settings, limits, doors.metrics),
-        routes=routes,
-        middleware=[
-            Middleware(SecurityHeaders, limits.addresses),
-            Middleware(HostCheck, settings.host, settings.allowed_hosts, doors.metrics.unrouted),
-            Middleware(Cors, settings.allowed_origins, doors.metrics.unrouted),
-            Middleware(Metered, limits),
-            Middleware(Compressed, settings.compress_from),
-        ],
-        exception_handlers=_unrouted(doors.metrics),
-    )
-    # A redirect to the path without its slash would be made of whatever Host the client named.
-    app.router.redirect_slashes = False
-    return app
 
 
 def _ready(running: Running) -> system.Ready:

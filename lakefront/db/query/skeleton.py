@@ -32,7 +32,9 @@ class Slots:
     def __init__(self) -> None:
         self.values: list[Any] = []
         self.conditions = 0
-        """Comparisons and relations in all filters: what a statement's text grows by."""
+        """Comparisons and relations in all filters."""
+        self.positions = 0
+        """What going on after a row adds to them: an order of n keys compares the first, or the first and second, …"""
 
     def put(self, value: Any) -> Any:
         """The slot that stands for ``value`` (typed as what it stands for)."""
@@ -88,4 +90,5 @@ class Slots:
                 return self.put(value)
 
     def _position(self, position: Position | None) -> Position | None:
+        self.positions += len(position) ** 2 if position is not None else 0
         return None if position is None else tuple(None if key is None else self.put(key) for key in position)

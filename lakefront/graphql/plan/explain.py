@@ -36,7 +36,7 @@ def explain(planned: Planned, statements: Statements, actor: Actor) -> Explanati
     plan, sql, refused = planned.plan, None, None
     if plan.compiled is not None:
         try:
-            sql = statements.bind(planned, actor).shape.template.sql
+            sql = statements.sql(planned, actor)
         except NotCompiled as why:
             refused = why.reason
     return Explanation(

@@ -160,6 +160,8 @@ class Compiled:
     asks: tuple[Ask, ...]
     tree: Mixed
     """Where in what is read Python fields are."""
+    size: int
+    """How many fields are read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -86,6 +86,8 @@ class Picker:
         self.asks: list[Ask] = []
         self.steps: list[Step] = []
         """The objects with fields that are left to Python."""
+        self.fields = 0
+        """How many fields were picked."""
         self.path: list[str] = []
         """The response names down to what is picked; to what could not be, after ``NotCompiled``."""
 
@@ -106,6 +108,7 @@ class Picker:
 
     @contextmanager
     def _at(self, key: str) -> Iterator[None]:
+        self.fields += 1
         self.path.append(key)
         yield
         self.path.pop()

@@ -188,7 +188,7 @@ class Planner:
             if root.reason is not None or picker.steps != steps:
                 left += [detail.node for detail in details]
             roots.append(root)
-        compiled = Compiled(read, known, tuple(picker.asks), mixed(picker.steps)) if read else None
+        compiled = Compiled(read, known, tuple(picker.asks), mixed(picker.steps), picker.fields) if read else None
         rest = _only(document, operation, left) if compiled is not None and left else None
         return tuple(roots), compiled, rest
 

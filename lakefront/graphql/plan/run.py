@@ -36,12 +36,12 @@ class Runner:
         self.batches = Batches(database)
         self.tiers: Counter[int] = Counter()
 
-    def bind(self, planned: Planned, actor: Actor) -> Bound | None:
+    async def bind(self, planned: Planned, actor: Actor) -> Bound | None:
         """The statement with this request's values; ``None`` where the resolvers must answer it."""
         if planned.plan.compiled is None:
             return None
         try:
-            return self.statements.bind(planned, actor)
+            return await self.statements.bind(planned, actor)
         except NotCompiled:
             return None
 
@@ -99,5 +99,7 @@ def timed_out(plan: Plan, error: OperationTimeout, trace_id: str) -> Answer:
 
 def _lost(plan: Plan, lost: Sequence[Root], error: LakefrontError, trace_id: str) -> Answer:
     errors = [GraphQLError(error.message, root.node, path=[root.key], original_error=error) for root in lost]
-    data = dict.fromkeys(root.key for root in plan.roots) if all(root.nullable for root in lost) else None
+    # Whatever else the resolvers had is not waited for: with the parts that may not be null, all is null.
+    alone = len(lost) == len(plan.roots) and all(root.nullable for root in lost)
+    data = dict.fromkeys(root.key for root in plan.roots) if alone else None
     return Answer(data=data, errors=format_execution_errors(errors, trace_id), refusal=error)

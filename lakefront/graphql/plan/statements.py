@@ -1,5 +1,6 @@
 """From a plan and the values of a request to a statement that can run: compiled once for each shape of the values."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -22,8 +23,12 @@ BYTES_PER_CHARACTER: Final = 4
 BYTES_AT_LEAST: Final = 4096
 """What it takes besides, with the skeletons by which it is found."""
 
-MOST_COMPILED: Final = 200
-"""Conditions in one statement: writing one takes some 0.1 ms, in one go."""
+AT_ONCE: Final = 150
+"""Fields and conditions that are written as SQL in one go, some 0.1 ms each; more are in a thread, one plan after
+another."""
+
+MOST_COMPILED: Final = 2500
+"""Fields and conditions of one statement."""
 
 MOST_CONDITIONS: Final = 1000
 """Conditions in all filters of an operation, each counted wherever it is used: resolvers write them, too."""
@@ -63,46 +68,71 @@ class Statements:
     def __init__(self, size: int) -> None:
         """``size`` in bytes."""
         self.shapes: Cache[Any, Shape] = Cache(size, _weight)
+        self._writing = asyncio.Lock()
 
-    def bind(self, planned: Planned, actor: Actor) -> Bound:
+    async def bind(self, planned: Planned, actor: Actor) -> Bound:
         """The statement of a plan's compiled part. Raises ``NotCompiled`` where these values want the resolvers.
 
         That is also where an argument means nothing, or the actor may not: they tell it as the specification says.
         Raises ``OperationRefused`` for more conditions than anybody should write.
         """
-        compiled = planned.plan.compiled
-        assert compiled is not None, "a plan of tier 3 has no statement"
-        slots = Slots()
-        single = _single(compiled)
-        try:
-            asked = [ask.values(planned.variables) for ask in compiled.asks]
-            requests = tuple(
-                _skeleton(slots, value, keyed=single is None or place != single.ask)
-                for place, value in enumerate(asked)
-            )
-        except (LakefrontError, GraphQLError) as told:
-            raise NotCompiled(f"its arguments are refused: {told}") from told
-        if slots.conditions > MOST_CONDITIONS:
-            raise OperationRefused(
-                f"The filters have {slots.conditions:,} conditions, counted wherever they are used, and may have "
-                f"{MOST_CONDITIONS:,}. Ask for less at once."
-            )
-        shape = self._shape(planned.plan, requests, actor, slots.conditions)
-        key: tuple[Any, ...] = ()
-        if single is not None:
-            key = asked[single.ask][1] if isinstance(single, Node) else asked[single.ask]
-        return Bound(shape, tuple(slots.values), actor.tenant, actor.subject if shape.owned else None, key)
+        asked = _ask(planned)
+        shape = self.shapes.get((planned.plan.number, asked.requests))
+        if shape is None:
+            shape = await self._write(planned.plan, asked, actor)
+        return Bound(shape, asked.slots, actor.tenant, actor.subject if shape.owned else None, asked.key)
 
-    def _shape(self, plan: Plan, requests: tuple[Any, ...], actor: Actor, conditions: int) -> Shape:
-        known = self.shapes.get((plan.number, requests))
-        if known is not None:
-            return known
-        if conditions > MOST_COMPILED:
-            raise NotCompiled(f"its filters have more than {MOST_COMPILED} conditions")
+    def sql(self, planned: Planned, actor: Actor) -> str:
+        """The statement's text, to be looked at; raises as ``bind``."""
+        asked = _ask(planned)
+        shape = self.shapes.get((planned.plan.number, asked.requests))
+        return (shape or compile_shape(planned.plan, asked.requests, actor)).template.sql
+
+    async def _write(self, plan: Plan, asked: "_Asked", actor: Actor) -> Shape:
         try:
-            return self.shapes.put((plan.number, requests), compile_shape(plan, requests, actor))
+            if asked.work <= AT_ONCE:
+                shape = compile_shape(plan, asked.requests, actor)
+            else:
+                async with self._writing:
+                    shape = await asyncio.to_thread(compile_shape, plan, asked.requests, actor)
         except LakefrontError as told:
             raise NotCompiled(f"it is not allowed: {told}") from told
+        return self.shapes.put((plan.number, asked.requests), shape)
+
+
+class _Asked(NamedTuple):
+    """The values of one request apart from their shape, and what writing a statement for them amounts to."""
+
+    requests: tuple[Any, ...]
+    slots: tuple[Any, ...]
+    key: tuple[Any, ...]
+    work: int
+
+
+def _ask(planned: Planned) -> _Asked:
+    compiled = planned.plan.compiled
+    assert compiled is not None, "a plan of tier 3 has no statement"
+    slots, single = Slots(), _single(compiled)
+    asked: list[Any] = []
+    requests: list[Any] = []
+    for place, ask in enumerate(compiled.asks):
+        try:
+            asked.append(ask.values(planned.variables))
+        except (LakefrontError, GraphQLError) as told:
+            raise NotCompiled(f"its arguments are refused: {told}") from told
+        requests.append(_skeleton(slots, asked[-1], keyed=single is None or place != single.ask))
+        if slots.conditions > MOST_CONDITIONS:
+            raise OperationRefused(
+                f"The filters have more than {MOST_CONDITIONS:,} conditions, counted wherever they are used. "
+                "Ask for less at once."
+            )
+    work = compiled.size + slots.conditions + slots.positions
+    if work > MOST_COMPILED:
+        raise NotCompiled(f"it has more than {MOST_COMPILED:,} fields and conditions")
+    key: tuple[Any, ...] = ()
+    if single is not None:
+        key = asked[single.ask][1] if isinstance(single, Node) else asked[single.ask]
+    return _Asked(tuple(requests), tuple(slots.values), key, work)
 
 
 def _weight(shape: Shape) -> int:

@@ -1,10 +1,10 @@
 """The share key: who asks for the same, and may see the same, is told the same bytes."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-import orjson
 from graphql import FieldNode, OperationDefinitionNode, VariableNode
 from graphql.language import Visitor, visit
 
@@ -23,7 +23,8 @@ def share_key(operation: Operation) -> ShareKey:
     request = operation.request
     resuming = set(_resuming(operation))
     variables = {name: value for name, value in request.variables.items() if name not in resuming}
-    asked = orjson.dumps([variables, request.extensions], option=orjson.OPT_SORT_KEYS, default=str)
+    # Not orjson, which refuses integers past 64 bits.
+    asked = json.dumps([variables, request.extensions], sort_keys=True, default=str).encode()
     return group_actor(operation), request.document, request.operation_name, asked
 
 

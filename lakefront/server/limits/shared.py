@@ -149,7 +149,7 @@ class SharedWindows:
                     self._waiting.clear()
                     raise
                 self._late = 0
-                for attempt, taken in zip(attempts, answers, strict=True):
+                for attempt, taken in zip(attempts, answers, strict=True):  # _ask gives one for each
                     if not attempt.answer.done():
                         attempt.answer.set_result(taken)
         finally:
@@ -160,6 +160,8 @@ class SharedWindows:
         asked = orjson.dumps([(it.item.amount, it.item.get_expiry(), it.amount, it.owed, it.bucket) for it in attempts])
         told: Any = await self._script(keys=[attempt.key for attempt in attempts], args=[asked])
         rows = orjson.loads(told)
+        if len(rows) != len(attempts):
+            raise RedisError(f"{len(attempts)} were asked for, {len(rows)} answered")
         return [Taken(None if wait < 0 else wait / 1000, count, reset / 1000) for wait, count, reset in rows]
 
     @staticmethod

@@ -64,92 +64,107 @@ def _texts(settings: Settings) -> Iterator[tuple[str, str]]:
 def _shapes() -> Iterator[tuple[str, str]]:
     """Documents of just below 3,000 tokens, and of far more, with something that multiplies."""
     for count in (10, 100, 400, 1000, 10_000):
-        yield f"{count} directives", "{ __typename " + "@skip(if: false) " * count + "}"
-        yield f"{count} unknown directives", "{ __typename " + "@a" * count + "}"
-        yield f"{count} aliases", many(count, "a#: __typename")
-        yield f"{count} operations", many(count, "query q# { __typename }", "", "")
-        yield f"{count} operations of one name", many(count, "query q { __typename }", "", "")
-        yield f"{count} variables", many(count, "$v#: Int", "query(", ") { __typename }")
-        yield f"{count} variables of unknown types", many(count, "$v#: T#", "query(", ") { __typename }")
-        yield (
-            f"{count} undefined variables",
-            "{" + many(count, "$v#", "permits(filter: {permitId: {in: [", "]}})") + "}",
-        )
-        yield f"{count} fields", "{ permits { nodes " + many(count, "status") + "} }"
-        yield f"{count} unknown fields", "{ permits { nodes " + many(count, "statu#") + "} }"
-        yield f"{count} unknown fields at the root", many(count, "permit#")
-        yield f"{count} fields without a selection", many(count, "permits")
-        yield f"{count} unknown arguments", "{" + many(count, "firs#: 1", "permits(", ") { totalCount }") + "}"
-        yield f"{count} times one argument", "{" + many(count, "first: 1", "permits(", ") { totalCount }") + "}"
-        yield f"{count} wrong arguments", many(count, 'permits(first: "#") { totalCount }')
-        yield (
-            f"{count} unknown input fields",
-            "{ permits(filter: {" + many(count, "statu#: 1", "", "}) { totalCount } }"),
-        )
-        yield f"{count} input fields twice", "{ permits(filter: {" + many(count, "status: 1", "", "}) { totalCount } }")
-        yield (
-            f"{count} wrong items",
-            "{ permits(filter: {estimatedCost: {in: [" + many(count, '"#"', "", "]}}) { totalCount } }"),
-        )
-        yield (
-            f"{count} wrong values of an enum",
-            "{ permits(orderBy: [" + many(count, "{status: UP#}", "", "]) { totalCount } }"),
-        )
-        yield f"{count} unknown fragments", many(count, "...f#")
-        yield f"{count} unknown types", many(count, "... on T# { __typename }")
-        yield (
-            f"{count} spreads that cannot be",
-            "{ permits { nodes " + many(count, "... on Query { __typename }") + "} }",
-        )
-        yield (
-            f"{count} unused fragments",
-            "{ __typename } " + many(count, "fragment f# on Query { __typename }", "", ""),
-        )
-        yield f"{count} types", many(count, "type A# { a: Int }", "", "")
-        yield f"{count} fields of one name", many(count, "permits { nodes { status } }")
-        yield f"{count} conflicts", many(count, "permits(first: #) { totalCount }")
-        yield f"{count} conflicts below", many(count, "permits { nodes { events(first: #) { totalCount } } }")
-        yield (
-            f"{count} fragments of one field",
-            many(count, "...f#") + many(count, "fragment f# on Query { permits { totalCount } }", "", ""),
-        )
-        yield (
-            f"{count} fragments in conflict",
-            many(count, "...f#") + many(count, "fragment f# on Query { permits(first: #) { totalCount } }", "", ""),
-        )
-        yield (
-            f"{count} fragments on an interface",
-            "{ node(id: 1) "
-            + many(count, "...f# ... on Permit { a: status }")
-            + "}"
-            + many(count, "fragment f# on Node { id ... on PermitEvent { a: eventId } }", "", ""),
-        )
-        yield f"a chain of {count}", chain(count)
-        yield (
-            f"a cycle of {count}",
-            "{ ...f0 }"
-            + many(count, "fragment f# on Query { __typename ...g# }", "", "")
-            + " ".join(f"fragment g{n} on Query {{ ...f{(n + 1) % count} }}" for n in range(count)),
-        )
-        yield f"a fan-out of {count}", fan_out(count)
-        yield (
-            f"{count} levels of fields",
-            "{ permits { nodes { events { nodes" + nested(count, "{ permit", "", "}") + "} } } }",
-        )
-        yield f"{count} levels of inline fragments", nested(count, "{ ...", "{ __typename }", "}")
-        yield f"{count} levels of lists", "{ permits(filter: " + nested(count, "[", "", "]") + ") { totalCount } }"
-        yield (
-            f"{count} levels of input",
-            "{ permits(filter: " + nested(count, "{not: ", "{}", "}") + ") { totalCount } }",
-        )
-        yield (
-            f"{count} levels of and",
-            "{ permits(filter: " + nested(count, "{and: [", "{}", "]}") + ") { totalCount } }",
-        )
-        yield f"{count} levels of a type", "query($a: " + nested(count, "[", "Int", "]") + ") { __typename }"
-        yield f"{count} levels of a default", "query($a: JSON = " + nested(count, "[", "", "]") + ") { __typename }"
-        yield f"{count} levels of ofType", "{ __schema { types " + nested(count, "{ ofType ", "{ name }", "}") + "} }"
-        yield f"{count} introspections", many(count, "a#: __schema { types { name } }")
+        yield from _lists(count)
+        yield from _fragments(count)
+        yield from _levels(count)
+
+
+def _lists(count: int) -> Iterator[tuple[str, str]]:
+    """Many of one thing beside each other."""
+    yield f"{count} directives", "{ __typename " + "@skip(if: false) " * count + "}"
+    yield f"{count} unknown directives", "{ __typename " + "@a" * count + "}"
+    yield f"{count} aliases", many(count, "a#: __typename")
+    yield f"{count} operations", many(count, "query q# { __typename }", "", "")
+    yield f"{count} operations of one name", many(count, "query q { __typename }", "", "")
+    yield f"{count} variables", many(count, "$v#: Int", "query(", ") { __typename }")
+    yield f"{count} variables of unknown types", many(count, "$v#: T#", "query(", ") { __typename }")
+    yield (
+        f"{count} undefined variables",
+        "{" + many(count, "$v#", "permits(filter: {permitId: {in: [", "]}})") + "}",
+    )
+    yield f"{count} fields", "{ permits { nodes " + many(count, "status") + "} }"
+    yield f"{count} unknown fields", "{ permits { nodes " + many(count, "statu#") + "} }"
+    yield f"{count} unknown fields at the root", many(count, "permit#")
+    yield f"{count} fields without a selection", many(count, "permits")
+    yield f"{count} unknown arguments", "{" + many(count, "firs#: 1", "permits(", ") { totalCount }") + "}"
+    yield f"{count} times one argument", "{" + many(count, "first: 1", "permits(", ") { totalCount }") + "}"
+    yield f"{count} wrong arguments", many(count, 'permits(first: "#") { totalCount }')
+    yield (
+        f"{count} unknown input fields",
+        "{ permits(filter: {" + many(count, "statu#: 1", "", "}) { totalCount } }"),
+    )
+    yield f"{count} input fields twice", "{ permits(filter: {" + many(count, "status: 1", "", "}) { totalCount } }")
+    yield (
+        f"{count} wrong items",
+        "{ permits(filter: {estimatedCost: {in: [" + many(count, '"#"', "", "]}}) { totalCount } }"),
+    )
+    yield (
+        f"{count} wrong values of an enum",
+        "{ permits(orderBy: [" + many(count, "{status: UP#}", "", "]) { totalCount } }"),
+    )
+
+
+def _fragments(count: int) -> Iterator[tuple[str, str]]:
+    """Fragments and fields that meet, or lead to each other."""
+    yield f"{count} unknown fragments", many(count, "...f#")
+    yield f"{count} unknown types", many(count, "... on T# { __typename }")
+    yield (
+        f"{count} spreads that cannot be",
+        "{ permits { nodes " + many(count, "... on Query { __typename }") + "} }",
+    )
+    yield (
+        f"{count} unused fragments",
+        "{ __typename } " + many(count, "fragment f# on Query { __typename }", "", ""),
+    )
+    yield f"{count} types", many(count, "type A# { a: Int }", "", "")
+    yield f"{count} fields of one name", many(count, "permits { nodes { status } }")
+    yield f"{count} conflicts", many(count, "permits(first: #) { totalCount }")
+    yield f"{count} conflicts below", many(count, "permits { nodes { events(first: #) { totalCount } } }")
+    yield (
+        f"{count} fragments of one field",
+        many(count, "...f#") + many(count, "fragment f# on Query { permits { totalCount } }", "", ""),
+    )
+    yield (
+        f"{count} fragments in conflict",
+        many(count, "...f#") + many(count, "fragment f# on Query { permits(first: #) { totalCount } }", "", ""),
+    )
+    yield (
+        f"{count} fragments on an interface",
+        "{ node(id: 1) "
+        + many(count, "...f# ... on Permit { a: status }")
+        + "}"
+        + many(count, "fragment f# on Node { id ... on PermitEvent { a: eventId } }", "", ""),
+    )
+    yield f"a chain of {count}", chain(count)
+    yield (
+        f"a cycle of {count}",
+        "{ ...f0 }"
+        + many(count, "fragment f# on Query { __typename ...g# }", "", "")
+        + " ".join(f"fragment g{n} on Query {{ ...f{(n + 1) % count} }}" for n in range(count)),
+    )
+    yield f"a fan-out of {count}", fan_out(count)
+
+
+def _levels(count: int) -> Iterator[tuple[str, str]]:
+    """One thing within the other."""
+    yield (
+        f"{count} levels of fields",
+        "{ permits { nodes { events { nodes" + nested(count, "{ permit", "", "}") + "} } } }",
+    )
+    yield f"{count} levels of inline fragments", nested(count, "{ ...", "{ __typename }", "}")
+    yield f"{count} levels of lists", "{ permits(filter: " + nested(count, "[", "", "]") + ") { totalCount } }"
+    yield (
+        f"{count} levels of input",
+        "{ permits(filter: " + nested(count, "{not: ", "{}", "}") + ") { totalCount } }",
+    )
+    yield (
+        f"{count} levels of and",
+        "{ permits(filter: " + nested(count, "{and: [", "{}", "]}") + ") { totalCount } }",
+    )
+    yield f"{count} levels of a type", "query($a: " + nested(count, "[", "Int", "]") + ") { __typename }"
+    yield f"{count} levels of a default", "query($a: JSON = " + nested(count, "[", "", "]") + ") { __typename }"
+    yield f"{count} levels of ofType", "{ __schema { types " + nested(count, "{ ofType ", "{ name }", "}") + "} }"
+    yield f"{count} introspections", many(count, "a#: __schema { types { name } }")
 
 
 def documents(settings: Settings) -> dict[str, str]:

@@ -87,7 +87,7 @@ async def test_indexes_are_used(
     operations = Operations(build_schema(), services, Context.for_operation, permission)
     for name, shape in SHAPES.items():
         planned = operations.planner.plan(OperationRequest(shape.document), actor)
-        bound = operations.runner.bind(planned, actor)
+        bound = await operations.runner.bind(planned, actor)
         assert bound is not None, name
         template = bound.shape.template
         keys = {f"keys{place}": [part] for place, part in enumerate(bound.key)}
