@@ -34,7 +34,7 @@ def drawn() -> list[Drawn]:
 
 def test_documents_are_valid_by_graphql_core_and_by_us(drawn: list[Drawn]) -> None:
     schema, defaults = build_schema()._schema, Settings()
-    for one in drawn:
+    for one in drawn[:150]:
         assert validate(schema, parse(one.document)) == [], one.document
         read_document(schema, one.document, defaults)
 

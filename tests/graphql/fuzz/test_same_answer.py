@@ -16,6 +16,7 @@ OPERATIONS = 250
 """Operations of one test at least: eight tests run 2,000."""
 
 
+@pytest.mark.timeout(600)  # thousands of statements, on machines that stall
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("asker", ASKERS)
 async def test_compiled_operations_are_answered_as_plain_strawberry_answers(
