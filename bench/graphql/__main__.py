@@ -11,7 +11,7 @@ from pathlib import Path
 import uvloop
 
 from bench.graphql import data, profile, report, sides
-from bench.graphql.measure import check_same, prepared, rounds
+from bench.graphql.measure import Plan, check_same, prepared, rounds
 from bench.graphql.shapes import SHAPES
 from bench.graphql.sides import Side
 from lakefront.db.embedded import EmbeddedRedis
@@ -31,6 +31,8 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", type=_names(sides.NAMES), default=list(sides.NAMES), help="such as lakefront,floor")
     parser.add_argument("--limits", choices=("on", "off"), default="on", help="Lakefront's rate limits: high, or off")
     parser.add_argument("--data", type=Path, help="folder that keeps the rows for the next time; temporary if left out")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between runs, for others on this machine (0)")
+    parser.add_argument("--first", action="store_true", help="go before all others on this machine (needs root)")
     parser.add_argument("--profile", action="store_true", help="tell where Lakefront's CPU time goes instead")
     return parser.parse_args(arguments)
 
@@ -40,6 +42,8 @@ async def main(asked: argparse.Namespace) -> None:
     server_core, *others = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, others or {server_core})  # ours, and so PostgreSQL's and Redis'
     async with _running(asked, {server_core}) as (running, values):
+        if asked.first:
+            sides.go_first(running)
         for shape in (one for one in SHAPES if one.name in asked.shapes):
             chosen = values[shape.values]
             await check_same(running, shape, chosen)
@@ -49,9 +53,8 @@ async def main(asked: argparse.Namespace) -> None:
                     side = running[0]
                     await profile.show(side, shape, requests[side.name], connections=connections, seconds=asked.seconds)
                     continue
-                seen = await rounds(
-                    running, requests, connections=connections, seconds=asked.seconds, count=asked.rounds
-                )
+                plan = Plan(connections, asked.seconds, asked.rounds, asked.pause)
+                seen = await rounds(running, requests, plan)
                 report.show(shape, connections, seen)
     if not asked.profile:
         report.summary()

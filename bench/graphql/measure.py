@@ -1,5 +1,6 @@
 """One shape on all sides: the prepared requests, the interleaved rounds, their medians."""
 
+import asyncio
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from difflib import unified_diff
@@ -79,16 +80,24 @@ async def _rows(side: Side, shape: Shape, value: str) -> Any:
     return found(first), found(await side.ask(shape, {**variables, "after": first["found"]["pageInfo"]["endCursor"]}))
 
 
-async def rounds(
-    sides: Sequence[Side], requests: Mapping[str, Sequence[bytes]], *, connections: int, seconds: float, count: int
-) -> dict[str, list[Load]]:
-    """``count`` rounds of A, B, C, A, B, C …, each of ``seconds``: so a busy moment of the machine hits all alike."""
+class Plan(NamedTuple):
+    """How a shape is measured: ``rounds`` runs of each side, each of ``seconds`` after a ``pause`` of so many."""
+
+    connections: int
+    seconds: float
+    rounds: int
+    pause: float
+
+
+async def rounds(sides: Sequence[Side], requests: Mapping[str, Sequence[bytes]], plan: Plan) -> dict[str, list[Load]]:
+    """What was seen of A, B, C, A, B, C …: so a busy moment of the machine hits all alike."""
     seen: dict[str, list[Load]] = {side.name: [] for side in sides}
-    for number in range(count):
+    for number in range(plan.rounds):
         for side in sides:
+            await asyncio.sleep(plan.pause)
             if not number:
-                await _run(side, requests, connections, min(WARM_UP, seconds))
-            seen[side.name].append(await _run(side, requests, connections, seconds))
+                await _run(side, requests, plan.connections, min(WARM_UP, plan.seconds))
+            seen[side.name].append(await _run(side, requests, plan.connections, plan.seconds))
     return seen
 
 
