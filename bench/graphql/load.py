@@ -14,7 +14,14 @@ from typing import Final, NamedTuple
 _TICKS: Final = 100
 """Clock ticks a second in ``/proc`` (``USER_HZ``, the same on every Linux)."""
 
+BUFFER: Final = 1 << 20
+"""Bytes of the largest answer."""
+
+NEAR: Final = 1000
+"""Bytes at either end of a body where its errors are looked for."""
+
 _LENGTH: Final = b"content-length:"
+_ERRORS: Final = b'"errors":'
 
 
 class Load(NamedTuple):
@@ -47,7 +54,7 @@ class Refused(AssertionError):
     """An answer that is no success: its head and the beginning of its body."""
 
 
-class _Client(asyncio.Protocol):
+class _Client(asyncio.BufferedProtocol):
     """One connection: sends the next of ``requests`` whenever an answer is complete, until ``until`` (monotonic)."""
 
     def __init__(self, requests: Iterator[bytes], until: float) -> None:
@@ -57,7 +64,9 @@ class _Client(asyncio.Protocol):
         self._requests = requests
         self._until = until
         self._transport: asyncio.Transport
-        self._buffer = bytearray()
+        self._buffer = bytearray(BUFFER)
+        self._view = memoryview(self._buffer)
+        self._filled = 0
         self._whole = 0  # bytes of head and body, known once the head is there
         self._body = 0
         self._sent = 0.0
@@ -67,21 +76,23 @@ class _Client(asyncio.Protocol):
         self._transport = transport
         self._send()
 
-    def data_received(self, data: bytes) -> None:
-        """Take in a part of the answer; when it is whole, check it and go on."""
-        self._buffer += data
-        if not self._whole and not self._head():
-            return
-        if len(self._buffer) < self._whole:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next part of the answer goes."""
+        del sizehint
+        return self._view[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take note of a part of the answer; when it is whole, check it and go on."""
+        self._filled += nbytes
+        if (not self._whole and not self._head()) or self._filled < self._whole:
             return
         now = time.perf_counter()
         self.latencies.append(now - self._sent)
-        if not self._buffer.startswith(b"HTTP/1.1 200") or self._buffer.find(b'"errors":', self._body) >= 0:
-            self._fail(Refused(bytes(self._buffer[:1500]).decode(errors="replace")))
+        if not self._is_success():
+            self._fail(Refused(bytes(self._view[: min(self._filled, 1500)]).decode(errors="replace")))
             return
         self.size += self._whole - self._body
-        self._buffer.clear()
-        self._whole = 0
+        self._filled = self._whole = 0
         if now < self._until:
             self._send()
         else:
@@ -96,17 +107,27 @@ class _Client(asyncio.Protocol):
                 self.done.set_result(None)
 
     def _head(self) -> bool:
-        end = self._buffer.find(b"\r\n\r\n")
+        end = self._buffer.find(b"\r\n\r\n", 0, self._filled)
         if end < 0:
             return False
-        head = bytes(self._buffer[: end + 2]).lower()
+        head = bytes(self._view[: end + 2]).lower()
         at = head.find(_LENGTH)
         if at < 0:
             self._fail(Refused(head.decode(errors="replace")))
             return False
         self._body = end + 4
         self._whole = self._body + int(head[at + len(_LENGTH) : head.find(b"\r\n", at)])
-        return True
+        if self._whole > BUFFER:
+            self._fail(Refused(f"an answer of {self._whole:,} bytes"))
+        return self._whole <= BUFFER
+
+    def _is_success(self) -> bool:
+        """Status 200, and no ``errors``, which stand at the beginning or at the end."""
+        return (
+            self._buffer.startswith(b"HTTP/1.1 200")
+            and self._buffer.find(_ERRORS, self._body, min(self._body + NEAR, self._whole)) < 0
+            and self._buffer.find(_ERRORS, max(self._body, self._whole - NEAR), self._whole) < 0
+        )
 
     def _send(self) -> None:
         self._sent = time.perf_counter()
