@@ -16,6 +16,7 @@ from lakefront.domain.services import Services
 from lakefront.errors import CursorExpired, Forbidden, Unavailable, ValidationError
 from lakefront.eventlog import cursors
 from lakefront.eventlog.projections.permits import PERMITS, STREAM
+from lakefront.graphql.permits import PERMITS as ROWS
 from tests.domain.permits.events import filed, text
 from tests.eventlog.postgres.test_append import kill_backends
 
@@ -39,31 +40,31 @@ async def send(services: Services, actor: Actor, *names: str, **members: Any) ->
 async def test_replay_then_live_from_every_cursor(services: Services, actor: Actor) -> None:
     names = [f"e{number}" for number in range(30)]
     await send(services, actor, *names[:20])
-    async with aclosing(follow(services, actor, after="earliest")) as notices:
+    async with aclosing(follow(services, actor, ROWS, after="earliest")) as notices:
         seen = await take(notices, 20)
         await send(services, actor, *names[20:])
         seen += await take(notices, 10)
     assert sorted(ids(seen)) == sorted(names)
     for index in (0, 7, 19, 25):
-        async with aclosing(follow(services, actor, after=seen[index].cursor)) as notices:
+        async with aclosing(follow(services, actor, ROWS, after=seen[index].cursor)) as notices:
             assert sorted(ids(await take(notices, 29 - index))) == sorted(ids(seen[index + 1 :]))
 
 
 async def test_a_cursor_of_a_live_follower_does_not_replay_what_was_before(services: Services, actor: Actor) -> None:
     await send(services, actor, *[f"old{number}" for number in range(10)])
-    async with aclosing(follow(services, actor)) as notices:
+    async with aclosing(follow(services, actor, ROWS)) as notices:
         waiting = asyncio.create_task(take(notices, 1))
         await asyncio.sleep(0.2)
         await send(services, actor, "new")
         [first] = await waiting
     await send(services, actor, "newer")
-    async with aclosing(follow(services, actor, after=first.cursor)) as notices:
+    async with aclosing(follow(services, actor, ROWS, after=first.cursor)) as notices:
         assert ids(await take(notices, 1)) == ["newer"]
 
 
 async def test_the_event_has_the_shape_of_a_row_from_the_database(services: Services, actor: Actor) -> None:
     await send(services, actor, "e")
-    async with aclosing(follow(services, actor, after="earliest")) as notices:
+    async with aclosing(follow(services, actor, ROWS, after="earliest")) as notices:
         [notice] = await take(notices, 1)
     assert [notice.event] == await services.database.rows(actor.tenant, events_table.select())
 
@@ -81,7 +82,7 @@ async def test_filters_let_through_what_they_name(services: Services, actor: Act
     )
 
     async def found(count: int, **wanted: Any) -> list[str]:
-        async with aclosing(follow(services, actor, after="earliest", **wanted)) as notices:
+        async with aclosing(follow(services, actor, ROWS, after="earliest", **wanted)) as notices:
             return sorted(ids(await take(notices, count)))
 
     assert await found(2, permit_ids=["a"]) == ["a2", "filed-a"]
@@ -92,7 +93,7 @@ async def test_filters_let_through_what_they_name(services: Services, actor: Act
 
 async def test_a_heartbeat_moves_the_cursor_past_what_does_not_match(services: Services, actor: Actor) -> None:
     await send(services, actor, *[f"e{number}" for number in range(50)])
-    wanted = follow(services, actor, permit_ids=["nobody"], after="earliest", heartbeat=0.2)
+    wanted = follow(services, actor, ROWS, permit_ids=["nobody"], after="earliest", heartbeat=0.2)
     async with aclosing(wanted) as notices:
         [quiet] = await take(notices, 1)
     assert quiet.event is None
@@ -100,7 +101,7 @@ async def test_a_heartbeat_moves_the_cursor_past_what_does_not_match(services: S
 
 
 async def test_with_permit_the_row_has_its_event_in_it(services: Services, actor: Actor) -> None:
-    async with aclosing(follow(services, actor, after="earliest", with_permit=True)) as notices:
+    async with aclosing(follow(services, actor, ROWS, after="earliest", with_permit=True)) as notices:
         for number in range(20):
             waiting = asyncio.create_task(take(notices, 1))
             await send(services, actor, f"e{number}")
@@ -118,7 +119,7 @@ async def test_a_projection_that_is_behind_is_waited_for(services: Services, act
     seen: list[PermitEventNotice] = []
 
     async def listen() -> None:
-        async with aclosing(follow(services, actor, neighborhoods=["Mission"], heartbeat=0.1)) as notices:
+        async with aclosing(follow(services, actor, ROWS, neighborhoods=["Mission"], heartbeat=0.1)) as notices:
             async for notice in notices:
                 seen.append(notice)
                 if notice.event is not None:
@@ -144,7 +145,7 @@ async def test_a_projection_that_is_behind_is_waited_for(services: Services, act
 async def test_a_follower_of_rows_waits_for_postgresql(services: Services, actor: Actor) -> None:
     await ingest(services, actor, [text(**filed("first", "2024-01-01T00:00:00Z"))])
     killer = await asyncpg.connect(services.database.dsn)
-    async with aclosing(follow(services, actor, after="earliest", with_permit=True)) as notices:
+    async with aclosing(follow(services, actor, ROWS, after="earliest", with_permit=True)) as notices:
         found = await take(notices, 1)  # it has begun: a start that finds PostgreSQL away is told so
         following = asyncio.create_task(take(notices, 60))
         for number in range(60):
@@ -173,6 +174,6 @@ async def test_bad_wishes_are_told(services: Services, actor: Actor) -> None:
         ({"heartbeat": 0}, ValidationError),
     ):
         with pytest.raises(expected):
-            await anext(follow(services, actor, **wrong))
+            await anext(follow(services, actor, ROWS, **wrong))
     with pytest.raises(Forbidden):
-        await anext(follow(services, Actor("w", "city", frozenset({"permits:write"}))))
+        await anext(follow(services, Actor("w", "city", frozenset({"permits:write"})), ROWS))
