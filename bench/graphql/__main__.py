@@ -43,7 +43,7 @@ async def main(asked: argparse.Namespace) -> None:
     os.sched_setaffinity(0, others or {server_core})  # ours, and so PostgreSQL's and Redis'
     async with _running(asked, {server_core}) as (running, values):
         if asked.first:
-            sides.go_first(running)
+            sides.go_first()
         for shape in (one for one in SHAPES if one.name in asked.shapes):
             chosen = values[shape.values]
             await check_same(running, shape, chosen)
