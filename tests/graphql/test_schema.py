@@ -68,7 +68,7 @@ def test_declarations_can_be_walked() -> None:
     assert isinstance(query, StrawberryObjectDefinition)
     kinds = {field.python_name: type(declaration_of(field)).__name__ for field in query.fields}
     expected = {
-        "node": "NoneType",
+        "node": "Named",
         "nodes": "NoneType",
         "permit": "Found",
         "permits": "Connected",
