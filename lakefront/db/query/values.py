@@ -51,7 +51,7 @@ def readable(type_: TypeEngine[Any]) -> bool:
 
 def bindable(text: str) -> bool:
     """Whether PostgreSQL can hold ``text``: no NUL, no lone surrogate."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text))
 
 
 def _text(value: Any) -> str:
