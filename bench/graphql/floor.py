@@ -29,7 +29,8 @@ _PERMITS: Final = "lakefront.permits WHERE tenant_id = $1"
 _BY_COST: Final = f"{_PERMITS} AND neighborhood = $2 ORDER BY estimated_cost DESC, permit_id DESC"
 _LAST_EVENTS: Final = f"""
 (SELECT coalesce(json_agg(e), '[]') FROM (
-  SELECT event_id AS "eventId", event_type AS "eventType", occurred_at AS "occurredAt", source FROM lakefront.events
+  SELECT event_id AS "eventId", event_type AS "eventType", occurred_at AS "occurredAt", payload AS "eventData"
+  FROM lakefront.events
   WHERE tenant_id = $1 AND stream = '{STREAM}' AND partition_key = p.permit_id
   ORDER BY occurred_at DESC, shard DESC, "offset" DESC LIMIT {LAST_EVENTS}) e) AS events"""
 _TOTAL: Final = f"(SELECT count(*) FROM {_PERMITS} AND neighborhood = $2)"

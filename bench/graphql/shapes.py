@@ -17,7 +17,8 @@ LONG_LIST: Final = 1000
 LAST_EVENTS: Final = 5
 
 FIELDS: Final = "permitId status type estimatedCost filedAt neighborhood zipcode description"
-EVENT_FIELDS: Final = "eventId eventType occurredAt source"
+EVENT_FIELDS: Final = "eventId eventType occurredAt eventData"
+THEIR_EVENT_FIELDS: Final = "eventId eventType occurredAt eventData: payload"
 
 _PAGE_FIELDS: Final = (
     f"edges {{ cursor node {{ {FIELDS} }} }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }}"
@@ -92,7 +93,7 @@ SHAPES: Final = (
         _theirs(
             "allPermitsList",
             f'permitId status events: eventsList(first: {LAST_EVENTS}, condition: {{ stream: "{STREAM}" }}, '
-            f"orderBy: [OCCURRED_AT_DESC, SHARD_DESC, OFFSET_DESC]) {{ {EVENT_FIELDS} }}",
+            f"orderBy: [OCCURRED_AT_DESC, SHARD_DESC, OFFSET_DESC]) {{ {THEIR_EVENT_FIELDS} }}",
             f"{_THEIR_BY_COST}, first: {LIST}",
         ),
         "neighborhoods",
