@@ -192,7 +192,7 @@ class Settings(BaseSettings):
     forbidden_fields: Literal["refuse", "null"] = Field(
         "refuse",
         description="What becomes of an operation with a field that its actor may not see: it is refused before it "
-        "runs, or, where such fields may be null, they are null with a FORBIDDEN error each.",
+        "runs, or, where such fields below the root may be null, they are null with a FORBIDDEN error each.",
     )
     graphql_timeout: float = Field(30.0, gt=0, description="Seconds an operation may run.")
     graphql_concurrency: int = Field(100, ge=1, description="Operations that run at once; further ones wait.")

@@ -148,7 +148,7 @@ async def _services(
         await pool.open()
         stack.push_async_callback(pool.close)
     listener = Listener(dsn)
-    directory, granted = await _access(database, signing_in, listener)
+    directory, granted = await _access(settings, database, signing_in, listener)
     objects = await _objects(settings, stack)
     log = PostgresLog(
         dsn,
@@ -176,7 +176,9 @@ async def _services(
     return services, listener, sealer
 
 
-async def _access(database: Database, signing_in: Database, listener: Listener) -> tuple[Directory, Rights]:
+async def _access(
+    settings: Settings, database: Database, signing_in: Database, listener: Listener
+) -> tuple[Directory, Rights]:
     """Which tenants there are, and what their roles may do: read now, and again whenever they change."""
     directory, granted = Directory(signing_in), Rights(database)
     listener.on(tenants.CHANNEL, directory.changed)
@@ -185,6 +187,10 @@ async def _access(database: Database, signing_in: Database, listener: Listener) 
     listener.watch(granted.watch)
     await directory.load()
     await granted.load()
+    unknown = set(settings.persisted_documents_by_role) - (await granted.policy()).roles
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        _log.warning("LAKEFRONT_PERSISTED_DOCUMENTS_BY_ROLE names roles that no rule gives anything to: %s", names)
     return directory, granted
 
 

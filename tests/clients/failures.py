@@ -24,7 +24,8 @@ FAILURES: Final[dict[str, dict[str, Any]]] = {
         "code": "VALIDATION_ERROR",
     },
     "forbidden": {
-        "message": "This needs the scope 'permits:write'. Ask for a token with a role that has it.",
+        "message": "The field 'Mutation.ingestPermitEvents' needs the scope 'permits:write'. Leave it out, "
+        "or ask for a token with a role that has it.",
         "code": "FORBIDDEN",
     },
     "nothingValid": {

@@ -70,9 +70,9 @@ def authorise_document(
         if scope is not None:
             scopes.add(scope)
         if type_name == root.name:
-            if scope is not None:
-                actor.require(scope)
-            elif name not in OPEN:
+            if scope is not None and not actor.holds(scope):
+                raise _missing(type_name, name, scope)
+            if scope is None and name not in OPEN:
                 raise Forbidden(f"The field '{type_name}.{name}' is open to nobody: it declares no scope.")
         elif scope is not None and not actor.holds(scope):
             if nulls and field is not None and not is_non_null_type(field.type):

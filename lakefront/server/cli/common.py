@@ -46,6 +46,7 @@ def explain(error: Exception) -> str | None:
     """Return what to tell the user about an expected failure; ``None`` for a bug, which keeps its traceback."""
     import asyncpg
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
     from sqlalchemy.exc import DBAPIError
 
     from lakefront.db.embedded import EmbeddedError
@@ -55,6 +56,8 @@ def explain(error: Exception) -> str | None:
     match error:
         case ValidationError() if error.title == "Settings":
             said = "; ".join(map(_setting, error.errors(include_url=False, include_input=False)))
+        case SettingsError():
+            said = f"{error}: it is not JSON. docs/settings.md has an example of each"
         case InternalError():
             return None
         case EmbeddedError() | LoadError() | LakefrontError():
