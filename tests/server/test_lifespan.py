@@ -22,6 +22,7 @@ async def test_what_was_acknowledged_is_sealed_at_the_end(
 ) -> None:
     """Also what is appended while the server ends, as long as it is acknowledged."""
     acknowledged: list[str] = []
+    some = asyncio.Event()
 
     async def append(log: PostgresLog) -> None:
         for number in range(10_000):
@@ -31,14 +32,14 @@ async def test_what_was_acknowledged_is_sealed_at_the_end(
             except Unavailable:
                 return
             acknowledged.extend(event.event_id for event in batch)
+            if len(acknowledged) > 100:
+                some.set()
 
     async with running(Settings(data=tmp_path, database_url=dsn, redis_url=redis_url)) as parts:
         log = parts.doors.services.log
         assert isinstance(log, PostgresLog)
         appending = asyncio.create_task(append(log))
-        async with asyncio.timeout(60):
-            while len(acknowledged) <= 100:
-                await asyncio.sleep(0.1)
+        await asyncio.wait_for(some.wait(), 60)
     await asyncio.wait_for(appending, 10)
     found = await sealed(database, LocalStore(tmp_path / "objects"))
     assert {line["eventId"] for line in found} >= set(acknowledged)
