@@ -231,14 +231,14 @@ class Database:
                     yield connection
             except BaseException as failure:
                 lost = write_failed(connection, failure)
-                if not connection.is_closed():
+                if _open(connection):
                     self._unsettled.add(connection.get_server_pid())
                 # Whatever it was, the pool knows how to clean up, and when to throw away.
                 await self._pool.release(connection, timeout=WAITING)
                 if lost:
                     raise _away() from failure
                 raise
-            if self._waiting or connection.is_closed() or connection.is_in_transaction():
+            if self._waiting or not _open(connection) or connection.is_in_transaction():
                 await self._pool.release(connection, timeout=WAITING)
             else:
                 self._kept.append(connection)
@@ -265,7 +265,7 @@ class Database:
         """A connection that was used before, without a word to the pool (whose taking and giving back cost a task)."""
         while self._kept:
             connection = self._kept.pop()
-            if not connection.is_closed():
+            if _open(connection):
                 return connection
             await self._pool.release(connection)
         self._waiting += 1
@@ -273,6 +273,14 @@ class Database:
             return await self._pool.acquire(timeout=WAITING)
         finally:
             self._waiting -= 1
+
+
+def _open(connection: "PoolConnectionProxy[Any]") -> bool:
+    """Whether ``connection`` is there: the pool takes one back by itself whose backend ended."""
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:
+        return False
 
 
 @contextmanager
