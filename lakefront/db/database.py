@@ -142,6 +142,7 @@ class Database:
         self._kept: list[PoolConnectionProxy[Any]] = []
         self._unsettled: set[int] = set()
         self._waiting = 0
+        self._closing = False
 
     async def open(self) -> None:
         """Make the pool ready; connections come when they are needed."""
@@ -152,6 +153,7 @@ class Database:
 
         Whoever uses one then is told ``Unavailable``.
         """
+        self._closing = True  # what is in use now goes back to the pool, which waits for it
         try:
             async with asyncio.timeout(CLOSING):
                 while self._kept:
@@ -238,7 +240,7 @@ class Database:
                 if lost:
                     raise _away() from failure
                 raise
-            if self._waiting or not _open(connection) or connection.is_in_transaction():
+            if self._waiting or self._closing or not _open(connection) or connection.is_in_transaction():
                 await self._pool.release(connection, timeout=WAITING)
             else:
                 self._kept.append(connection)

@@ -90,3 +90,17 @@ async def test_who_still_uses_a_connection_is_told(dsn: str, monkeypatch: pytest
         await database.close()
         with pytest.raises(Unavailable):
             await user
+
+
+async def test_a_statement_that_ends_meanwhile_is_waited_for_and_no_longer(dsn: str) -> None:
+    """Its connection goes back to the pool, which waits for it, instead of being kept for the next one."""
+    database = Database(dsn)
+    await database.open()
+    user = asyncio.create_task(database.value("SELECT pg_sleep(0.2)::text"))
+    while database.connections[0] == 0:
+        await asyncio.sleep(0.01)
+    began = time.monotonic()
+    await database.close()
+    assert time.monotonic() - began < module.CLOSING / 2
+    await user
+    assert database.connections == (0, 0)
