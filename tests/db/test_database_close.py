@@ -73,19 +73,25 @@ async def test_a_host_that_vanished_is_not_waited_for(proxy: SilentProxy, monkey
     assert database.connections == (0, 0)
 
 
-async def test_who_still_uses_a_connection_is_told(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CLOSING", 0.2)
-    database = Database(dsn)
-    await database.open()
+async def _using(database: Database, seconds: float) -> asyncio.Task[None]:
+    """Somebody who runs a statement of ``seconds`` right now."""
     using = asyncio.Event()
 
     async def use() -> None:
         async with database.transaction(CITY) as transaction:
             using.set()
-            await transaction.fetch("SELECT pg_sleep(60)")
+            await transaction.fetch(f"SELECT pg_sleep({seconds})")
 
     user = asyncio.create_task(use())
     await using.wait()
+    return user
+
+
+async def test_who_still_uses_a_connection_is_told(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CLOSING", 0.2)
+    database = Database(dsn)
+    await database.open()
+    user = await _using(database, 60)
     async with asyncio.timeout(5):
         await database.close()
         with pytest.raises(Unavailable):
@@ -96,9 +102,7 @@ async def test_a_statement_that_ends_meanwhile_is_waited_for_and_no_longer(dsn: 
     """Its connection goes back to the pool, which waits for it, instead of being kept for the next one."""
     database = Database(dsn)
     await database.open()
-    user = asyncio.create_task(database.value("SELECT pg_sleep(0.2)::text"))
-    while database.connections[0] == 0:
-        await asyncio.sleep(0.01)
+    user = await _using(database, 0.2)
     began = time.monotonic()
     await database.close()
     assert time.monotonic() - began < module.CLOSING / 2
