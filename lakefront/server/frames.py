@@ -15,6 +15,9 @@ class Frames(Protocol):
     def is_writable(self) -> bool:
         """Whether the socket is open, and its client takes what it gets."""
 
+    def unsent(self) -> int:
+        """Bytes that the client has not taken, those that the kernel holds among them."""
+
     def write_frames(self, frames: Sequence[bytes]) -> None:
         """Write whole frames, at once and in this order; only where it ``is_writable``."""
 

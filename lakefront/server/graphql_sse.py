@@ -24,6 +24,7 @@ from lakefront.server.bodies import Headers, header
 from lakefront.server.credentials import Credentials
 from lakefront.server.protocol import CONNECTION, Connection
 from lakefront.server.token_watch import Authenticate, TokenWatch
+from lakefront.server.unsent import while_taken
 from lakefront.settings import Settings
 
 EVENT_STREAM: Final = "text/event-stream"
@@ -220,6 +221,7 @@ class _Writer:
     def __init__(self, send: Send, connection: Connection | None, patience: float) -> None:
         self._send = send
         self._closing = connection.closing if connection is not None else lambda: False
+        self._unsent = connection.unsent if connection is not None else lambda: 0
         self._patience = patience
         self._turn = asyncio.Lock()
         self._clock = asyncio.get_running_loop().time
@@ -238,7 +240,7 @@ class _Writer:
 
     async def write(self, data: bytes) -> None:
         """Write when the client takes it."""
-        async with asyncio.timeout(self._patience), self._turn:
+        async with while_taken(self._unsent, self._patience), self._turn:
             await self._body(data, more=True)
 
     async def finish(self, data: bytes) -> bool:

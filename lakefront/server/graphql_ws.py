@@ -7,7 +7,7 @@ a task and a context of its own; what a slow client does not take, it holds up, 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ from lakefront.server.socket_messages import (
     read_message,
 )
 from lakefront.server.token_watch import Authenticate, TokenWatch
+from lakefront.server.unsent import while_taken
 from lakefront.settings import MIB, Settings
 from lakefront.tracing import new_trace_id
 
@@ -341,13 +342,20 @@ class _Connection:
     async def _send_text(self, text: bytes) -> None:
         async with self._sending:
             try:
-                async with asyncio.timeout(self._settings.socket_send_timeout):
+                async with self._patience():
                     await self._asgi_send({"type": "websocket.send", "text": text.decode()})
             except TimeoutError:
                 raise CloseSocket(Close.TRY_AGAIN_LATER, "The client does not read what it asked for") from None
             except OSError:
                 # The client has left; the reader learns it, too.
                 self._finish(None)
+
+    def _patience(self) -> AbstractAsyncContextManager[None]:
+        """For a block that sends: ``TimeoutError`` when the client takes nothing for too long."""
+        frames = self._frames
+        if frames is not None and frames.is_writable():
+            return nullcontext()  # it is sent without waiting
+        return while_taken(frames.unsent if frames is not None else lambda: 0, self._settings.socket_send_timeout)
 
     def _init_is_late(self) -> None:
         if self._watch is None:

@@ -7,7 +7,7 @@ requests without end, and answers malformed ones in plain text. These subclasses
 import asyncio
 import logging
 from asyncio import TimerHandle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,15 +15,15 @@ from typing import Any, Final
 import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from lakefront.errors import BadRequest, LakefrontError, RequestTimeout
 from lakefront.server.bodies import ARRIVED
 from lakefront.server.cycle import Cycle
-from lakefront.server.frames import FRAMES
 from lakefront.server.presence import Presence
 from lakefront.server.responses import JSON, error_body
 from lakefront.server.security_headers import SAFE
+from lakefront.server.socket_protocol import SocketProtocol
+from lakefront.server.unsent import unsent_bytes
 from lakefront.settings import MIB, Settings
 from lakefront.tracing import new_trace_id
 
@@ -44,14 +44,12 @@ HEAD_TIMEOUT: Final = 10.0
 """Seconds within which a request's head must have arrived."""
 
 LINGER: Final = 2.0
-"""Seconds to take in what is left of a body after its answer, or of a socket after its close, before cutting it off."""
+"""Seconds to take in what is left of a body after its answer, before cutting it off."""
 
 SEND_TIMEOUT: Final = 30.0
 """Seconds that a client may take nothing of its answer."""
 
 MAX_SOCKET_MESSAGE: Final = MIB
-MAX_FRAMES: Final = 1024
-"""Frames of one WebSocket message: empty ones cost their sender nothing."""
 
 SHUTDOWN_TIMEOUT: Final = 10
 """Seconds that requests in flight get to end when the server stops."""
@@ -67,14 +65,15 @@ class Connection:
     """What an answer that takes its time wants of the connection below it.
 
     ``stopping`` is set when the server stops: the answer should end. ``closing`` tells before ``http.disconnect`` does
-    that nothing can be sent any more. ``cut`` closes at once: what the client has not taken is lost. ``crowded`` is set
-    when another request waits behind this one: then nothing is read, so that nobody hears the client leave.
-    Otherwise ``presence`` does.
+    that nothing can be sent any more. ``unsent`` are the bytes that the client has not taken. ``cut`` closes at once:
+    those are lost. ``crowded`` is set when another request waits behind this one: then nothing is read, so that nobody
+    hears the client leave. Otherwise ``presence`` does.
     """
 
     crowded: asyncio.Event
     stopping: asyncio.Event
     closing: Callable[[], bool]
+    unsent: Callable[[], int]
     cut: Callable[[], None]
     presence: Presence
 
@@ -157,7 +156,10 @@ class HTTPProtocol(HttpToolsProtocol):
             self._earlier = [cycle for cycle in (*self._earlier, self.cycle) if not cycle.response_complete]
         super().on_message_begin()
         transport = self.transport
-        connection = Connection(asyncio.Event(), self._stopping, transport.is_closing, transport.abort, Presence())
+        connection = Connection(
+            *(asyncio.Event(), self._stopping, transport.is_closing, lambda: unsent_bytes(transport)),
+            *(transport.abort, Presence()),
+        )
         ours: dict[str, Any] = {CONNECTION: connection}
         self.scope["extensions"] = ours
 
@@ -227,10 +229,10 @@ class HTTPProtocol(HttpToolsProtocol):
             self._watch_closing()
 
     def _watch_unsent(self) -> None:
-        before = self.transport.get_write_buffer_size()
+        before = unsent_bytes(self.transport)
 
         def look_again() -> None:
-            if self.transport.get_write_buffer_size() < before:
+            if unsent_bytes(self.transport) < before:
                 self._watch_unsent()
             else:
                 self.transport.abort()
@@ -295,77 +297,6 @@ def _connection(cycle: RequestResponseCycle) -> Connection:
     ours: dict[str, Any] = cycle.scope["extensions"]
     connection: Connection = ours[CONNECTION]
     return connection
-
-
-class SocketProtocol(WebSocketsSansIOProtocol):
-    """WebSocket that takes in nothing from a client that does not take what it gets, and ends when it is ended."""
-
-    def pause_writing(self) -> None:
-        """The client does not read: do not read from it either, or its pings alone would fill our memory."""
-        super().pause_writing()
-        self.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """The client reads again."""
-        super().resume_writing()
-        if not self.read_paused and not self.transport.is_closing():
-            self.transport.resume_reading()
-
-    def handle_connect(self, event: Any) -> None:
-        """A handshake; the application may write ready frames, too."""
-        super().handle_connect(event)
-        if not self.close_sent:
-            extensions: dict[str, Any] = self.scope["extensions"]
-            extensions[FRAMES] = self
-
-    def is_writable(self) -> bool:
-        """See ``Frames``."""
-        is_open = self.handshake_complete and not self.close_sent and not self.disconnected
-        return is_open and self.writable.is_set() and not self.transport.is_closing()
-
-    def write_frames(self, frames: Sequence[bytes]) -> None:
-        """See ``Frames``."""
-        self.transport.write(b"".join(frames))
-
-    async def send(self, message: Any) -> None:
-        """Pass a message on; a handshake that was refused over HTTP is complete, too, and no error to be logged."""
-        await super().send(message)
-        if self.initial_response is not None and self.close_sent:
-            self.handshake_complete = True
-
-    def handle_cont(self, event: Any) -> None:
-        """A further frame of a message; too many of them end the connection (1008)."""
-        if len(self.frames) >= MAX_FRAMES:
-            self._end(1008)
-            return
-        super().handle_cont(event)
-
-    def send_receive_event_to_app(self) -> None:
-        """Hand a message over; text that is not UTF-8 ends the connection (1007), without a traceback in the log."""
-        if self.curr_msg_data_type == "text":
-            try:
-                b"".join(self.frames).decode()
-            except UnicodeDecodeError:
-                self._end(1007)
-                return
-        super().send_receive_event_to_app()
-
-    def keepalive_timeout(self) -> None:
-        """No pong came: whoever is there reads nothing, so do not wait for the buffer to drain."""
-        super().keepalive_timeout()
-        self.loop.call_later(LINGER, self.transport.abort)
-
-    def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        """The application is done with this socket: give the close frame a moment, then let go."""
-        super().on_task_complete(task)
-        self.loop.call_later(LINGER, self.transport.abort)
-
-    def _end(self, code: int) -> None:
-        self.frames = []
-        # Frames that came in the same read are still told after the end.
-        if not self.close_sent:
-            self.conn.send_close(code)
-            self.handle_parser_exception()
 
 
 def server_config(app: Callable[..., Any], settings: Settings, **overrides: Any) -> uvicorn.Config:
