@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -75,6 +75,18 @@ class Settings(BaseSettings):
         90 * 86_400, ge=60, le=365 * 86_400, description="Seconds an API key is valid unless asked otherwise (L14)."
     )
     token_cache: int = Field(60, ge=0, le=60, description="Seconds a verified token is remembered.")
+
+    credential_keys: tuple[SecretStr, ...] = Field(
+        (),
+        description="JSON list of the keys under which credentials of outside systems are encrypted, each 32 random "
+        "bytes in base64; the first encrypts, all decrypt. The same on every server. When unset, those of the file "
+        "keys/credentials.keys below the data folder, which is made at the first start.",
+    )
+    loopback_integrations: bool = Field(
+        False,
+        description="Whether outside systems may be at loopback addresses, and there without TLS: for a simulated "
+        "city on the same machine, never for a server that strangers are admins of.",
+    )
 
     onboarding: Literal["open", "admin"] | None = Field(
         None,
