@@ -186,8 +186,40 @@ class Unavailable(LakefrontError):
     code, status = "unavailable", 503
     default_message = "The service is not available right now. Send the request again after Retry-After seconds."
 
-    def __init__(self, message: str | None = None, *, retry_after: float = 1.0) -> None:
-        super().__init__(message, retry_after=retry_after)
+    def __init__(
+        self, message: str | None = None, *, retry_after: float = 1.0, details: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        super().__init__(message, details=details, retry_after=retry_after)
+
+
+class UpstreamError(LakefrontError):
+    """An outside system failed: it did not answer, or not as it should (C12). The same call may be made again."""
+
+    code, status = "upstream_error", 502
+    default_message = "An outside system failed. Try again in a while."
+
+
+class UpstreamDenied(UpstreamError):
+    """An outside system refuses the server's own key (C3): trying again is of no use, an operator has to act."""
+
+    code = "upstream_denied"
+    default_message = "An outside system refuses our key. An operator has to renew it: rotateIntegrationKey."
+
+
+class UpstreamRejected(LakefrontError):
+    """An outside system understood the call and refuses what it says (C12): the same call will be refused again."""
+
+    code, status = "upstream_rejected", 422
+    default_message = "An outside system refuses this request. Correct what it says, then send it again."
+
+
+class UpstreamUncertain(LakefrontError):
+    """A call that changes something may have been carried out; nobody can tell, so it is not made again blindly."""
+
+    code, status = "upstream_uncertain", 502
+    default_message = (
+        "An outside system may have carried this out, but did not say so. Look there before you send it again."
+    )
 
 
 class OperationRefused(LakefrontError):

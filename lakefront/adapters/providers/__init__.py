@@ -1,0 +1,1 @@
+"""Outside systems, one file each; ``lakefront.adapters.registry`` finds them."""
