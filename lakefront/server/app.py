@@ -32,7 +32,7 @@ from lakefront.server.responses import error_response
 from lakefront.server.rest import api_keys, lake, permits, system, tenant_usage, tenants
 from lakefront.server.rest.door import Handler, RestDoor
 from lakefront.server.security_headers import SecurityHeaders
-from lakefront.server.subscription_metrics import show_subscriptions
+from lakefront.server.subscription_metrics import show_sockets, show_subscriptions
 from lakefront.tracing import new_trace_id
 
 PUBLIC = frozenset(
@@ -56,8 +56,8 @@ def build_app(running: Running) -> Application:
     socket = GraphQLSocket(operations, authenticate, settings, doors.services.documents)
     doors.authenticator.on_revocation(socket.look_again)
     doors.authenticator.on_revocation(http.look_again)
-    doors.metrics.gauge("lakefront_websockets", "WebSockets that are open.", lambda: socket.open)
     doors.metrics.gauge("lakefront_event_streams", "Streams of server-sent events that are open.", lambda: http.streams)
+    show_sockets(doors.metrics, socket)
     show_subscriptions(doors.metrics, operations.subscriptions)
     show_operations(doors.metrics, operations)
     # The first that fits is taken, and the doors of GraphQL are the ones asked for most.

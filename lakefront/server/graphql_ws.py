@@ -6,6 +6,7 @@ a task and a context of its own; what a slow client does not take, it holds up, 
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
 from dataclasses import dataclass
@@ -20,14 +21,16 @@ from lakefront.graphql.answers import Answer, encode, refused
 from lakefront.graphql.operation import Operation
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.plan.errors import format_error, log_unforeseen
-from lakefront.graphql.sharing.seat import Outlet, Seat, Shared
+from lakefront.graphql.sharing.seat import Outlet
 from lakefront.server.credentials import Credentials
 from lakefront.server.documents import with_document
-from lakefront.server.frames import FRAMES, Frames, text_frame
+from lakefront.server.frames import FRAMES, Frames
 from lakefront.server.limits import Meter, meter_of
 from lakefront.server.responses import error_response
 from lakefront.server.socket_messages import (
+    NO_CODE,
     SUBPROTOCOL,
+    TOLD_CODES,
     Close,
     CloseSocket,
     Complete,
@@ -37,6 +40,7 @@ from lakefront.server.socket_messages import (
     Subscribe,
     read_message,
 )
+from lakefront.server.socket_outlet import outlet
 from lakefront.server.token_watch import Authenticate, TokenWatch
 from lakefront.server.unsent import while_taken
 from lakefront.settings import MIB, Settings
@@ -50,12 +54,6 @@ CANCEL_TIMEOUT: Final = 5.0
 
 MAX_HELD: Final = 4 * MIB
 """Bytes of documents and variables that the operations of one socket may hold together."""
-
-MAX_WRITE: Final = 64 * 1024
-"""Bytes of answers that are written at once, whether or not the client takes them: what it leaves is in memory."""
-
-MAX_FORMS: Final = 4
-"""Frames of one answer that are kept."""
 
 MAX_REASON: Final = 120
 """Bytes of a close frame's reason (RFC 6455 allows 123)."""
@@ -79,6 +77,8 @@ class GraphQLSocket:
         self._settings = settings
         self._documents = documents or Documents()
         self._connections: set[_Connection] = set()
+        self.closes: Counter[str] = Counter()
+        """How many sockets closed with each code, whichever side said it; "other": with one of the client's own."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one socket until it closes; never raises for what a client does."""
@@ -95,6 +95,7 @@ class GraphQLSocket:
             await send({"type": "websocket.accept"})
             reason = f"Only the subprotocol {SUBPROTOCOL} is served"
             await send({"type": "websocket.close", "code": Close.SUBPROTOCOL_NOT_ACCEPTABLE, "reason": reason})
+            self._count(Close.SUBPROTOCOL_NOT_ACCEPTABLE)
             return
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
         connection = _Connection(
@@ -103,9 +104,12 @@ class GraphQLSocket:
         )
         self._connections.add(connection)
         try:
-            await connection.serve()
+            self._count(await connection.serve())
         finally:
             self._connections.discard(connection)
+
+    def _count(self, code: int) -> None:
+        self.closes[str(code) if code in TOLD_CODES else "other"] += 1
 
     @property
     def open(self) -> int:
@@ -158,6 +162,7 @@ class _Connection:
         self._sending = asyncio.Lock()
         self._watch: TokenWatch | None = None
         self._init_seen = False
+        self._left_with = NO_CODE
         self._running: dict[str, _Running] = {}
         self._end: asyncio.Future[CloseSocket | None] = asyncio.get_running_loop().create_future()
 
@@ -166,8 +171,8 @@ class _Connection:
         """The tenant and subject that signed in, if anybody did yet."""
         return _who(self._watch.actor) if self._watch is not None else None
 
-    async def serve(self) -> None:
-        """Read and answer until the client leaves or the socket must close; leaves no task behind."""
+    async def serve(self) -> int:
+        """Read and answer until the client leaves or the socket must close, with which code; leaves no task behind."""
         late = asyncio.get_running_loop().call_later(self._settings.socket_init_timeout, self._init_is_late)
         reader = asyncio.create_task(self._read())
         try:
@@ -180,9 +185,11 @@ class _Connection:
             await asyncio.gather(*tasks, return_exceptions=True)
             if self._watch is not None:
                 await self._watch.close()
-        if end is not None:
-            _log.info("socket closed trace_id=%s code=%d", self._trace_id, end.code)
-            await self._close(end)
+        if end is None:
+            return self._left_with
+        _log.info("socket closed trace_id=%s code=%d", self._trace_id, end.code)
+        await self._close(end)
+        return end.code
 
     def stop(self, code: Close, reason: str) -> None:
         """Close the socket with ``code`` unless it is ending already."""
@@ -205,6 +212,7 @@ class _Connection:
             while (event := await self._receive())["type"] == "websocket.receive":
                 depth = self._settings.graphql_max_variables_depth
                 await self._take(read_message(event.get("text"), max_depth=depth))
+            self._left_with = event["code"]
             self._finish(None)
         except CloseSocket as end:
             self._finish(end)
@@ -295,23 +303,9 @@ class _Connection:
             self._finish(end)
 
     def _outlet(self, prefix: bytes) -> Outlet | None:
-        """Writes what is shared with others at once, where the client takes it and nothing else is being sent."""
-        frames = self._frames
-        if frames is None:
+        if self._frames is None:
             return None
-
-        def take(seat: Seat) -> bool:
-            if self._sending.locked() or self._end.done() or not frames.is_writable():
-                return False
-            ready: list[bytes] = []
-            size = 0
-            while seat.waiting and size < MAX_WRITE:
-                ready.append(_next_frame(seat.take(), prefix))
-                size += len(ready[-1])
-            frames.write_frames(ready)
-            return True
-
-        return take
+        return outlet(self._frames, prefix, lambda: self._sending.locked() or self._end.done())
 
     async def _answers(
         self, message: Subscribe, watch: TokenWatch, trace_id: str, outlet: Outlet | None
@@ -385,16 +379,6 @@ class _Connection:
 
 def _who(actor: Actor) -> tuple[str, str]:
     return actor.tenant, actor.subject
-
-
-def _next_frame(answer: Shared, prefix: bytes) -> bytes:
-    """``answer`` as a frame; kept for other sockets, as most clients count their operations alike."""
-    frame = answer.forms.get(prefix)
-    if frame is None:
-        frame = text_frame(prefix, answer.encoded, b"}")
-        if len(answer.forms) < MAX_FORMS:
-            answer.forms[prefix] = frame
-    return frame
 
 
 def _error(name: str, error: LakefrontError, trace_id: str) -> dict[str, Any]:

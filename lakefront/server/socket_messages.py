@@ -36,6 +36,13 @@ class Close(IntEnum):
     TOO_MANY_INITS = 4429
 
 
+NO_CODE: Final = 1005
+"""Of a socket whose client left without a word (RFC 6455, 7.1.5)."""
+
+TOLD_CODES: Final = frozenset({*range(1000, 1004), *range(NO_CODE, 1015), *Close})
+"""The codes by which closes are counted: the standard's and ours, as a client may make up any."""
+
+
 class CloseSocket(Exception):
     """The socket cannot go on: it is closed with ``code`` and ``reason``."""
 

@@ -1,6 +1,7 @@
-"""What ``/metrics`` tells of subscriptions: how many there are, and how much of their work is shared."""
+"""What ``/metrics`` tells of subscriptions: how many there are, how much of their work is shared, how sockets end."""
 
 from lakefront.graphql.subscriptions import Subscriptions
+from lakefront.server.graphql_ws import GraphQLSocket
 from lakefront.server.metrics import Metrics
 
 
@@ -16,3 +17,10 @@ def show_subscriptions(metrics: Metrics, live: Subscriptions) -> None:
     metrics.counter("lakefront_subscription_executions", executed, lambda: live.executed)
     delivered = "Answers to subscribers, each counted for each of them."
     metrics.counter("lakefront_subscription_deliveries", delivered, lambda: live.delivered + groups.delivered)
+
+
+def show_sockets(metrics: Metrics, socket: GraphQLSocket) -> None:
+    """Show how many WebSockets of ``socket`` there are, and how the others ended."""
+    metrics.gauge("lakefront_websockets", "WebSockets that are open.", lambda: socket.open)
+    closed = "WebSockets that closed, by the code that either side gave; 1005: none."
+    metrics.counters("lakefront_websocket_closes", closed, "code", lambda: socket.closes)

@@ -11,6 +11,8 @@ import httpx
 import pytest
 import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from lakefront.actor import CITY
 from lakefront.db.database import Database
@@ -137,6 +139,28 @@ async def test_sockets_streams_and_rates(served: Wired) -> None:
     assert (value(samples, "lakefront_pool_open") or 0) >= 1
     bounds = {dict(labels)["le"] for name, labels in samples if name == "latency_bucket"}
     assert bounds == {"0.01", "0.05", "0.1", "0.5", "+Inf"}
+
+
+async def test_sockets_by_the_code_of_their_close(served: Wired) -> None:
+    url = f"ws://127.0.0.1:{served.port}/graphql"
+    ours = [Subprotocol("graphql-transport-ws")]
+    for code in (1000, 1000, 4999):
+        async with connect(url, subprotocols=ours) as left:
+            await left.close(code)
+    async with connect(url, subprotocols=ours) as left:
+        left.transport.abort()
+    async with connect(url, subprotocols=ours) as refused:
+        await refused.send("{")
+        await refused.wait_closed()
+    async with connect(url, subprotocols=[Subprotocol("graphql-ws")]) as refused:
+        await refused.wait_closed()
+    closes, expected = "lakefront_websocket_closes_total", {"1000": 2, "1005": 1, "4400": 1, "4406": 1, "other": 1}
+    async with asyncio.timeout(5):
+        while True:
+            samples = await scrape(served)
+            told = {dict(labels)["code"]: number for (name, labels), number in samples.items() if name == closes}
+            if told == expected:
+                break
 
 
 async def test_operations_by_tier_and_the_planners_memory(served: Wired) -> None:
