@@ -5,6 +5,7 @@ into ``extensions``. Whatever is not a ``LakefrontError`` is masked as ``interna
 """
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any, ClassVar
 
 
@@ -34,6 +35,11 @@ class LakefrontError(Exception):
     def graphql_code(self) -> str:
         """The code as GraphQL clients know it: ``SCREAMING_SNAKE``."""
         return self.code.upper()
+
+    @property
+    def retry_seconds(self) -> int | None:
+        """Whole seconds, at least one, after which to try again, as every door tells it; ``None``: of no use."""
+        return None if self.retry_after is None else max(1, ceil(self.retry_after))
 
     @property
     def extras(self) -> dict[str, Any]:
@@ -204,6 +210,13 @@ class UpstreamDenied(UpstreamError):
 
     code = "upstream_denied"
     default_message = "An outside system refuses our key. An operator has to renew it: rotateIntegrationKey."
+
+
+class NotConfigured(LakefrontError):
+    """An outside system that is needed is not set up here, or switched off."""
+
+    code, status = "not_configured", 501
+    default_message = "This needs an outside system that is not set up here. An operator has to: upsertIntegration."
 
 
 class UpstreamRejected(LakefrontError):

@@ -261,7 +261,8 @@ class _Connection:
         limit = self._settings.socket_operations
         held = sum(operation.size for operation in self._running.values())
         if len(self._running) >= limit or (self._running and held + message.size > MAX_HELD):
-            error = RateLimited(f"At most {limit} operations of {MAX_HELD} bytes run at once. Complete one first.")
+            room = f"{limit} operations run at once on one socket, and {MAX_HELD // MIB} MiB of their text"
+            error = RateLimited(f"At most {room}. Complete one first.")
             await self._send(_error(message.id, error, new_trace_id()))
             return
         task = asyncio.create_task(self._run(message, self._watch))

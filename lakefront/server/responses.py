@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from math import ceil
 from typing import Final
 
 import orjson
@@ -33,21 +32,24 @@ def json_response(
 class Reply:
     """A whole answer as an ASGI application: what Starlette's does, without what most answers have no need of."""
 
-    __slots__ = ("_body", "_headers", "_status")
+    __slots__ = ("_headers", "body", "status")
 
     def __init__(self, body: bytes, status: int, headers: Mapping[str, str]) -> None:
         """``headers`` with names in lower case and without ``content-length``; not for a status without a body."""
-        self._body = body
-        self._status = status
+        self.body = body
+        self.status = status
         self._headers = headers
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI has them, without the length."""
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         del scope, receive
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
-        headers.append((b"content-length", b"%d" % len(self._body)))
-        await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        await send({"type": "http.response.body", "body": self._body})
+        headers = [*self.headers(), (b"content-length", b"%d" % len(self.body))]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 def knows(if_none_match: bytes | None, etag: str) -> bool:
@@ -86,8 +88,8 @@ def error_body(error: LakefrontError, trace_id: str) -> bytes:
 def error_headers(error: LakefrontError, trace_id: str) -> dict[str, str]:
     """What HTTP wants to be told beside the body: when to retry, how to authenticate, and the trace id."""
     headers = {"x-trace-id": trace_id}
-    if error.retry_after is not None:
-        headers["retry-after"] = str(max(1, ceil(error.retry_after)))
+    if error.retry_seconds is not None:
+        headers["retry-after"] = str(error.retry_seconds)
     challenge = _challenge(error)
     if challenge is not None:
         headers["www-authenticate"] = challenge

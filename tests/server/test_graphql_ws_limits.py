@@ -25,7 +25,12 @@ async def test_only_so_many_operations_at_once(door: Door) -> None:
             await client.subscribe("subscription { count(to: 1, pause: 30) }", str(number))
         answer = await client.receive()
         assert (answer["id"], answer["type"]) == ("3", "error")
-        assert answer["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+        [error] = answer["payload"]
+        assert error["extensions"]["code"] == "RATE_LIMITED"
+        assert "retryAfter" not in error["extensions"], "it is not a matter of time"
+        assert error["message"] == (
+            "At most 3 operations run at once on one socket, and 4 MiB of their text. Complete one first."
+        )
         await client.send({"type": "complete", "id": "0"})
         await client.subscribe("{ hello }", "4")
         assert (await client.receive())["id"] == "4"

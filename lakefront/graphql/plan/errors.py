@@ -37,8 +37,8 @@ def format_error(error: LakefrontError, trace_id: str, *, located: GraphQLError 
         "traceId": trace_id,
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
-    if error.retry_after is not None:
-        extensions["retryAfter"] = error.retry_after
+    if error.retry_seconds is not None:
+        extensions["retryAfter"] = error.retry_seconds
     formatted: ErrorDict = {"message": error.message}
     if located is not None and located.locations:
         places = located.locations[:MAX_SHOWN]

@@ -23,7 +23,7 @@ def test_the_shape() -> None:
     assert error["extensions"]["code"] == "UNAVAILABLE"
     assert error["extensions"]["errorCode"] == "unavailable"
     assert error["extensions"]["traceId"] == "trace"
-    assert error["extensions"]["retryAfter"] == 2.5
+    assert error["extensions"]["retryAfter"] == 3, "whole seconds, as the header Retry-After says"
 
 
 def test_extras_go_along() -> None:
