@@ -33,13 +33,16 @@ TENANTS_MANAGE: Final = "tenants:manage"
 POLICIES_MANAGE: Final = "policies:manage"
 """The rules of who may do what. For the installation's own tenant, CITY, alone."""
 
+INTEGRATIONS_MANAGE: Final = "integrations:manage"
+"""Outside systems of one's own tenant, their credentials, and the cities that they are of (C7)."""
+
 SIGNED_IN: Final = "signed-in"
 """What every actor may do: there is none without credentials that hold. No role needs to grant it."""
 
 SCOPES: Final = frozenset(
     {PERMITS_READ, PERMITS_WRITE, PERMITS_INSPECTOR, METRICS_READ, LAKE_MANAGE, KEYS_MANAGE}
     | {SERVICE_REQUESTS_READ, SERVICE_REQUESTS_CREATE, SERVICE_REQUESTS_UPDATE}
-    | {TENANT_READ, TENANTS_MANAGE, POLICIES_MANAGE}
+    | {TENANT_READ, TENANTS_MANAGE, POLICIES_MANAGE, INTEGRATIONS_MANAGE}
 )
 """Every scope that a role can grant: ``object:action``. Which role grants which: ``lakefront.domain.rights``."""
 

@@ -76,6 +76,11 @@ class CredentialKeys:
                     _write(path, [token_bytes(KEY_BYTES)])
         return cls(_read(path), path=path)
 
+    @classmethod
+    def ephemeral(cls) -> "CredentialKeys":
+        """A key that nobody else has, and that ends with the process."""
+        return cls([token_bytes(KEY_BYTES)])
+
     @property
     def current(self) -> str:
         """The id of the key that encrypts."""
