@@ -32,7 +32,7 @@ from lakefront.graphql.operation import Operation
 from lakefront.graphql.plan.cost import check_cost
 from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument
 from lakefront.graphql.plan.errors import format_exception, format_request_errors
-from lakefront.graphql.plan.mixed import Answered, MixedExecutor, go_on
+from lakefront.graphql.plan.mixed import Answered, LiveExecutor, MixedExecutor, go_on
 from lakefront.graphql.plan.planner import MIB, Planner
 from lakefront.graphql.plan.run import Runner, answered, failed, joined, timed_out, whole
 from lakefront.graphql.sharing.seat import Outlet
@@ -102,7 +102,7 @@ class Operations:
             return
         async with aclosing(self.follow(operation)) as answers:
             async for answer in answers:
-                yield answer
+                yield answer.parse()
 
     async def follow(self, operation: Operation, outlet: Outlet | None = None) -> AsyncGenerator[Answer]:
         """As ``subscribe``, of what ``prepare`` gave; answers that ``outlet`` takes are not yielded."""
@@ -156,12 +156,12 @@ class Operations:
     def _renew(self, operation: Operation, actor: Actor) -> LakefrontError | None:
         narrowed = (operation.actor.scopes - actor.scopes) & actor.own
         try:
-            self.planner.authorise(operation.document, operation.node, operation.request, actor)
+            planned = self.planner.plan(operation.request, actor)
         except LakefrontError as error:
             return error
         if narrowed:
             return Forbidden("Your rights hold for your own rows only from now on. Subscribe again.")
-        operation.actor = actor
+        operation.actor, operation.planned = actor, planned
         return None
 
     async def _execute(self, operation: Operation) -> Answer:
@@ -229,6 +229,8 @@ class Operations:
         ``document`` stands for the operation's own where only a part of it is to be executed.
         """
         cls = StrawberryGraphQLCoreExecutionContext if known is None else MixedExecutor
+        if operation.kind is OperationType.SUBSCRIPTION:
+            cls = LiveExecutor
         built = cls.build(
             self.planner.schema,
             document or operation.document,

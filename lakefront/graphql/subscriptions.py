@@ -19,6 +19,9 @@ from lakefront.graphql.following import Delivery
 from lakefront.graphql.guard import Guard
 from lakefront.graphql.operation import Operation
 from lakefront.graphql.plan.errors import format_execution_errors
+from lakefront.graphql.plan.live_run import placed, read_beside, told
+from lakefront.graphql.plan.mixed import LiveExecutor
+from lakefront.graphql.plan.run import Runner as CompiledRunner
 from lakefront.graphql.sharing.group import Groups
 from lakefront.graphql.sharing.key import group_actor
 from lakefront.graphql.sharing.seat import Outlet, Seat, Shared
@@ -32,6 +35,9 @@ class Runner(Protocol):
 
     def executor(self, operation: Operation) -> Executor[Any] | Answer:
         """graphql-core's executor with the variables coerced, or what is wrong with them."""
+
+    runner: CompiledRunner
+    """Runs the statements of plans."""
 
     def context_of(self, operation: Operation) -> Any:
         """What resolvers see, anew for each event."""
@@ -184,13 +190,32 @@ class _Run:
         """The operation's selection of ``payload``."""
         operation = self._operation
         self._counted.executed += 1
+        live = operation.planned.plan.live
+        raw = told(operation.planned, payload, {}) if live is not None and not live.reads else None
+        if raw is not None:
+            answer = Answer(raw=raw)  # nothing is waited for
+        else:
+            async with self._slots:
+                with self._runner.guarded(operation.trace_id):
+                    answer = await self._event(payload)
+        return self._runner.extended(operation, answer)
+
+    async def _event(self, payload: Any) -> Answer:
+        """By the plan's statements as far as they go, by resolvers otherwise."""
+        operation, known = self._operation, None
+        planned = operation.planned
+        if planned.plan.live is not None:
+            known = await read_beside(self._runner.runner, planned, operation.actor, payload)
+            raw = None if known is None else told(planned, payload, known)
+            if raw is not None:
+                return Answer(raw=raw)
         event = self._executor.build_per_event_executor(payload)
         event._relevant_sub_fields = {}  # noqa: SLF001 - shared, it keeps every event's selection until the last
         event.context_value = self._runner.context_of(operation)
-        async with self._slots:
-            with self._runner.guarded(operation.trace_id):
-                answer = await run_to_end(event, partial(event.execute_operation, serially=False), operation.trace_id)
-        return self._runner.extended(operation, answer)
+        if known:
+            assert isinstance(event, LiveExecutor), "subscriptions have one"
+            event.known = placed(known)
+        return await run_to_end(event, partial(event.execute_operation, serially=False), operation.trace_id)
 
     async def _source(self) -> Any:
         with self._operation.traced(), self._runner.guarded(self._operation.trace_id):

@@ -12,7 +12,7 @@ async def take(operations: Operations, text: str, following: Following | None, n
     operation = operations.prepare(OperationRequest(text), READER, "t", following=following)
     assert not isinstance(operation, Answer), operation.errors
     async with aclosing(operations.follow(operation)) as answers:
-        return [await anext(answers) for _ in range(number)]
+        return [(await anext(answers)).parse() for _ in range(number)]
 
 
 async def test_the_cursor_is_told_whatever_is_selected() -> None:

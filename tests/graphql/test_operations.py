@@ -171,7 +171,9 @@ async def test_a_subscription_gives_answers_until_its_end() -> None:
     operations, world, _ = build()
     answers = await followed(operations, "subscription { count(to: 3) }")
     assert [answer.data for answer in answers] == [{"count": "0"}, {"count": "1"}, {"count": "2"}]
-    assert (world.following, world.contexts) == (0, 4)
+    assert (world.following, world.contexts) == (0, 1)
+    await followed(operations, "subscription { contexts { child { name } } }")
+    assert (world.following, world.contexts) == (0, 1 + 1 + 3), "resolvers have a context of their own for each event"
 
 
 async def test_a_subscription_says_what_ended_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -210,7 +212,7 @@ async def test_a_subscription_keeps_nothing_of_the_events_it_delivered() -> None
     operations, _, _ = build()
     kept: list[int] = []
     async with aclosing(
-        operations.subscribe(ask("subscription { contexts(to: 60) { name } }"), READER, "t")
+        operations.subscribe(ask("subscription { contexts(to: 60) { child { name } } }"), READER, "t")
     ) as answers:
         number = 0
         async for _ in answers:

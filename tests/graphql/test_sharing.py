@@ -54,7 +54,7 @@ class Subscriber:
     async def _follow(self, operations: Operations, pause: Callable[[], float]) -> None:
         async with aclosing(operations.follow(self.operation)) as answers:
             async for answer in answers:
-                self.answers.append(answer)
+                self.answers.append(answer.parse())
                 self._news.set()
                 await asyncio.sleep(pause())
 

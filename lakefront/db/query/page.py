@@ -175,14 +175,20 @@ def key_parents(source: Source) -> FromClause:
     return _parents(by_key(source), ())
 
 
-def _parents(join: Join, keys: Sequence[Key]) -> FromClause:
-    """``unnest($1, …) WITH ORDINALITY``: one array for each column of the key."""
+def link_parents(join: Join) -> FromClause:
+    """A row for each row from which ``join`` leads: its own columns by their names, and ``ordinal``; bound alike."""
+    return _parents(join, (), join.local)
+
+
+def _parents(join: Join, keys: Sequence[Key], called: Sequence[str] | None = None) -> FromClause:
+    """``unnest($1, …) WITH ORDINALITY``: one array for each column of the key, ``called`` ``key0 …`` unless given."""
     columns = [join.target.column(name) for name in join.remote]
     arrays = [
         bindparam(f"keys{index}", [key[index] for key in keys], ARRAY(operand_type(part)))
         for index, part in enumerate(columns)
     ]
-    names = [column(f"key{index}", operand_type(part)) for index, part in enumerate(columns)]
+    called = called or [f"key{index}" for index in range(len(columns))]
+    names = [column(name, operand_type(part)) for name, part in zip(called, columns, strict=True)]
     return func.unnest(*arrays).table_valued(*names, with_ordinality="ordinal").render_derived(name="parents")
 
 

@@ -96,7 +96,7 @@ def _embedded(_: Embedded, ask: Ask) -> Record | None:
 @resolve.register
 async def _listed(declaration: Listed, ask: Ask) -> Any:
     record, join = record_of(ask.field), join_of(ask.field, declaration)
-    key = _parent_key(join, ask.row)
+    key = parent_key(join, ask.row)
     rows = await ask.loaders.related(join, key) if key is not None else []
     ask.loaders.hand_out(len(rows))
     if is_list(ask.field):
@@ -112,7 +112,7 @@ def _connected(declaration: Connected, ask: Ask) -> Connection[Any]:
     count: Callable[[], Awaitable[int]] = partial(ask.loaders.count, source, request.where)
     if declaration.on:
         join = join_of(ask.field, declaration)
-        key = _parent_key(join, ask.row)
+        key = parent_key(join, ask.row)
         page = _no_page if key is None else partial(ask.loaders.page_of, join, request, key)
         count = _no_count if key is None else partial(ask.loaders.count_of, join, request.where, key)
     return Connection(reading=_reading(ask.loaders, record, request, page, count))
@@ -175,7 +175,8 @@ async def fetch(loaders: Loaders, record: type[R], values: Sequence[Any]) -> R |
     return record(row=row) if row is not None else None
 
 
-def _parent_key(join: Join, row: Row) -> Key | None:
+def parent_key(join: Join, row: Row) -> Key | None:
+    """The values in ``row`` by which ``join`` finds its related rows; ``None`` where one is null: there are none."""
     types = [join.target.column(name).type for name in join.remote]
     key = tuple(from_json(type_, row[name]) for type_, name in zip(types, join.local, strict=True))
     return None if None in key else key

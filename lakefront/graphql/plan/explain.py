@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from lakefront.actor import Actor
 from lakefront.graphql.plan.cost import Estimate, FieldCost
+from lakefront.graphql.plan.live_run import statements_of
 from lakefront.graphql.plan.pick import NotCompiled
 from lakefront.graphql.plan.plan import Plan, Planned
 from lakefront.graphql.plan.statements import Statements
@@ -37,6 +38,11 @@ def explain(planned: Planned, statements: Statements, actor: Actor) -> Explanati
     if plan.compiled is not None:
         try:
             sql = statements.sql(planned, actor)
+        except NotCompiled as why:
+            refused = why.reason
+    elif plan.live is not None:
+        try:
+            sql = statements_of(plan.live, planned, statements, actor)
         except NotCompiled as why:
             refused = why.reason
     return Explanation(

@@ -40,6 +40,20 @@ class Ask:
         return found
 
 
+class Later(Ask):
+    """A key that no argument gives: whoever runs the statement has it."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        pass
+
+    def values(self, variables: VariableValues) -> Any:
+        """Nothing yet."""
+        del variables
+        return ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scalar:
     """A column's value, in the text form of its GraphQL type ``leaf``; ``sure``: a null there is an error."""
@@ -130,6 +144,15 @@ class One:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Linked:
+    """What is related to a row that is elsewhere, by the values of the join's own columns in it."""
+
+    join: Join
+    ask: int
+    part: Related | Pages
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Node:
     """The row that a global id names: by record, its fields, or why they cannot be SQL."""
 
@@ -146,7 +169,7 @@ class Groups:
     members: tuple[tuple[str, "Fields | Typename | None"], ...]
 
 
-Part = Scalar | Typename | Opaque | Inner | Related | Pages | One | Node | Groups
+Part = Scalar | Typename | Opaque | Inner | Related | Pages | One | Linked | Node | Groups
 Fields = tuple[tuple[str, Part], ...]
 """Response name -> what stands there, in the order of the answer."""
 

@@ -1,6 +1,6 @@
 """From what is selected to what SQL can answer: one walk over the declarations, or the reason why not."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from functools import partial
@@ -43,6 +43,8 @@ from lakefront.graphql.plan.parts import (
     Groups,
     Info,
     Inner,
+    Later,
+    Linked,
     Node,
     Nodes,
     One,
@@ -105,6 +107,21 @@ class Picker:
         if not isinstance(declaration, Connected | Found | Grouped):
             raise NotCompiled("no table is behind it")
         return self._part(field, declaration, type_.fields[name], details)
+
+    def linked(
+        self, record: type[Record], type_: GraphQLObjectType, path: Sequence[str], details: FieldDetailsList
+    ) -> Linked:
+        """The part of a field of ``record`` that leads to other rows, at ``path``, by a row that is elsewhere."""
+        self.path = list(path)
+        name = _checked(path[-1], details)
+        field, declaration = declared(record)[name]
+        self.asks.append(Later())
+        part = self._part(field, declaration, type_.fields[name], details)
+        if self.steps:
+            self.path = list(self.steps[0][0])
+        if self.steps or not isinstance(part, Related | Pages) or part.join is None:
+            raise NotCompiled(PYTHON)
+        return Linked(part.join, 0, part)
 
     @contextmanager
     def _at(self, key: str) -> Iterator[None]:

@@ -33,10 +33,11 @@ from lakefront.graphql.plan.coerce import Variables
 from lakefront.graphql.plan.cost import formula
 from lakefront.graphql.plan.document import InvalidDocument, read_document, select_operation
 from lakefront.graphql.plan.inputs import guards
+from lakefront.graphql.plan.live_pick import LivePicker
 from lakefront.graphql.plan.mixed import mixed
 from lakefront.graphql.plan.parts import Compiled, Part, Root, Typename
 from lakefront.graphql.plan.pick import NotCompiled, Picker
-from lakefront.graphql.plan.plan import Plan, Planned
+from lakefront.graphql.plan.plan import Plan, Planned, part_of
 from lakefront.graphql.plan.selection import Selections, conditions_of
 from lakefront.graphql.plan.variables import check_variables
 from lakefront.graphql.rate_limits import root_fields
@@ -156,7 +157,20 @@ class Planner:
         guarded = guards(self.schema, operation, self.permission)
         uses = Counter(name for name, _ in root_fields(document, operation))
         access = manages_access(document, operation)
-        return Plan(document, operation, permissions, cost, roots, compiled, rest, guarded, uses, access)
+        plan = Plan(document, operation, permissions, cost, roots, compiled, rest, guarded, uses, access)
+        if operation.operation is OperationType.SUBSCRIPTION and self._compiled:
+            return self._live(plan, conditions, actor)
+        return plan
+
+    def _live(self, plan: Plan, conditions: Mapping[str, Any], actor: Actor) -> Plan:
+        """``plan``, of a subscription, with what is compiled of its events."""
+        selections = Selections(self.schema, plan.document, plan.operation, conditions)
+        picker = LivePicker(selections, partial(self._allowed, actor), partial(part_of, plan))
+        ((key, details),) = selections.fields().items()
+        root_type: Any = self._strawberry.get_type_by_name(selections.root.name)
+        live = picker.pick(root_type.origin, selections.root, key, details)
+        root = replace(plan.roots[0], reason=picker.reason, path=picker.path[1:])
+        return replace(plan, roots=(root,), live=live)
 
     def _parts(
         self,

@@ -33,6 +33,7 @@ from lakefront.db.query import (
     count_groups,
     groups,
     key_parents,
+    link_parents,
     page_rows,
     where,
 )
@@ -42,6 +43,7 @@ from lakefront.graphql.plan.parts import (
     Fields,
     Groups,
     Inner,
+    Linked,
     Node,
     One,
     Opaque,
@@ -87,15 +89,18 @@ class Writer:
         """The JSON values of root fields, as an array."""
         return array([self._value(part, None) for part in parts], type_=JSON)
 
-    def batch(self, part: One | Node) -> ColumnElement[Any]:
+    def batch(self, part: One | Node | Linked) -> ColumnElement[Any]:
         """The JSON values of the root field ``part`` for each key of the arrays ``keys0 …``, in their order."""
+        if isinstance(part, Linked):
+            rows = link_parents(part.join)
+            return _listed(self._value(part.part, rows), rows)
         source, fields = self._wanted(part)
         self._reads(source)
         parents = key_parents(source)
         rows = source.rows(self.name())
         belongs = and_(*(rows.c[name] == parents.c[f"key{index}"] for index, name in enumerate(source.key)))
         one = self._row(source, rows, fields, belongs, parents)
-        return func.array(select(one).select_from(parents).order_by(parents.c.ordinal).scalar_subquery())
+        return _listed(one, parents)
 
     def _value_of(self, row: Select[Any]) -> ColumnElement[Any]:
         """The only row of ``row`` as JSON."""
@@ -234,6 +239,10 @@ class Writer:
                 )
             values += [constant(key), value]
         return func.json_build_object(*values)
+
+
+def _listed(value: ColumnElement[Any], parents: FromClause) -> ColumnElement[Any]:
+    return func.array(select(value).select_from(parents).order_by(parents.c.ordinal).scalar_subquery())
 
 
 def _joined(join: Join, rows: FromClause, there: FromClause) -> ColumnElement[bool]:

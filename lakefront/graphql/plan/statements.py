@@ -11,7 +11,7 @@ from lakefront.db.query import QUERY_SUBJECT, QUERY_TENANT, GroupRequest, PageRe
 from lakefront.db.statement import SUBJECT, TENANT, Template, template_of_value
 from lakefront.errors import LakefrontError, OperationRefused
 from lakefront.graphql.plan.cache import Cache
-from lakefront.graphql.plan.parts import Compiled, Node, One
+from lakefront.graphql.plan.parts import Compiled, Linked, Node, One
 from lakefront.graphql.plan.pick import NotCompiled
 from lakefront.graphql.plan.plan import Plan, Planned
 from lakefront.graphql.plan.sql import Writer
@@ -148,12 +148,12 @@ def compile_shape(plan: Plan, requests: tuple[Any, ...], actor: Actor) -> Shape:
     return Shape(template_of_value(value, owned=owned), owned, single is not None)
 
 
-def _single(compiled: Compiled) -> One | Node | None:
-    """The only root field, where that is one row by its key: such requests go together."""
+def _single(compiled: Compiled) -> One | Node | Linked | None:
+    """The only root field, where that is one row by its key, or what is related to one: such requests go together."""
     if len(compiled.read) != 1:
         return None
     (part,) = compiled.read.values()
-    return part if isinstance(part, One | Node) else None
+    return part if isinstance(part, One | Node | Linked) else None
 
 
 def _skeleton(slots: Slots, value: Any, *, keyed: bool) -> Any:

@@ -271,6 +271,7 @@ class Group:
 
 
 def _shared(answer: Answer, cursor: str | None) -> Shared:
-    told = Shared(answer.data, answer.errors, answer.extensions, cursor=cursor, encoded=answer.encode())
+    told = Shared(answer.data, answer.errors, answer.extensions, cursor=cursor, raw=answer.raw)
+    told.encoded = answer.encode()
     told.refusal = answer.refusal
     return told
