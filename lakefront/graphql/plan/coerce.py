@@ -1,8 +1,8 @@
 """Coercing what clients send, as graphql-core does, at the price of what is there and not of what could be.
 
 graphql-core looks at every field that an input object may have: some 50 µs for one filter, at each request. Here the
-types are looked at once, when the operation is planned. Whatever is not plainly right is left to graphql-core, which
-then says what is wrong.
+types are looked at once, when the operation is planned. Whatever is not plainly right is left to ``wrong_values``,
+which says what is wrong, and to graphql-core.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,6 +31,7 @@ from graphql.execution.values import VariableValues, VariableValueSource, get_ar
 from graphql.utilities.coerce_input_value import coerce_default_value, coerce_input_literal
 
 from lakefront.graphql.plan.document import MAX_ERRORS
+from lakefront.graphql.plan.wrong_values import wrong_values
 
 Values = Mapping[str, Any]
 Make = Callable[[Values], Any]
@@ -58,11 +59,15 @@ class Variables:
         """Whether a variable may be a list or an object."""
 
     def coerce(self, given: Values) -> VariableValues | list[GraphQLError]:
-        """As ``get_variable_values``."""
+        """As ``get_variable_values``, but with errors of our own."""
         try:
             return self._coerced(given)
         except LeftToTheLibrary:
-            return get_variable_values(self._schema, self._nodes, dict(given), MAX_ERRORS, hide_suggestions=True)
+            types = [signature.type for signature, *_ in self._signatures]
+            wrong = wrong_values(zip(self._nodes, types, strict=True), given, MAX_ERRORS)
+        if wrong:
+            return wrong
+        return get_variable_values(self._schema, self._nodes, dict(given), MAX_ERRORS, hide_suggestions=True)
 
     def _coerced(self, given: Values) -> VariableValues:
         sources: dict[str, VariableValueSource] = {}

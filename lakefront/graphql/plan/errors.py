@@ -23,6 +23,9 @@ MAX_SHOWN: Final = 100
 
 _SUGGESTION = re.compile(r" Did you mean .*\?$", re.DOTALL)
 
+_NOT_NONE: Final = "not to be None."
+"""How graphql-core ends a message about a null."""
+
 _log = logging.getLogger("lakefront.graphql")
 
 ErrorDict = dict[str, Any]
@@ -112,7 +115,11 @@ def _public(error: GraphQLError) -> LakefrontError | None:
 
 
 def _request_error(error: GraphQLError) -> LakefrontError:
+    if isinstance(error.original_error, LakefrontError):
+        return error.original_error
     message = _SUGGESTION.sub("", error.message)
+    if message.endswith(_NOT_NONE):
+        message = message.removesuffix("None.") + "null."
     if len(message) > MAX_MESSAGE:
         message = message[:MAX_MESSAGE] + "…"
     return BadRequest(message) if isinstance(error, GraphQLSyntaxError) else ValidationError(message)

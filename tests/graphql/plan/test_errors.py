@@ -26,6 +26,12 @@ def test_the_shape() -> None:
     assert error["extensions"]["retryAfter"] == 3, "whole seconds, as the header Retry-After says"
 
 
+def test_null_is_called_null() -> None:
+    said = "Expected variable '$n' provided to non-null type 'Int!' not to be None."
+    (error,) = format_request_errors([GraphQLError(said)], "t")
+    assert error["message"] == said.replace("None", "null")
+
+
 def test_extras_go_along() -> None:
     assert format_exception(Lagged("c1"), "t")[0]["extensions"]["cursor"] == "c1"
 
