@@ -30,12 +30,17 @@ from lakefront.eventlog.projections.progress import Progress
 from lakefront.eventlog.projections.runner import CHANNEL as PROJECTIONS_CHANNEL
 from lakefront.eventlog.projections.runner import ProjectionRunner
 from lakefront.settings import Settings
+from tests.memory import use_memory
 from tests.skips import pytest_runtest_makereport  # noqa: F401 - a hook of every test
 
 TEMPLATE = "lakefront_template"
 
+PARAMETERS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200", "max_wal_size": "128MB"}
+"""Settings of the run's PostgreSQL: no test cuts its power, and what it writes may be in memory."""
+
 hypothesis.settings.register_profile("lakefront", deadline=None)  # machines are shared and noisy
 hypothesis.settings.load_profile("lakefront")
+use_memory()
 _numbers = count()
 
 
@@ -49,9 +54,7 @@ def parts_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 async def postgres(parts_folder: Path) -> AsyncIterator[EmbeddedPostgres]:
     """PostgreSQL for the whole run; without fsync, as no test cuts the power."""
-    server = EmbeddedPostgres(
-        parts_folder / "postgres", parameters={"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
-    )
+    server = EmbeddedPostgres(parts_folder / "postgres", parameters=PARAMETERS)
     await server.start()
     try:
         yield server

@@ -1,0 +1,33 @@
+"""Where the tests' clusters, databases and files are: in memory, where the machine lets them.
+
+A test's database is some 400 files, copied for it and removed after it: on a disk that is a third of all the work.
+Nothing here cuts the power, so a file system that forgets loses nothing. `TMPDIR`, where it is set, is used instead.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import psutil
+
+FOLDER = Path("/dev/shm")
+SIZE = 3 * 2**30
+"""Bytes that must be free there: two workers take up to a third of it."""
+
+MEMORY = 6 * 2**30
+"""Bytes of memory that must be available: the files, and all that runs beside them."""
+
+
+def use_memory() -> None:
+    """Put temporary files of this process and of those that it starts into memory, if there is enough of it."""
+    if "TMPDIR" not in os.environ and _roomy():
+        os.environ["TMPDIR"] = tempfile.tempdir = str(FOLDER)
+
+
+def _roomy() -> bool:
+    """Whether the folder is there, is ours to write in and to run programs from, and has the room."""
+    if not os.access(FOLDER, os.W_OK | os.X_OK):
+        return False
+    found = os.statvfs(FOLDER)
+    runs = not found.f_flag & os.ST_NOEXEC  # PostgreSQL's programs may be copied there, for its user to reach them
+    return runs and found.f_bavail * found.f_frsize >= SIZE and psutil.virtual_memory().available >= MEMORY
