@@ -4,6 +4,7 @@ A subclass is one screen: its class attributes say what is special about the pro
 are given, make a ``Request``, and hand ``Calls`` a function that normalises the ``Response`` to a DTO.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import ClassVar, TypeVar
 
@@ -15,7 +16,7 @@ from lakefront.errors import UpstreamDenied, ValidationError
 T = TypeVar("T")
 
 
-class Adapter:
+class Adapter(ABC):
     """One outside system, as one tenant reaches it; cheap to make, holds nothing but its endpoint."""
 
     provider: ClassVar[str]
@@ -48,9 +49,9 @@ class Adapter:
         self.endpoint = endpoint
         self._calls = calls
 
+    @abstractmethod
     async def test(self) -> None:
         """A harmless call, to see whether base URL and credentials hold; raises as a call does."""
-        raise NotImplementedError
 
     def credential(self, name: str) -> str:
         """The credential; raises ``UpstreamDenied`` where the row lacks it."""

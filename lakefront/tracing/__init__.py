@@ -20,8 +20,8 @@ RECENT: Final = timedelta(hours=1)
 """Who reads older events anew (a rebuild, a subscription from the beginning) adds no spans to their traces."""
 
 Value = str | int | float | bool
-"""What an attribute may be; its name gets the prefix ``lakefront.``. Never personal data, arguments, documents or SQL
-with values."""
+"""What an attribute may be; its name gets the prefix ``lakefront.`` unless it has one (``peer.ip``). Never personal
+data, arguments, documents or SQL with values."""
 
 _TRACEPARENT: Final = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 """https://www.w3.org/TR/trace-context/#traceparent-header"""

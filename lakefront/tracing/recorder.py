@@ -199,7 +199,7 @@ def _recorded(spans: list[Span]) -> Iterator[_UnderWay]:
 
 
 def _named(attributes: Mapping[str, tracing.Value]) -> dict[str, tracing.Value]:
-    return {f"lakefront.{name}": value for name, value in attributes.items()}
+    return {name if "." in name else f"lakefront.{name}": value for name, value in attributes.items()}
 
 
 def _number(trace_id: str) -> int | None:

@@ -41,7 +41,11 @@ class Request:
     """Statuses by which the provider says that nothing was done, so that a call that changes something is not in doubt
     after them. Every other 4xx says so, too."""
     patience: float = 2.0
-    """Seconds that it may wait for its turn where the provider has a rate."""
+    """Seconds that it may wait for its turn, where the provider has a rate or asked us to wait."""
+    lane: str = ""
+    """Which of several keys it goes by, in a word of ours: each has a quota of its own, and waits by itself."""
+    waits: bool = True
+    """Whether a 429 is waited for; not where there is another key."""
 
     def __repr__(self) -> str:
         return f"Request({self.name!r}, {self.method})"
@@ -77,7 +81,7 @@ def segment(text: str) -> str:
 
 
 def encoded(request: Request) -> tuple[bytes | None, str | None]:
-    """The request's body, and its media type."""
+    """The body and its media type; raises ``TypeError`` or ``UnicodeEncodeError`` where it cannot be sent."""
     if request.json is not None:
         return orjson.dumps(request.json), "application/json"
     if request.form is not None:
