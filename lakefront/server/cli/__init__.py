@@ -16,6 +16,7 @@ from lakefront.server.cli import (
     rebuild,
     reference,
     serve,
+    simulate,
     tenant,
     token,
     verify,
@@ -56,6 +57,7 @@ app.add_typer(tenant.app)
 app.add_typer(documents.app)
 app.command()(explain.explain)
 app.add_typer(load.app)
+app.add_typer(simulate.app)
 app.add_typer(rebuild.app)
 app.add_typer(verify.app)
 app.command()(reference.schema)
