@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from graphql import ExecutionResult, Executor
 from graphql.execution import create_source_event_stream
 
-from lakefront.errors import LakefrontError
+from lakefront.errors import Lagged, LakefrontError
 from lakefront.graphql.answers import Answer, refused
 from lakefront.graphql.execution import closing, run_to_end
 from lakefront.graphql.following import Delivery
@@ -67,6 +67,8 @@ class Subscriptions:
         """Events and heartbeats that were executed, for one or for many."""
         self.delivered = 0
         """Answers to single subscribers; those that groups told are counted by ``groups``."""
+        self.lagged = 0
+        """Subscribers that were told that they fell behind."""
 
     async def follow(self, operation: Operation, outlet: Outlet | None = None) -> AsyncGenerator[Answer]:
         """The answers of a subscription, the last one refused if it fails.
@@ -86,6 +88,7 @@ class Subscriptions:
                 del run  # a seat may be held for days
                 async with self._seated(operation, outlet) as seat, aclosing(self._on(seat, source)) as answers:
                     async for answer in answers:
+                        self.lagged += isinstance(answer.refusal, Lagged)
                         yield answer
                 if not seat.moved:
                     return

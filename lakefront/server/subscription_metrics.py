@@ -17,6 +17,8 @@ def show_subscriptions(metrics: Metrics, live: Subscriptions) -> None:
     metrics.counter("lakefront_subscription_executions", executed, lambda: live.executed)
     delivered = "Answers to subscribers, each counted for each of them."
     metrics.counter("lakefront_subscription_deliveries", delivered, lambda: live.delivered + groups.delivered)
+    lagged = "Subscriptions that ended with LAGGED: their clients took less than came."
+    metrics.counter("lakefront_subscriptions_lagged", lagged, lambda: live.lagged)
 
 
 def show_sockets(metrics: Metrics, socket: GraphQLSocket) -> None:

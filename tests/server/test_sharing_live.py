@@ -107,6 +107,7 @@ async def test_who_does_not_read_lags_and_holds_nobody_up(door: Wired) -> None:
         assert len(told) < len(expected)
         extensions = message["payload"][0]["extensions"]
         assert (message["type"], extensions["code"], extensions["cursor"]) == ("error", "LAGGED", cursor)
+    assert value(await scrape(door), "lakefront_subscriptions_lagged_total") == 1
     async with follower(door, after=cursor) as again:
         assert await ids(again, len(expected) - len(told)) == expected[len(told) :]
 
