@@ -102,11 +102,16 @@ async def upsert(
 
 async def require_city(transaction: Transaction, tenant: str, slug: str) -> None:
     """Pass if the tenant has that city, which then stays while the transaction lasts; raises ``ValidationError``."""
-    known = await transaction.fetch(
+    known = is_slug(slug) and await transaction.fetch(
         "SELECT 1 FROM lakefront.cities WHERE tenant_id = $1 AND slug = $2 FOR KEY SHARE", tenant, slug
     )
     if not known:
         raise invalid("city", f"There is no city '{slug[:40]}' here. Add it first: upsertCity, lakefront add-city.")
+
+
+def is_slug(text: str) -> bool:
+    """Whether a city may be called so; what is no slug may be no text for PostgreSQL either."""
+    return _SLUG.fullmatch(text) is not None
 
 
 def invalid(field: str, message: str) -> ValidationError:
@@ -119,7 +124,7 @@ class _DryRun(Exception):
 
 
 def _check(given: CityInput) -> None:
-    if not _SLUG.fullmatch(given.slug):
+    if not is_slug(given.slug):
         raise invalid("slug", "A city's slug has 2 to 32 of a-z, 0-9 and '-', the first a letter: nyc, bos.")
     if not 1 <= len(given.name) <= MAX_NAME or not given.name.isprintable() or not given.name.strip():
         raise invalid("name", f"A city's name has 1 to {MAX_NAME} printable characters.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from lakefront.adapters.objects import ObjectStore
 from lakefront.db.database import Database
 from lakefront.domain.documents import Documents
+from lakefront.domain.integrations import Endpoints
 from lakefront.domain.meters import Meters
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.rights import Rights
@@ -37,3 +38,4 @@ class Services:
     meters: Meters = field(default_factory=Meters)
     allowances: Allowances = field(default_factory=Allowances)
     documents: Documents = field(default_factory=Documents)
+    endpoints: Endpoints = field(default_factory=Endpoints)

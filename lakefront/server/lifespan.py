@@ -17,8 +17,10 @@ from lakefront.db.database import CONNECTION_LOST, PROVISIONER_ROLE, READING_THE
 from lakefront.db.embedded import EmbeddedError, EmbeddedParts
 from lakefront.db.listener import Listener
 from lakefront.db.migrate import migrate
-from lakefront.domain import documents, rights
+from lakefront.domain import documents, integrations, rights
 from lakefront.domain.documents import Documents, Modes, Registered, Trusted
+from lakefront.domain.integrations import CredentialKeys, Endpoints
+from lakefront.domain.integrations.rotation import under_unknown_keys
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.rights import Rights
 from lakefront.domain.services import Services
@@ -172,6 +174,7 @@ async def _services(
         *(settings, database, log, progress, quotas, objects, provisioner, signing_in, directory, granted),
         allowances=allowances,
         documents=_documents(settings, database, redis, listener),
+        endpoints=_endpoints(database, await _credential_keys(settings, provisioner), listener),
     )
     return services, listener, sealer
 
@@ -201,6 +204,25 @@ def _documents(settings: Settings, database: Database, redis: "Redis | None", li
     listener.on(documents.CHANNEL, trusted.changed)
     listener.watch(trusted.watch)
     return Documents(Modes.of_settings(settings), trusted, Registered(redis, ttl=settings.persisted_documents_ttl))
+
+
+async def _credential_keys(settings: Settings, provisioner: Database) -> CredentialKeys:
+    """The keys of outside systems' credentials; that some are missing is told, and keeps nobody from starting."""
+    keys = CredentialKeys.load_or_create(settings)
+    if unreadable := await under_unknown_keys(provisioner, keys):
+        _log.warning(
+            "%d integrations cannot be read with the keys of this server: see LAKEFRONT_CREDENTIAL_KEYS", unreadable
+        )
+    return keys
+
+
+def _endpoints(database: Database, keys: CredentialKeys, listener: Listener) -> Endpoints:
+    """Where outside systems are: read when somebody asks, and anew whenever an integration changes."""
+    endpoints = Endpoints(database, keys)
+    listener.damp(integrations.CHANNEL)
+    listener.on(integrations.CHANNEL, endpoints.changed)
+    listener.watch(endpoints.watch)
+    return endpoints
 
 
 async def _objects(settings: Settings, stack: AsyncExitStack) -> ObjectStore:

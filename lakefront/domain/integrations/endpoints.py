@@ -36,7 +36,7 @@ class Endpoints:
     def __init__(self, database: Database | None = None, keys: CredentialKeys | None = None) -> None:
         """``database`` None: there are no integrations."""
         self._database = database
-        self._keys = keys or CredentialKeys.ephemeral()
+        self.keys = keys or CredentialKeys.ephemeral()
         self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
         self._notices = 0
         self._listening = True
@@ -95,7 +95,7 @@ class Endpoints:
         if self._database is not None:
             async with self._database.transaction(tenant) as transaction:
                 rows = await read(transaction, tenant)
-            known.take(tenant, rows, self._keys)
+            known.take(tenant, rows, self.keys)
         known.heard, known.read_at = heard, started
 
     def _void(self, known: "_Tenant") -> bool:

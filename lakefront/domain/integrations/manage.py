@@ -11,7 +11,7 @@ from lakefront.adapters.base import Adapter
 from lakefront.adapters.endpoint import checked_base_url
 from lakefront.db.database import Transaction
 from lakefront.domain import idempotency
-from lakefront.domain.cities import invalid, require_city
+from lakefront.domain.cities import invalid, is_slug, require_city
 from lakefront.domain.integrations.integration import (
     Change,
     Integration,
@@ -72,7 +72,9 @@ async def rotate(
     Needs the scope integrations:manage. Raises ``NotFound`` where there is no such integration, and as ``upsert``.
     """
     actor.require(INTEGRATIONS_MANAGE)
+    adapter = adapter_of(provider)
     given = IntegrationInput(provider=provider, city=city, credentials=dict(credentials))
+    _check(parts.settings, adapter, given)
     if not credentials or None in given.credentials.values():
         raise invalid("credentials", "Give a new value for each credential that is to be renewed.")
 
@@ -81,8 +83,6 @@ async def rotate(
         old = await read_one(transaction, actor.tenant, provider, city, lock=True)
         if old is None:
             raise not_found()
-        adapter = adapter_of(provider)
-        check_credentials(adapter, given.credentials)
         return await write(parts, actor, transaction, adapter, given, old)
 
     return await _change(parts, actor, step, ("rotateIntegrationKey", given), idempotency_key, dry_run)
@@ -118,20 +118,21 @@ async def _change(
     with suppress(_DryRun):
         async with parts.database.transaction(actor.tenant) as transaction:
             key = None if dry_run else idempotency_key
-            body = parts.credential_keys.fingerprint(msgspec.json.encode(request))
+            body = parts.endpoints.keys.fingerprint(msgspec.json.encode(request))
             stored = await idempotency.once_within(transaction, actor, request[0], key, body, run)
             if dry_run:
                 raise _DryRun
     change = msgspec.convert(stored, Change)
     if made is not None and not dry_run:
+        parts.endpoints.changed()  # who asks this server next sees it, however late the notice is
         _tell(actor, change)
     return change
 
 
 def _check(settings: Settings, adapter: type[Adapter], given: IntegrationInput) -> None:
     """Raise ``ValidationError`` for what can be told without the stored row."""
-    if adapter.city_bound and not given.city:
-        raise invalid("city", f"{adapter.title} is of a city. Name one: cities lists them.")
+    if adapter.city_bound and not is_slug(given.city):
+        raise invalid("city", f"{adapter.title} is of a city. Name one that there is: cities lists them.")
     if given.city and not adapter.city_bound:
         raise invalid("city", f"{adapter.title} is of no city. Leave city out.")
     if isinstance(given.base_url, str):

@@ -13,8 +13,11 @@ from lakefront.domain.integrations.keys import CredentialKeys, Encrypted, Place
 
 def origin(base_url: str) -> str:
     """Scheme, host and port: whom credentials are sent to."""
-    parts = urlsplit(base_url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
+    except ValueError:
+        return base_url  # nobody stored that through a door
     return f"{parts.scheme}://{parts.hostname or ''}:{port}".lower()
 
 

@@ -2,19 +2,19 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Final, Protocol
 
+import orjson
 from msgspec import UNSET
-from sqlalchemy.dialects.postgresql import insert
 
 from lakefront.actor import Actor
 from lakefront.adapters.base import Adapter
 from lakefront.adapters.endpoint import checked_base_url
 from lakefront.db.database import Database, Transaction
-from lakefront.db.tables.integrations import integration_changes
-from lakefront.db.tables.integrations import integrations as table
 from lakefront.domain.cities import invalid
-from lakefront.domain.integrations.integration import COLUMNS, Change, Integration, IntegrationInput, Row
+from lakefront.domain.integrations.endpoints import Endpoints
+from lakefront.domain.integrations.integration import Change, Integration, IntegrationInput, Row
 from lakefront.domain.integrations.keys import CannotDecrypt, CredentialKeys
 from lakefront.domain.integrations.rows import decrypted, origin, place
 from lakefront.errors import Conflict
@@ -22,6 +22,25 @@ from lakefront.settings import Settings
 
 MOST: Final = 500
 """Integrations of one tenant."""
+
+_VALUES: Final = attrgetter(
+    *("provider", "city", "base_url", "api_version", "credentials", "key_id", "quota_daily", "enabled", "version")
+)
+_PUT: Final = """
+INSERT INTO lakefront.integrations (
+  tenant_id, provider, city, base_url, api_version, credentials, key_id, quota_daily, enabled, version,
+  credentials_set, updated_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT (tenant_id, provider, city) DO UPDATE SET base_url = EXCLUDED.base_url, api_version = EXCLUDED.api_version,
+  credentials = EXCLUDED.credentials, key_id = EXCLUDED.key_id, quota_daily = EXCLUDED.quota_daily,
+  enabled = EXCLUDED.enabled, version = EXCLUDED.version, credentials_set = EXCLUDED.credentials_set,
+  updated_by = EXCLUDED.updated_by, updated_at = EXCLUDED.updated_at
+RETURNING created_at, updated_at
+"""
+_NOTE: Final = """
+INSERT INTO lakefront.integration_changes (tenant_id, provider, city, version, changed_by, on_behalf_of, changed)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
 
 
 class Parts(Protocol):
@@ -36,8 +55,8 @@ class Parts(Protocol):
         """The application's."""
 
     @property
-    def credential_keys(self) -> CredentialKeys:
-        """The keys under which credentials are stored."""
+    def endpoints(self) -> Endpoints:
+        """Where outside systems are reached, and the keys under which credentials are stored."""
 
 
 async def write(
@@ -56,19 +75,13 @@ async def write(
         return Change(Integration.of(old), created=False, changed=())
     if old is None:
         await _room(transaction, actor.tenant)
-    [row] = await transaction.fetch(_statement(actor, new))
+    values = (actor.tenant, *_VALUES(new), orjson.dumps(new.credentials_set))
+    [(created_at, updated_at)] = await transaction.fetch(_PUT, *values, actor.subject)
     await transaction.execute(
-        insert(integration_changes).values(
-            tenant_id=actor.tenant,
-            provider=new.provider,
-            city=new.city,
-            version=new.version,
-            changed_by=actor.subject,
-            on_behalf_of=actor.on_behalf_of,
-            changed=names,
-        )
+        _NOTE, actor.tenant, new.provider, new.city, new.version, actor.subject, actor.on_behalf_of, names
     )
-    return Change(Integration.of(Row(*row)), created=old is None, changed=tuple(names))
+    row = replace(new, created_at=created_at, updated_at=updated_at, updated_by=actor.subject)
+    return Change(Integration.of(row), created=old is None, changed=tuple(names))
 
 
 def _merged(parts: Parts, tenant: str, adapter: type[Adapter], given: IntegrationInput, old: Row | None) -> Row:
@@ -101,9 +114,9 @@ def _merged(parts: Parts, tenant: str, adapter: type[Adapter], given: Integratio
     new = replace(row, version=row.version + 1, **wanted)
     if old is not None and not given.credentials and origin(new.base_url) == origin(old.base_url):
         return new
-    kept = _kept(parts.credential_keys, tenant, given, new, old)
+    kept = _kept(parts.endpoints.keys, tenant, given, new, old)
     values = kept | {name: value for name, value in given.credentials.items() if value is not None}
-    key_id, data = parts.credential_keys.encrypt(place(tenant, new), values)
+    key_id, data = parts.endpoints.keys.encrypt(place(tenant, new), values)
     times = {name: row.credentials_set[name] if name in kept else now.isoformat() for name in sorted(values)}
     return replace(new, key_id=key_id, credentials=data, credentials_set=times)
 
@@ -135,15 +148,6 @@ def _differs(old: Row | None, new: Row, name: str) -> bool:
 
 def _touched(old: Row, new: Row, name: str) -> bool:
     return name in old.credentials_set or name in new.credentials_set
-
-
-def _statement(actor: Actor, new: Row) -> Any:
-    values = {column.name: getattr(new, column.name) for column in COLUMNS}
-    del values["created_at"], values["updated_at"]
-    made = insert(table).values(tenant_id=actor.tenant, **values | {"updated_by": actor.subject})
-    keys = {"provider", "city"}
-    changed = {name: made.excluded[name] for name in [*values, "updated_at"] if name not in keys}
-    return made.on_conflict_do_update(index_elements=["tenant_id", *keys], set_=changed).returning(*COLUMNS)
 
 
 async def _room(transaction: Transaction, tenant: str) -> None:
