@@ -36,11 +36,16 @@ class Queries(SearchStrategy[Drawn]):
         return _operation(Choices(data), self._facts, self._pools)
 
 
-def _operation(choices: Choices, facts: Facts, pools: Pools) -> Drawn:
+def drawing(choices: Choices, facts: Facts, pools: Pools) -> tuple[Variables, Selections]:
+    """What draws the parts of one operation."""
     spoil, daring = choices.chance(12), choices.chance(6)
     variables = Variables(choices, spoil=spoil)
     arguments = Arguments(choices, facts, pools, variables, spoil=spoil)
-    selections = Selections(choices, facts, arguments, variables, daring=daring)
+    return variables, Selections(choices, facts, arguments, variables, daring=daring)
+
+
+def _operation(choices: Choices, facts: Facts, pools: Pools) -> Drawn:
+    variables, selections = drawing(choices, facts, pools)
     body = selections.root(facts.core.query_type)
     others = {**variables.values, **variables.others} if variables.others else {}
     others = {name: value for name, value in others.items() if value is not ABSENT}

@@ -50,6 +50,10 @@ class Selections:
             parts = [f"... on {type_.name}{self._directive()} {{ {' '.join(parts)} }}", self._typename(scope)]
         return f"{{ {' '.join(parts)} }}"
 
+    def below(self, type_: Any) -> str:
+        """What is selected of a ``type_`` that only one root field gives, in braces."""
+        return self._below(type_, Scope(), 0)
+
     def _below(self, type_: Any, scope: Scope, depth: int) -> str:
         """What is selected of ``type_``, in braces."""
         parts: list[str] = []
