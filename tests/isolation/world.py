@@ -107,7 +107,18 @@ INSERT INTO lakefront.idempotency_keys (tenant_id, subject, operation, key, body
   VALUES ($1, 'test', 'ingestPermitEvents', 'both', $3, jsonb_build_object('secret', $2::text), now());
 INSERT INTO lakefront.pipeline_minutes
   (tenant_id, stream, minute, writer, requests, failed_requests, accepted, duplicates, rejected, seconds)
-  VALUES ($1, 'sf-permit-events', '2024-01-02', $2, 4711, 4711, 4711, 4711, 4711, 4711)
+  VALUES ($1, 'sf-permit-events', '2024-01-02', $2, 4711, 4711, 4711, 4711, 4711, 4711);
+INSERT INTO lakefront.cities (tenant_id, slug, name, created_at, updated_at)
+  VALUES ($1, 'both', $2, '2024-01-02', '2024-01-02');
+INSERT INTO lakefront.integrations
+  (tenant_id, provider, city, base_url, api_version, credentials, key_id, credentials_set, quota_daily, enabled,
+   version, created_at, updated_at, updated_by)
+  VALUES ($1, 'openweather', '', 'https://' || $2 || '.example', $2, repeat($2, 9)::bytea, $2,
+    jsonb_build_object('key', '2024-01-02T00:00:00+00:00', $2::text, '2024-01-02T00:00:00+00:00'), 4711, true,
+    1, '2024-01-02', '2024-01-02', $2);
+INSERT INTO lakefront.integration_changes
+  (tenant_id, provider, city, version, changed_at, changed_by, on_behalf_of, changed)
+  VALUES ($1, 'openweather', '', 1, '2024-01-02', $2, $2, ARRAY[$2])
 """
 
 
