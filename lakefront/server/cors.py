@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lakefront.errors import LakefrontError
 from lakefront.server.limits.headers import NAMES
 from lakefront.server.origins import check_origin
-from lakefront.server.responses import error_response, vary
+from lakefront.server.responses import refusal, vary
 from lakefront.tracing import new_trace_id
 
 EXPOSED: Final = ", ".join(
@@ -67,7 +67,7 @@ class Cors:
             trace_id = new_trace_id()
             _log.info("request refused trace_id=%s code=%s status=%d", trace_id, error.code, error.status)
             self._refused(error.status)
-            app = error_response(error, trace_id)
+            app = refusal(scope, error, trace_id)
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -26,7 +26,7 @@ from lakefront.server.credentials import Credentials
 from lakefront.server.documents import with_document
 from lakefront.server.frames import FRAMES, Frames
 from lakefront.server.limits import Meter, meter_of
-from lakefront.server.responses import error_response
+from lakefront.server.responses import refusal
 from lakefront.server.socket_messages import (
     NO_CODE,
     SUBPROTOCOL,
@@ -89,7 +89,7 @@ class GraphQLSocket:
             credentials = Credentials.of_headers(scope["headers"])
         except LakefrontError as error:
             _log.info("request refused trace_id=%s code=%s status=%d", trace_id, error.code, error.status)
-            await error_response(error, trace_id)(scope, receive, send)
+            await refusal(scope, error, trace_id)(scope, receive, send)
             return
         if SUBPROTOCOL not in scope["subprotocols"]:
             await send({"type": "websocket.accept"})

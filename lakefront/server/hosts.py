@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lakefront.errors import BadRequest, LakefrontError
 from lakefront.server.bodies import Headers, header
-from lakefront.server.responses import error_response
+from lakefront.server.responses import refusal
 from lakefront.tracing import new_trace_id
 
 ANY: Final = "*"
@@ -85,7 +85,7 @@ class HostCheck:
                 trace_id = new_trace_id()
                 _log.info("request refused trace_id=%s code=%s status=%d", trace_id, error.code, error.status)
                 self._refused(error.status)
-                await error_response(error, trace_id)(scope, receive, send)
+                await refusal(scope, error, trace_id)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""Answers of the doors: bytes with the headers that every answer needs, and errors in the REST shape (L11)."""
+"""Answers of the doors: bytes with the headers that every answer needs; errors in REST's shape (L11) or GraphQL's."""
 
 import time
 from collections.abc import Mapping
@@ -11,8 +11,12 @@ from starlette.types import Receive, Scope, Send
 
 from lakefront.actor import Actor, Kind
 from lakefront.errors import Forbidden, InternalError, LakefrontError, Unauthenticated
+from lakefront.graphql.plan.errors import format_error
 
 JSON: Final = "application/json; charset=utf-8"
+
+GRAPHQL_PATH: Final = "/graphql"
+"""Where errors have GraphQL's shape, whoever tells them."""
 
 REALM: Final = 'Bearer realm="lakefront"'
 """What every challenge to sign in begins with."""
@@ -122,3 +126,11 @@ def error_response(error: LakefrontError, trace_id: str, *, headers: Mapping[str
     return json_response(
         error_body(error, trace_id), status=error.status, headers={**error_headers(error, trace_id), **(headers or {})}
     )
+
+
+def refusal(scope: Scope, error: LakefrontError, trace_id: str) -> Response:
+    """The answer to what is refused before its door, or in a handshake: in the shape of that door's errors."""
+    if scope["path"] != GRAPHQL_PATH:
+        return error_response(error, trace_id)
+    body = orjson.dumps({"errors": [format_error(error, trace_id)]})
+    return json_response(body, status=error.status, headers=error_headers(error, trace_id))

@@ -250,6 +250,7 @@ async def test_foreign_origins_stay_out(door: Door) -> None:
     for foreign in ("https://evil.example", "null", "http://127.0.0.1:1", "https://app.example.evil", "", "://"):
         response = await door.post({"query": "{hello}"}, headers={"Origin": foreign})
         assert response.status_code == 403, foreign
+        assert response.json()["errors"][0]["extensions"]["code"] == "FORBIDDEN"
         assert "access-control-allow-origin" not in response.headers
     response = await door.post({"query": "{hello}"}, headers={"Origin": "https://app.example"})
     assert response.headers["access-control-allow-origin"] == "https://app.example"

@@ -195,7 +195,7 @@ async def test_foreign_origins_are_refused_in_the_handshake(door: Door) -> None:
             async with door.client(additional_headers={"Origin": origin}):
                 pass
         assert refusal.value.response.status_code == 403
-        assert json.loads(refusal.value.response.body or b"")["error_code"] == "forbidden"
+        assert json.loads(refusal.value.response.body or b"")["errors"][0]["extensions"]["code"] == "FORBIDDEN"
     for origin in ("https://app.example", f"http://127.0.0.1:{door.port}"):
         async with door.client(additional_headers={"Origin": origin}):
             pass

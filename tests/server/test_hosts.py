@@ -103,8 +103,13 @@ async def test_every_path_but_health_is_checked(served: Wired) -> None:
     for path in ("/", "/graphql", "/docs", "/openapi.json", "/ready", "/metrics", "/console/assets/x.js", "/nothing"):
         response = await served.client.get(path, headers={"Host": "evil.example"})
         assert response.status_code == 421, path
-        assert response.json()["error_code"] == "misdirected_request"
-        assert "LAKEFRONT_ALLOWED_HOSTS" in response.json()["message"]
+        said = response.json()
+        if path == "/graphql":
+            [said] = said["errors"]
+            assert said["extensions"]["code"] == "MISDIRECTED_REQUEST", "the shape of all its errors"
+        else:
+            assert said["error_code"] == "misdirected_request"
+        assert "LAKEFRONT_ALLOWED_HOSTS" in said["message"]
     posted = await served.ingest([], host="evil.example")
     assert posted.status_code == 421
     assert (await served.client.get("/health", headers={"Host": "evil.example"})).status_code == 200
@@ -119,7 +124,7 @@ async def test_a_websocket_is_checked_too(served: Wired, caplog: pytest.LogCaptu
             async with connect(url, host="127.0.0.1", port=served.port, proxy=None, origin=origin):
                 pass
         answer = refused.value.response
-        assert (answer.status_code, json.loads(answer.body)["error_code"]) == (status, code)
+        assert (answer.status_code, json.loads(answer.body)["errors"][0]["extensions"]["errorCode"]) == (status, code)
         told = f"request refused trace_id={answer.headers['x-trace-id']} code={code} status={status}"
         assert told in [record.getMessage() for record in caplog.records]
     await asyncio.sleep(0.1)
