@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from lakefront.adapters.calls import Calls
 from lakefront.adapters.objects import ObjectStore
 from lakefront.db.database import Database
 from lakefront.domain.documents import Documents
@@ -39,3 +40,4 @@ class Services:
     allowances: Allowances = field(default_factory=Allowances)
     documents: Documents = field(default_factory=Documents)
     endpoints: Endpoints = field(default_factory=Endpoints)
+    calls: Calls = field(default_factory=Calls)

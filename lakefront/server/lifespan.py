@@ -12,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from lakefront import tracing
+from lakefront.adapters.calls import Calls
 from lakefront.adapters.objects import ObjectStore, open_store
 from lakefront.db.database import CONNECTION_LOST, PROVISIONER_ROLE, READING_THE_LOG, Database
 from lakefront.db.embedded import EmbeddedError, EmbeddedParts
@@ -170,11 +171,14 @@ async def _services(
     listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
     quotas, allowances = Quotas(redis, enabled=settings.limits_on), Allowances(redis)
     stack.push_async_callback(allowances.close)
+    calls = Calls(redis, loopback=settings.loopback_integrations)
+    stack.push_async_callback(calls.close)
     services = Services(
         *(settings, database, log, progress, quotas, objects, provisioner, signing_in, directory, granted),
         allowances=allowances,
         documents=_documents(settings, database, redis, listener),
         endpoints=_endpoints(database, await _credential_keys(settings, provisioner), listener),
+        calls=calls,
     )
     return services, listener, sealer
 

@@ -15,6 +15,7 @@ from lakefront.domain.integrations.integration import (
 )
 from lakefront.domain.integrations.keys import CredentialKeys
 from lakefront.domain.integrations.manage import integrations, rotate, upsert
+from lakefront.domain.integrations.trial import Trial, adapter, try_out
 from lakefront.domain.integrations.writing import Parts
 
 __all__ = [
@@ -28,7 +29,10 @@ __all__ = [
     "Integration",
     "IntegrationInput",
     "Parts",
+    "Trial",
+    "adapter",
     "integrations",
     "rotate",
+    "try_out",
     "upsert",
 ]

@@ -17,6 +17,9 @@ from lakefront.errors import ValidationError
 MOST_CREDENTIAL: Final = 8192
 """Characters of one credential."""
 
+MOST_CALLS: Final = 2**31 - 1
+"""Calls a day that a quota may allow."""
+
 COLUMNS: Final = [column for column in table.columns if column.name != "tenant_id"]
 """Of a row, in the order of ``Row``."""
 
@@ -117,7 +120,7 @@ class IntegrationInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     base_url: str | UnsetType | None = UNSET
     api_version: str | UnsetType | None = UNSET
     credentials: GivenCredentials = {}
-    quota_daily: Annotated[int, Meta(ge=0, le=2**53)] | UnsetType | None = UNSET
+    quota_daily: Annotated[int, Meta(ge=0, le=MOST_CALLS)] | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from lakefront.db.database import Transaction
 from lakefront.domain import idempotency
 from lakefront.domain.cities import invalid, is_slug, require_city
 from lakefront.domain.integrations.integration import (
+    MOST_CALLS,
     Change,
     Integration,
     IntegrationInput,
@@ -88,6 +89,14 @@ async def rotate(
     return await _change(parts, actor, step, ("rotateIntegrationKey", given), idempotency_key, dry_run)
 
 
+def check_place(adapter: type[Adapter], city: str) -> None:
+    """Pass if the adapter may be of that city (``""``: of none); raises ``ValidationError``."""
+    if adapter.city_bound and not is_slug(city):
+        raise invalid("city", f"{adapter.title} is of a city. Name one that there is: cities lists them.")
+    if city and not adapter.city_bound:
+        raise invalid("city", f"{adapter.title} is of no city. Leave city out.")
+
+
 def not_found() -> NotFound:
     """There is no such integration."""
     return NotFound(
@@ -131,14 +140,13 @@ async def _change(
 
 def _check(settings: Settings, adapter: type[Adapter], given: IntegrationInput) -> None:
     """Raise ``ValidationError`` for what can be told without the stored row."""
-    if adapter.city_bound and not is_slug(given.city):
-        raise invalid("city", f"{adapter.title} is of a city. Name one that there is: cities lists them.")
-    if given.city and not adapter.city_bound:
-        raise invalid("city", f"{adapter.title} is of no city. Leave city out.")
+    check_place(adapter, given.city)
     if isinstance(given.base_url, str):
         checked_base_url(given.base_url, loopback=settings.loopback_integrations)
     if isinstance(given.api_version, str) and given.api_version not in adapter.api_versions:
         raise invalid("apiVersion", f"{adapter.title} is spoken in the versions {', '.join(adapter.api_versions)}.")
+    if isinstance(given.quota_daily, int) and not 0 <= given.quota_daily <= MOST_CALLS:
+        raise invalid("quotaDaily", f"A daily quota is 0 to {MOST_CALLS} calls, or null for no bound.")
     check_credentials(adapter, given.credentials)
 
 
