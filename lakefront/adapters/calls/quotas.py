@@ -1,12 +1,11 @@
 """What providers allow, held by all servers together through Redis: requests a UTC day, and a rate (C8, C11).
 
-A rate is held by slots: the script tells each request when it may go, so that within any second (minute, …) no more
-than allowed go, in the order in which they came, and each waits just once. Of a day's quota a process takes a few
-requests in advance where the provider has no rate, and does not ask for each.
+Of a day's quota a server takes a part in advance, and goes on with that alone while Redis is away: so no quota is
+exceeded, whoever cannot reach it. A rate is held by slots: each request is told once when it may go, so that in no
+second (minute, …) more go than may, in the order in which they came.
 """
 
 import asyncio
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,48 +20,48 @@ from redis.asyncio import Redis
 from lakefront.adapters.endpoint import Key
 from lakefront.redis_scripts import AWAY_PAUSE, RedisScript
 
-ADVANCE: Final = 1000
-"""One in so many of a quota a process takes in advance, ``MOST_ADVANCE`` at most. It loses them when it ends."""
+ADVANCE: Final = 20
+"""One in so many of what is left a server takes in advance, and ``MOST_ADVANCE`` at most. A crash loses it."""
 
-MOST_ADVANCE: Final = 50
+MOST_ADVANCE: Final = 1000
 
 SHARE: Final = 4
-"""While Redis is away a process lets in one in so many of what it knew to be left, and of the rate. So up to four
-servers stay within both without a word to each other."""
+"""One in so many of a quota has a server that has not reached Redis that day; and of a rate while Redis is away. So up
+to four servers stay within both without a word to each other."""
 
 SLACK: Final = 0.02
 """Part of a rate's time that is added to it, as requests that left in time may arrive closer together."""
 
-_SCRIPT: Final = """
+_TAKE: Final = f"""
+local known, owed, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local used = math.max(0, math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), known) + owed)
+local left = limit - used
+local granted = 0
+if left > 0 and ARGV[4] == 'more' then
+    granted = math.max(1, math.min(math.floor(left / {ADVANCE}), {MOST_ADVANCE}))
+end
+redis.call('SET', KEYS[1], string.format('%.0f', used + granted), 'EX', 172800)
+return {{granted, used + granted}}
+"""
+"""Take an advance of the day. What the server saw used before is the least that is, in case Redis lost its memory; what
+is ``owed`` it has let in unheard, or gives back. Two days later the key is gone by itself."""
+
+_SLOT: Final = """
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
-local known, owed, wanted, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local amount, period, patience = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local used, granted, wait = 0, wanted, 0
-if limit >= 0 then
-    used = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), known) + owed
-    granted = math.max(0, math.min(wanted, limit - used))
+local amount, period, patience = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local before = redis.call('LINDEX', KEYS[1], amount - 1)
+local slot = math.max(now, before and (tonumber(before) + period) or now)
+local wait = slot - now
+if wait <= patience then
+    redis.call('LPUSH', KEYS[1], string.format('%.6f', slot))
+    redis.call('LTRIM', KEYS[1], 0, amount - 1)
+    redis.call('PEXPIRE', KEYS[1], math.ceil((wait + period) * 1000) + 1000)
 end
-if amount > 0 and granted > 0 then
-    local before = redis.call('LINDEX', KEYS[2], amount - 1)
-    local slot = math.max(now, before and (tonumber(before) + period) or now)
-    wait = slot - now
-    if wait > patience then
-        granted = 0
-    else
-        redis.call('LPUSH', KEYS[2], string.format('%.6f', slot))
-        redis.call('LTRIM', KEYS[2], 0, amount - 1)
-        redis.call('PEXPIRE', KEYS[2], math.ceil((wait + period) * 1000) + 1000)
-    end
-end
-if limit >= 0 then
-    used = used + granted
-    if granted + owed > 0 then redis.call('SET', KEYS[1], string.format('%.0f', used), 'EX', 172800) end
-end
-return {granted, string.format('%.0f', used), string.format('%.6f', wait)}
+return string.format('%.6f', wait)
 """
-"""Day and rate in one step. What the process saw used before is the least that is, in case Redis lost its memory; what
-it let in while Redis was away is added. Two days later the day's key is gone by itself."""
+"""Take the next slot, unless it is further away than the caller's patience: it is one ``period`` after the slot of the
+request that was ``amount`` before."""
 
 
 class Spent(Exception):
@@ -101,7 +100,7 @@ class Meter(NamedTuple):
 
 
 class Left(NamedTuple):
-    """What is left of a day's quota, as far as this process knows."""
+    """What is left of a day's quota, as far as this server knows."""
 
     remaining: int
     limit: int
@@ -109,23 +108,18 @@ class Left(NamedTuple):
 
 @dataclass(slots=True)
 class _Day:
-    """What this process knows of a meter's day."""
+    """What this server knows of a meter's day."""
 
     date: str
-    limit: int
-    seen: int = 0
-    """Used by all servers, as Redis said last; this process's advance is in it."""
+    limit: int = 0
+    used: int = 0
+    """By all servers, as Redis said last; with what is taken in advance."""
     advance: int = 0
     owed: int = 0
-    """Let in here while Redis was away."""
-    alone: int | None = None
-    """What this process may still let in while Redis is away; None while it is there."""
-
-
-@dataclass(slots=True)
-class _Known:
-    day: _Day
-    slots: deque[float] = field(default_factory=deque)
+    """What was taken in advance without Redis."""
+    heard: bool = False
+    """Whether Redis was reached, or the share without it is taken."""
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class ProviderQuotas:
@@ -139,95 +133,106 @@ class ProviderQuotas:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """``pause``: seconds for which Redis is not asked again after it failed."""
-        self._script = RedisScript(redis, _SCRIPT, what="quotas of outside systems", pause=pause)
+        self._take = RedisScript(redis, _TAKE, what="quotas of outside systems", pause=pause)
+        self._slot = RedisScript(redis, _SLOT, what="rates of outside systems", pause=pause)
         self._share = 1 if redis is None else SHARE
         self._now = now
-        self._meters: dict[Meter, _Known] = {}
+        self._days: dict[Meter, _Day] = {}
+        self._slots: dict[Meter, deque[float]] = {}
 
     async def take(self, meter: Meter, *, daily: int | None, rate: Rate | None, patience: float) -> None:
         """Return when one request may go, within ``patience`` seconds; raises ``Spent`` where it may not."""
-        if daily is None and rate is None:
+        day = None
+        if daily is not None:
+            day = self._day(meter)
+            day.limit = daily
+            await self._take_one(meter, day)
+        if rate is None:
             return
-        known = self._known(meter, -1 if daily is None else daily)
-        day = known.day
-        if rate is None and day.advance > 0:
-            day.advance -= 1
-            return
-        if 0 <= day.limit <= day.seen + day.owed:
-            raise Spent(self._until_tomorrow(), day=True)
-        wait = await self._ask(meter, known, rate, patience)
-        if wait > 0:
-            await asyncio.sleep(wait)
+        wait = await self._wait(meter, rate, patience)
+        if wait > patience:
+            if day is not None:
+                day.advance += 1
+            raise Spent(wait, day=False)
+        await asyncio.sleep(wait)
 
     def left(self) -> Iterator[tuple[Meter, Left]]:
         """What is left of the day, of all that has a quota and was asked for today."""
         date = self._date()
-        for meter, known in self._meters.items():
-            day = known.day
-            if day.limit >= 0 and day.date == date:
-                yield meter, Left(max(0, day.limit - day.seen - day.owed + day.advance), day.limit)
+        for meter, day in self._days.items():
+            if day.date == date:
+                yield meter, Left(max(0, day.limit - day.used - day.owed + day.advance), day.limit)
 
-    async def _ask(self, meter: Meter, known: _Known, rate: Rate | None, patience: float) -> float:
-        """Seconds to wait before it may go."""
-        day = known.day
-        wanted = 1 if rate is not None else max(1, min(MOST_ADVANCE, day.limit // ADVANCE))
+    async def close(self) -> None:
+        """Give back what was taken in advance, as far as Redis is there."""
+        for meter, day in self._days.items():
+            if day.advance > day.owed:
+                day.used = 0  # others may have given back theirs since
+                await self._ask(meter, day, owed=day.owed - day.advance, more=False)
+                day.advance = day.owed = 0
+
+    async def _take_one(self, meter: Meter, day: _Day) -> None:
+        # One asks for all who wait: each would take an advance, and use one of it.
+        while day.advance == 0:
+            async with day.asking:
+                if day.advance > 0:
+                    break
+                if day.heard and day.used + day.owed >= day.limit:
+                    raise Spent(self._until_tomorrow(), day=True)
+                await self._advance(meter, day)
+        day.advance -= 1
+
+    async def _advance(self, meter: Meter, day: _Day) -> None:
+        """Take an advance; raises ``Spent`` where there is none to take."""
         owed, day.owed = day.owed, 0
-        amount, period = (0, 0.0) if rate is None else (rate.amount, rate.period * (1 + SLACK))
-        answer = None
+        granted = None
         try:
-            answer = await self._script.run(
-                [f"{meter.name}:{day.date}", f"{meter.name}:slots"],
-                [day.seen, owed, wanted, day.limit, amount, period, patience],
-            )
+            granted = await self._ask(meter, day, owed=owed, more=True)
         finally:
-            if answer is None:
+            if granted is None:
                 day.owed += owed
-        if answer is None:
-            return self._alone(known, rate, patience)
-        granted, used, wait = int(answer[0]), int(answer[1]), float(answer[2])
-        day.seen, day.alone = max(day.seen, used), None
-        known.slots.clear()
+        if granted is None:
+            granted = 0 if day.heard else day.limit // self._share
+            day.owed += granted
+            if granted == 0:
+                raise Spent(AWAY_PAUSE, day=True)
+        day.heard = True
+        day.advance += granted
         if granted == 0:
-            spent = 0 <= day.limit <= used
-            raise Spent(self._until_tomorrow() if spent else wait, day=spent)
-        day.advance += granted - 1
-        return wait
+            raise Spent(self._until_tomorrow(), day=True)
 
-    def _alone(self, known: _Known, rate: Rate | None, patience: float) -> float:
-        """As ``_ask``, by what this process knows."""
-        day = known.day
-        if day.limit >= 0:
-            if day.alone is None:
-                left = day.limit - day.seen - day.owed
-                day.alone = math.ceil(left / self._share) if self._share == 1 else left // self._share
-            if day.alone <= 0:
-                raise Spent(AWAY_PAUSE if self._share > 1 else self._until_tomorrow(), day=True)
-        wait = self._slot(known.slots, rate, patience) if rate is not None else 0.0
-        if day.limit >= 0 and day.alone is not None:
-            day.alone -= 1
-            day.owed += 1
-        return wait
+    async def _ask(self, meter: Meter, day: _Day, *, owed: int, more: bool) -> int | None:
+        """What Redis grants of the day; None while it is away."""
+        asked = [day.used, owed, day.limit, "more" if more else "no"]
+        answer = await self._take.run([f"{meter.name}:{day.date}"], asked)
+        if answer is None:
+            return None
+        granted, used = map(int, answer)
+        day.used = used
+        return granted
 
-    def _slot(self, slots: deque[float], rate: Rate, patience: float) -> float:
-        now = time.monotonic()
-        period = rate.period * (1 + SLACK) * self._share
-        slot = max(now, slots[0] + period) if len(slots) >= rate.amount else now
-        if slot - now > patience:
-            raise Spent(slot - now, day=False)
-        slots.append(slot)
-        while len(slots) > rate.amount:
+    async def _wait(self, meter: Meter, rate: Rate, patience: float) -> float:
+        """Seconds until the slot that was taken; where they are more than ``patience``, none was."""
+        period = rate.period * (1 + SLACK)
+        wait = await self._slot.run([f"{meter.name}:slots"], [rate.amount, period, patience])
+        return float(wait) if wait is not None else self._wait_here(meter, rate.amount, period * self._share, patience)
+
+    def _wait_here(self, meter: Meter, amount: int, period: float, patience: float) -> float:
+        """As ``_wait``, by what this process knows."""
+        slots, now = self._slots.setdefault(meter, deque()), time.monotonic()
+        while len(slots) > amount:
             slots.popleft()
-        return slot - now
+        wait = max(0.0, slots[0] + period - now) if len(slots) == amount else 0.0
+        if wait <= patience:
+            slots.append(now + wait)
+        return wait
 
-    def _known(self, meter: Meter, limit: int) -> _Known:
+    def _day(self, meter: Meter) -> _Day:
         date = self._date()
-        known = self._meters.get(meter)
-        if known is None:
-            known = self._meters[meter] = _Known(_Day(date, limit))
-        elif known.day.date != date:
-            known.day = _Day(date, limit)
-        known.day.limit = limit
-        return known
+        day = self._days.get(meter)
+        if day is None or day.date != date:
+            day = self._days[meter] = _Day(date)
+        return day
 
     def _date(self) -> str:
         return self._now().date().isoformat()
