@@ -1,5 +1,7 @@
 """Answers and inputs as the systems have them: JSON, and a refusal that ends a handler wherever it is noticed."""
 
+import base64
+import binascii
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -47,6 +49,24 @@ async def read_form(request: Request) -> list[tuple[str, str]]:
     """The fields of a url-encoded form in their order, empty ones included; what is no UTF-8 is replaced."""
     text = (await request.body()).decode("utf-8", "replace")
     return parse_qsl(text, keep_blank_values=True)
+
+
+def basic(request: Request) -> tuple[str, str] | None:
+    """Name and password of ``Authorization: Basic``, empty where they cannot be read; ``None`` without one."""
+    scheme, _, told = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, _, secret = base64.b64decode(told, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return name, secret
+
+
+def bearer(request: Request) -> str:
+    """The token of ``Authorization: Bearer``; ``""`` without one."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else ""
 
 
 def number(value: object) -> float | None:

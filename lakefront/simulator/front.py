@@ -75,7 +75,7 @@ class Front:
         try:
             await city.pause(drawn.latency)
             if strike is not None and strike.kind in BEFORE:
-                await self._instead(exchange, system, call, strike)
+                await self._instead(exchange, call, strike)
                 return
             answer = await self._refused(exchange, system, call)
             if answer is None:
@@ -96,7 +96,7 @@ class Front:
         response.headers["retry-after"] = str(seconds(exceeded.wait))
         return Answer(response.status_code, response.raw_headers, bytes(response.body))
 
-    async def _instead(self, exchange: "_Exchange", system: System, call: Call, strike: Strike) -> None:
+    async def _instead(self, exchange: "_Exchange", call: Call, strike: Strike) -> None:
         """Faults before anything was done."""
         if strike.kind is Kind.RESET_BEFORE:
             await exchange.reset()
@@ -122,6 +122,7 @@ class Front:
                 answer = _error(strike.status)
             elif kind is Kind.MALFORMED:
                 answer.body = answer.body[: len(answer.body) // 2] + b'{"'
+                answer.status = 200 if answer.status in {204, 304} else answer.status
             elif kind is Kind.CONTENT_TYPE:
                 answer = Answer(200, [(b"content-type", b"text/html; charset=utf-8")], HTML)
             call.status = answer.status

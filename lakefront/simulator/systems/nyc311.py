@@ -57,7 +57,7 @@ class Nyc311(System):
 
     def doors(self) -> Sequence[Door]:
         """Today's form, and the guide's."""
-        key = {"api_key": KEY}
+        key = {"key": KEY}
         return [Door("public", key, "nyc"), Door("v1", key, "nyc")]
 
     def caller(self, request: Request) -> str:
