@@ -6,8 +6,9 @@ A field that hands ``start.meet`` on is shared, too: it replays up to where a gr
 ends there (``lakefront.graphql.sharing``).
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from lakefront.eventlog.events import Offsets
 
@@ -21,6 +22,21 @@ class Delivery(Protocol):
 
     cursor: str
     event: Any
+
+
+D = TypeVar("D")
+
+
+def together(deliveries: Iterable[D]) -> Iterator[D]:
+    """Each of ``deliveries``, which come one right after the other; those that do so are in the ``coming`` of each.
+
+    What is related to them is then read at once (``plan.live_run``).
+    """
+    coming = deque(deliveries)
+    while coming:
+        delivery: Any = coming.popleft()
+        delivery.coming = coming
+        yield delivery
 
 
 class Start(NamedTuple):

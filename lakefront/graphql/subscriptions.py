@@ -19,7 +19,7 @@ from lakefront.graphql.following import Delivery
 from lakefront.graphql.guard import Guard
 from lakefront.graphql.operation import Operation
 from lakefront.graphql.plan.errors import format_execution_errors
-from lakefront.graphql.plan.live_run import placed, read_beside, told
+from lakefront.graphql.plan.live_run import Beside, placed, told
 from lakefront.graphql.plan.mixed import LiveExecutor
 from lakefront.graphql.plan.run import Runner as CompiledRunner
 from lakefront.graphql.sharing.group import Groups
@@ -159,6 +159,7 @@ class _Run:
         self._slots = slots
         self._operation = operation
         self._executor = executor
+        self._beside = Beside(runner.runner)
 
     async def answers(self) -> AsyncGenerator[Answer]:
         """The answers as they come; the last one is refused if the source fails."""
@@ -208,7 +209,7 @@ class _Run:
         operation, known = self._operation, None
         planned = operation.planned
         if planned.plan.live is not None:
-            known = await read_beside(self._runner.runner, planned, operation.actor, payload)
+            known = await self._beside.of(planned, operation.actor, payload)
             raw = None if known is None else told(planned, payload, known)
             if raw is not None:
                 return Answer(raw=raw)

@@ -90,8 +90,8 @@ async def follow(
     marks: bool = False,
     with_permit: bool = False,
     meet: Meet | None = None,
-) -> AsyncGenerator[PermitEventNotice]:
-    """The events from ``after`` on (a cursor, "earliest" or "latest"; None is "latest"), for ever.
+) -> AsyncGenerator[list[PermitEventNotice]]:
+    """The events from ``after`` on (a cursor, "earliest" or "latest"; None is "latest"), for ever, as pages come in.
 
     With ``heartbeat`` (seconds) a notice without an event tells the cursor after such a silence, also when events
     passed that the filter does not want. With ``greet`` the first notice tells at once where it begins, so
@@ -109,7 +109,7 @@ async def follow(
         raise ValidationError("The heartbeat is not valid.", details=[told])
     position = await _start(services, actor, after)
     if greet:
-        yield PermitEventNotice(_cursor(position))
+        yield [PermitEventNotice(_cursor(position))]
     following = _Following(services, actor, wanted, permits if with_permit or neighborhoods is not None else None)
     told_at = time.monotonic()
     replay = None if meet is None else _replay(services, actor, position, heartbeat, meet)
@@ -117,19 +117,22 @@ async def follow(
         async for page in pages:
             while not await _once_back(partial(following.projected, page, patience=heartbeat or PATIENCE)):
                 if heartbeat is not None:
-                    yield PermitEventNotice(_cursor(position))
+                    yield [PermitEventNotice(_cursor(position))]
             kept = await _once_back(partial(following.matching, page.events))
             arrived = ((it.trace_id, it.ingested_at) for it in page.events if (it.shard, it.offset) in kept)
             with tracing.spans("lakefront.deliver", tracing.of_recent(arrived), stream=STREAM, events=len(kept)):
+                notices = []
                 for event in page.events:
                     position[event.shard] = event.offset + 1
                     if (event.shard, event.offset) in kept:
                         row = following.rows.get(event.partition_key)
-                        yield PermitEventNotice(_cursor(position), event_row(actor.tenant, event), row)
-                        told_at = time.monotonic()
+                        notices.append(PermitEventNotice(_cursor(position), event_row(actor.tenant, event), row))
+                if notices:
+                    yield notices
+                    told_at = time.monotonic()
             position = dict(page.position)
             if marks or (heartbeat is not None and time.monotonic() - told_at >= heartbeat):
-                yield PermitEventNotice(_cursor(position))
+                yield [PermitEventNotice(_cursor(position))]
                 told_at = time.monotonic()
 
 

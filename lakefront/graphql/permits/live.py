@@ -1,6 +1,6 @@
 """The subscription to permit events."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from lakefront.graphql.context import Info
 from lakefront.graphql.declare.operators import refused
 from lakefront.graphql.declare.selection import selected
 from lakefront.graphql.fields import given, subscription
+from lakefront.graphql.following import together
 from lakefront.graphql.permits.enums import PermitEventType
 from lakefront.graphql.permits.types import PERMITS, Permit, PermitEvent
 
@@ -37,6 +38,7 @@ class PermitEventDelivery:
     permit: Permit | None = strawberry.field(
         description="The event's permit, this event included; null on a heartbeat."
     )
+    coming: strawberry.Private[Collection["PermitEventDelivery"]] = ()
 
 
 @strawberry.type
@@ -69,7 +71,7 @@ class Subscription:
         """Replay, then live."""
         lists = _checked(wanted)
         start = info.context.following.start(given(after), given(heartbeat))
-        notices = domain.follow(
+        pages = domain.follow(
             info.context.services,
             info.context.actor,
             PERMITS,
@@ -83,11 +85,16 @@ class Subscription:
             meet=start.meet,
             with_permit="permit" in selected(info.selected_fields),
         )
-        async with aclosing(notices):
-            async for notice in notices:
-                event = PermitEvent(row=notice.event) if notice.event is not None else None
-                permit = Permit(row=notice.permit) if notice.permit is not None else None
-                yield PermitEventDelivery(cursor=notice.cursor, event=event, permit=permit)
+        async with aclosing(pages):
+            async for page in pages:
+                for delivery in together(map(_delivery, page)):
+                    yield delivery
+
+
+def _delivery(notice: domain.PermitEventNotice) -> PermitEventDelivery:
+    event = PermitEvent(row=notice.event) if notice.event is not None else None
+    permit = Permit(row=notice.permit) if notice.permit is not None else None
+    return PermitEventDelivery(cursor=notice.cursor, event=event, permit=permit)
 
 
 def _checked(wanted: PermitEventSubscriptionFilter | None) -> PermitEventSubscriptionFilter:

@@ -1,7 +1,7 @@
 """Following: from any cursor, through any filter, every event once (X1)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -11,7 +11,8 @@ import pytest
 from lakefront.actor import Actor
 from lakefront.db.tables.log import events as events_table
 from lakefront.db.tables.permits import permits as permits_table
-from lakefront.domain.permits import PermitEventNotice, follow, ingest
+from lakefront.domain import permits
+from lakefront.domain.permits import PermitEventNotice, ingest
 from lakefront.domain.services import Services
 from lakefront.errors import CursorExpired, Forbidden, Unavailable, ValidationError
 from lakefront.eventlog import cursors
@@ -19,6 +20,14 @@ from lakefront.eventlog.projections.permits import PERMITS, STREAM
 from lakefront.graphql.permits import PERMITS as ROWS
 from tests.domain.permits.events import filed, text
 from tests.eventlog.postgres.test_append import kill_backends
+
+
+async def follow(*given: Any, **wanted: Any) -> AsyncGenerator[PermitEventNotice]:
+    """The notices of all pages."""
+    async with aclosing(permits.follow(*given, **wanted)) as pages:
+        async for page in pages:
+            for notice in page:
+                yield notice
 
 
 async def take(notices: AsyncIterator[PermitEventNotice], count: int) -> list[PermitEventNotice]:

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 import strawberry
 
 from lakefront.actor import PERMITS_READ
+from lakefront.db.database import Row
 from lakefront.db.query import PageRequest
 from lakefront.domain import reads
 from lakefront.graphql.context import Info
 from lakefront.graphql.fields import subscription
+from lakefront.graphql.following import together
 from lakefront.graphql.permits.live import PermitEventDelivery
 from lakefront.graphql.permits.types import EVENTS, PERMITS, Permit, PermitEvent
 
@@ -31,10 +33,12 @@ class Subscription:
         yield PermitEventDelivery(cursor="start", event=None, permit=None)
         request = PageRequest(order=EVENTS.complete(), limit=skip + EVENTS_EACH)
         page = await reads.page(services, actor, EVENTS, request)
-        for row in page.rows[skip:]:
-            (permit,) = await reads.by_keys(services, actor, PERMITS, [(row["partition_key"],)])
-            yield PermitEventDelivery(
-                cursor=row["event_id"],
-                event=PermitEvent(row=row),
-                permit=Permit(row=permit) if permit is not None else None,
-            )
+        rows = page.rows[skip:]
+        permits = await reads.by_keys(services, actor, PERMITS, [(row["partition_key"],) for row in rows])
+        for delivery in together(map(_delivery, rows, permits)):
+            yield delivery
+
+
+def _delivery(row: Row, permit: Row | None) -> PermitEventDelivery:
+    known = Permit(row=permit) if permit is not None else None
+    return PermitEventDelivery(cursor=row["event_id"], event=PermitEvent(row=row), permit=known)
