@@ -5,11 +5,15 @@ from datetime import UTC, date, datetime
 from typing import Any, Final, NewType
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
 BigInt = NewType("BigInt", int)
 """A 64-bit integer."""
+
+Secret = NewType("Secret", str)
+"""A text that nobody is to see again: it comes in variables alone, as documents are kept and told."""
 
 _MOST = 2**63
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -54,6 +58,19 @@ def parse_big_int(value: Any) -> int:
     return value
 
 
+def parse_secret(value: Any) -> str:
+    """A text; raises ``ValueError``."""
+    if not isinstance(value, str):
+        raise ValueError("A Secret is text.")  # noqa: TRY004 - as graphql-core wants it
+    return value
+
+
+def _no_literal(node: Any, variables: Any = None) -> str:
+    """Documents are remembered by their text, here and in Redis; what a variable says is not."""
+    del node, variables
+    raise GraphQLError("A Secret is given by a variable, never within the document, which is kept.")
+
+
 def _timestamp(value: Any) -> Any:
     return timestamp_text(value) if isinstance(value, datetime) else value
 
@@ -87,6 +104,14 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         description="A 64-bit integer, written as text, since JSON numbers are exact only up to 2^53 for many readers.",
         serialize=str,
         parse_value=parse_big_int,
+    ),
+    Secret: strawberry.scalar(
+        name="Secret",
+        description="A text that nobody is told again, such as a key. It is given by a variable alone: documents are "
+        "kept, and a document with a literal one is refused.",
+        serialize=_same,
+        parse_value=parse_secret,
+        parse_literal=_no_literal,
     ),
     JSON: strawberry.scalar(
         name="JSON",

@@ -12,6 +12,7 @@ from lakefront.domain.integrations.integration import (
     GivenCredentials,
     Integration,
     IntegrationInput,
+    available,
 )
 from lakefront.domain.integrations.keys import CredentialKeys
 from lakefront.domain.integrations.manage import integrations, rotate, upsert
@@ -31,6 +32,7 @@ __all__ = [
     "Parts",
     "Trial",
     "adapter",
+    "available",
     "integrations",
     "rotate",
     "try_out",

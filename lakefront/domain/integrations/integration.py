@@ -128,6 +128,11 @@ class IntegrationInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return f"IntegrationInput({self.provider!r}, {self.city!r}, credentials: {', '.join(self.credentials)})"
 
 
+def available() -> list[type[Adapter]]:
+    """The adapters that there are, by their providers' names."""
+    return list(providers().values())
+
+
 def adapter_of(provider: str) -> type[Adapter]:
     """The adapter of that name; raises ``ValidationError``."""
     found = providers().get(provider)

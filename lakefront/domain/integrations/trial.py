@@ -36,9 +36,9 @@ class TrialParts(Parts, Calling, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """How a harmless call went. ``error_code`` and ``message`` tell what to do where it was not ``ok``."""
+    """How a harmless call went; ``ok`` None: it was not made. ``error_code``, ``message``: what to do if it failed."""
 
-    ok: bool
+    ok: bool | None
     error_code: str | None
     message: str
     seconds: float
@@ -49,8 +49,8 @@ async def adapter(services: Calling, kind: type[A], tenant: str, city: str = "")
     return kind(await services.endpoints.require(tenant, kind.provider, city), services.calls)
 
 
-async def try_out(parts: TrialParts, actor: Actor, provider: str, city: str = "") -> Trial:
-    """Make a harmless call of the integration, be it disabled: a failure is an answer.
+async def try_out(parts: TrialParts, actor: Actor, provider: str, city: str = "", *, dry_run: bool = False) -> Trial:
+    """Make a harmless call of the integration, be it disabled: a failure is an answer. On a dry run, make none.
 
     Needs the scope integrations:manage. Raises ``NotFound``, ``ValidationError`` for no such provider, ``Forbidden``,
     ``Unavailable`` when PostgreSQL is away.
@@ -62,6 +62,8 @@ async def try_out(parts: TrialParts, actor: Actor, provider: str, city: str = ""
         row = await read_one(transaction, actor.tenant, provider, city)
     if row is None:
         raise not_found()
+    if dry_run:
+        return Trial(ok=None, error_code=None, message=f"{kind.title} would be called.", seconds=0.0)
     started = time.perf_counter()
     try:
         await kind(endpoint(parts.endpoints.keys, actor.tenant, row), parts.calls).test()

@@ -45,7 +45,8 @@ class Skies(Adapter):
     credentials: ClassVar = {"app_id": "the application's id"}
 
     async def test(self) -> None:
-        """Nothing is asked."""
+        """Nothing is asked, but the credential must be there."""
+        self.credential("app_id")
 
 
 @contextmanager
