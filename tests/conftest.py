@@ -3,12 +3,13 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 
-import asyncpg
 import hypothesis
 import pytest
+from httpx._transports import default as transports
 from redis.asyncio import Redis
 
 from lakefront.actor import Actor, system_actor
@@ -16,7 +17,7 @@ from lakefront.adapters.objects import LocalStore
 from lakefront.db.database import PROVISIONER_ROLE, Database
 from lakefront.db.embedded import EmbeddedPostgres, EmbeddedRedis
 from lakefront.db.listener import Listener
-from lakefront.db.migrate import DATABASE_RIGHTS, migrate
+from lakefront.db.migrate import migrate
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.rights import Rights
 from lakefront.domain.services import Services
@@ -30,6 +31,7 @@ from lakefront.eventlog.projections.progress import Progress
 from lakefront.eventlog.projections.runner import CHANNEL as PROJECTIONS_CHANNEL
 from lakefront.eventlog.projections.runner import ProjectionRunner
 from lakefront.settings import Settings
+from tests.databases import Copies, NewDatabase
 from tests.memory import use_memory
 from tests.skips import pytest_runtest_makereport  # noqa: F401 - a hook of every test
 
@@ -41,6 +43,8 @@ PARAMETERS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200
 hypothesis.settings.register_profile("lakefront", deadline=None)  # machines are shared and noisy
 hypothesis.settings.load_profile("lakefront")
 use_memory()
+# To read all authorities' certificates takes a client 30 ms, though it may never speak TLS: they read them together.
+transports.create_ssl_context = cache(transports.create_ssl_context)  # type: ignore[attr-defined]
 _numbers = count()
 
 
@@ -63,21 +67,32 @@ async def postgres(parts_folder: Path) -> AsyncIterator[EmbeddedPostgres]:
 
 
 @pytest.fixture(scope="session")
-async def template(postgres: EmbeddedPostgres) -> str:
+async def copies(postgres: EmbeddedPostgres) -> AsyncIterator[Copies]:
+    """Makes databases as copies of others."""
+    made = Copies(postgres)
+    yield made
+    await made.close()
+
+
+@pytest.fixture(scope="session")
+async def template(postgres: EmbeddedPostgres, copies: Copies) -> str:
     """The name of a migrated database that tests are cloned from."""
-    await _execute(postgres.dsn("postgres"), f"CREATE DATABASE {TEMPLATE}")
+    await copies.execute(f"CREATE DATABASE {TEMPLATE}")
     await migrate(postgres.dsn(TEMPLATE))
     return TEMPLATE
 
 
+@pytest.fixture(scope="session")
+def new_database(copies: Copies, template: str) -> NewDatabase:
+    """Makes fresh, migrated databases: for what is there longer than one test."""
+    return lambda: copies.of(template, f"test_{next(_numbers)}")
+
+
 @pytest.fixture
-async def dsn(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+async def dsn(new_database: NewDatabase) -> AsyncIterator[str]:
     """A fresh, migrated database of the test's own: its DSN (as superuser)."""
-    name = f"test_{next(_numbers)}"
-    await _execute(postgres.dsn("postgres"), f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    await _execute(postgres.dsn(name), DATABASE_RIGHTS)
-    yield postgres.dsn(name)
-    await _execute(postgres.dsn("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+    async with new_database() as made:
+        yield made
 
 
 @pytest.fixture
@@ -160,11 +175,3 @@ async def services(
     await asyncio.gather(running, return_exceptions=True)
     await listener.close()
     await log.close()
-
-
-async def _execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

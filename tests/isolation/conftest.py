@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import pytest
 
-from lakefront.db.embedded import EmbeddedPostgres, EmbeddedRedis
+from lakefront.db.embedded import EmbeddedRedis
+from tests.databases import Copies
 from tests.domain.tenants.logins import remove_logins
-from tests.isolation.world import World, clone, opened, seed
+from tests.isolation.world import World, opened, seed
 
 
 class Seeded(NamedTuple):
@@ -21,18 +22,18 @@ class Seeded(NamedTuple):
 
 @pytest.fixture(scope="session")
 async def seeded(
-    postgres: EmbeddedPostgres, template: str, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
+    copies: Copies, template: str, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Seeded]:
     """Both tenants, made once."""
     folder = tmp_path_factory.mktemp("seeded")
-    async with clone(postgres, template, "isolation") as dsn:
+    async with copies.of(template, "isolation") as dsn:
         keys = await seed(dsn, redis_server.url, folder)
         yield Seeded("isolation", folder, keys)
 
 
 @pytest.fixture
-async def world(postgres: EmbeddedPostgres, seeded: Seeded, redis_url: str, tmp_path: Path) -> AsyncIterator[World]:
+async def world(copies: Copies, seeded: Seeded, redis_url: str, tmp_path: Path) -> AsyncIterator[World]:
     """Both tenants on a server of the test's own."""
-    async with opened(postgres, seeded.name, seeded.keys, redis_url, seeded.folder, tmp_path) as made:
+    async with opened(copies, seeded.name, seeded.keys, redis_url, seeded.folder, tmp_path) as made:
         yield made
         await remove_logins(made.dsn)

@@ -16,8 +16,6 @@ import orjson
 from starlette.routing import Route
 
 from lakefront.actor import Actor, system_actor
-from lakefront.db.embedded import EmbeddedPostgres
-from lakefront.db.migrate import DATABASE_RIGHTS
 from lakefront.domain import permits
 from lakefront.domain.services import Services
 from lakefront.domain.tenants import onboarding
@@ -30,6 +28,7 @@ from lakefront.server.credentials import Credentials
 from lakefront.server.keys import mint
 from lakefront.server.lifespan import running
 from lakefront.settings import Settings
+from tests.databases import Copies
 from tests.isolation.leaks import MARKERS, other, tables
 from tests.server.wired import Wired, wired
 
@@ -220,24 +219,6 @@ class World:
         return await self.served.client.post("/graphql", json={"query": document}, headers=self.headers(tenant))
 
 
-@asynccontextmanager
-async def clone(postgres: EmbeddedPostgres, template: str, name: str) -> AsyncIterator[str]:
-    """A copy of the database ``template`` until the block ends: its DSN, as superuser."""
-    server = await asyncpg.connect(postgres.dsn("postgres"))
-    try:
-        await server.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-        try:
-            dsn = postgres.dsn(name)
-            admin = await asyncpg.connect(dsn)
-            await admin.execute(DATABASE_RIGHTS)
-            await admin.close()
-            yield dsn
-        finally:
-            await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await server.close()
-
-
 async def leave_alone(dsn: str, tenant: str) -> None:
     """Take every row of the other tenant out of the database: what is left is what ``tenant`` may know of."""
     admin = await asyncpg.connect(dsn)
@@ -257,17 +238,17 @@ async def reading(settings: Settings) -> AsyncIterator[Operations]:
 
 @asynccontextmanager
 async def opened(
-    postgres: EmbeddedPostgres, seeded: str, keys: Mapping[str, str], redis_url: str, source: Path, to: Path
+    copies: Copies, seeded: str, keys: Mapping[str, str], redis_url: str, source: Path, to: Path
 ) -> AsyncIterator[World]:
     """A world on a copy of the database ``seeded`` and of its server's data folder ``source``."""
     shutil.copytree(source, to, dirs_exist_ok=True)
     async with AsyncExitStack() as stack:
         alone = {}
         for tenant in MARKERS:
-            dsn = await stack.enter_async_context(clone(postgres, seeded, f"{seeded}_{tenant}"))
+            dsn = await stack.enter_async_context(copies.of(seeded, f"{seeded}_{tenant}"))
             await leave_alone(dsn, tenant)
             alone[tenant] = await stack.enter_async_context(reading(settings_of(dsn, redis_url, to)))
-        dsn = await stack.enter_async_context(clone(postgres, seeded, f"{seeded}_both"))
+        dsn = await stack.enter_async_context(copies.of(seeded, f"{seeded}_both"))
         admin = await asyncpg.connect(dsn)
         stack.push_async_callback(admin.close)
         served = await stack.enter_async_context(wired(settings_of(dsn, redis_url, to)))

@@ -1,6 +1,7 @@
 """The command line without the second of its imports: each command is a process forked off one that has made them."""
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -20,10 +21,7 @@ PATIENCE = 120
 
 IMPORTED = (
     "lakefront.__main__",
-    "lakefront.domain.api_keys",
-    "lakefront.domain.tenants.onboarding",
-    "lakefront.eventlog.lake",
-    "lakefront.eventlog.projections",
+    "lakefront.server.app",  # with all that the server needs
     "lakefront.server.cli.parts",
     "rich.progress",
 )
@@ -66,6 +64,8 @@ def _serve() -> None:
     """In the parent: a child for each order, whose exit code is told; in a child: the command."""
     for name in IMPORTED:
         importlib.import_module(name)
+    sys.modules["lakefront.graphql.schema"].build_schema()
+    gc.freeze()  # the children need not look through all that, and share its memory
     while line := sys.stdin.readline():
         child = os.fork()
         if child == 0:

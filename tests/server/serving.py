@@ -1,8 +1,10 @@
 """A real server on a real port inside a test."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from itertools import count
 from typing import Any
 
 import uvicorn
@@ -16,6 +18,29 @@ from lakefront.settings import Settings
 
 
 class _Server(uvicorn.Server):
+    """uvicorn that ends when it is told and its connections are gone; by itself it looks ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.told = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        for tick in count():
+            if await self.on_tick(tick):
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.told.wait(), 0.1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for _ in range(5):
+            if not self.server_state.connections and not self.server_state.tasks:
+                for server in self.servers:
+                    server.close()
+                    await server.wait_closed()
+                return
+            await asyncio.sleep(0.005)
+        await super().shutdown(sockets)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to pytest."""
@@ -35,6 +60,7 @@ async def serving(app: ASGIApp, settings: Settings, **overrides: Any) -> AsyncIt
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
+        server.told.set()
         await task
 
 

@@ -1,9 +1,13 @@
 """The whole application on real parts inside a test: the server's own lifespan, and a client of its port."""
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +18,7 @@ from lakefront.actor import CITY
 from lakefront.db.database import Database
 from lakefront.domain import permits
 from lakefront.server.app import build_app
-from lakefront.server.keys import mint
+from lakefront.server.keys import SigningKey, mint
 from lakefront.server.lifespan import Running, running
 from lakefront.settings import Settings
 from tests.server.serving import serving
@@ -66,6 +70,15 @@ class Wired:
         return await stored(self.parts.doors.services.database)
 
 
+@cache
+def _keys() -> Path:
+    """A folder with a signing key."""
+    folder = Path(tempfile.mkdtemp(prefix="lf-"))
+    atexit.register(shutil.rmtree, folder)
+    SigningKey.load_or_create(folder)
+    return folder / "keys"
+
+
 async def stored(database: Database) -> list[tuple[str, Any]]:
     async with database.transaction(CITY) as transaction:
         rows = await transaction.fetch(
@@ -76,7 +89,12 @@ async def stored(database: Database) -> list[tuple[str, Any]]:
 
 @asynccontextmanager
 async def wired(settings: Settings) -> AsyncIterator[Wired]:
-    """Serve the application on the database and Redis that ``settings`` name, until the block ends."""
+    """Serve the application on the database and Redis that ``settings`` name, until the block ends.
+
+    Its signing key is this run's, unless the data folder has one: to make one takes a tenth of a second.
+    """
+    if not (settings.data / "keys").exists():
+        shutil.copytree(_keys(), settings.data / "keys")
     async with running(settings) as parts:
         app = build_app(parts)
         async with (
