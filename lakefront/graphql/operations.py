@@ -5,7 +5,7 @@ graphql-core is called directly; ADR 0008 says why neither Strawberry's doors no
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -29,12 +29,14 @@ from lakefront.graphql.extensions import check_asked, extended
 from lakefront.graphql.following import Following
 from lakefront.graphql.guard import Guard
 from lakefront.graphql.operation import Operation
+from lakefront.graphql.plan.batches import Value
 from lakefront.graphql.plan.cost import check_cost
 from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument
 from lakefront.graphql.plan.errors import format_exception, format_request_errors
 from lakefront.graphql.plan.mixed import Answered, LiveExecutor, MixedExecutor, go_on
 from lakefront.graphql.plan.planner import MIB, Planner
-from lakefront.graphql.plan.run import Runner, answered, failed, joined, timed_out, whole
+from lakefront.graphql.plan.run import Runner, answered, failed, joined, named, timed_out, unread, whole
+from lakefront.graphql.plan.statements import Bound
 from lakefront.graphql.sharing.seat import Outlet
 from lakefront.graphql.subscriptions import Subscriptions
 from lakefront.graphql.turns import Turns
@@ -178,6 +180,38 @@ class Operations:
             return timed_out(operation.planned.plan, late, operation.trace_id)
         except LakefrontError as error:
             return refused(error, operation.trace_id)
+
+    def at_once(self, operation: Operation) -> Bound | None:
+        """The statement that makes all of the answer, ready to run; ``None`` where it takes more than that.
+
+        Whoever runs it has the answer by ``answer_of``, or by ``recover``; clock, turn and counting are theirs.
+        """
+        plan = operation.planned.plan
+        if plan.compiled is None or plan.rest is not None or plan.compiled.tree.below or operation.request.extensions:
+            return None
+        return self.runner.statements.ready(operation.planned, operation.actor)
+
+    def answer_of(self, operation: Operation, found: Sequence[Value]) -> bytes:
+        """The answer, as JSON, that the statement ``found``."""
+        plan = operation.planned.plan
+        assert plan.compiled is not None, "only what is compiled has a statement"
+        self.runner.tiers[plan.tier] += 1
+        return Answer(raw=whole(plan, named(plan.compiled, found))).encode()
+
+    async def recover(self, operation: Operation, failure: BaseException) -> Answer:
+        """The answer where the statement failed: told at its fields, or given by resolvers."""
+        plan = operation.planned.plan
+        try:
+            with self.guarded(operation.trace_id):
+                told = unread(failure)
+                if told is None:
+                    self.runner.tiers[3] += 1
+                    return await self._resolve(operation, operation.document)
+        except OperationTimeout as late:
+            return timed_out(plan, late, operation.trace_id)
+        except LakefrontError as error:
+            return refused(error, operation.trace_id)
+        return failed(plan, told, operation.trace_id)
 
     async def _answer(self, operation: Operation) -> Answer:
         """By the statement of the plan, by resolvers, or by both; by resolvers alone where the statement cannot."""

@@ -26,10 +26,16 @@ class Turns(asyncio.Semaphore):
         """How many run."""
         return self.most - self._value
 
+    def take_at_once(self) -> bool:
+        """Take a place if one is free."""
+        if self.locked():
+            return False
+        self._value -= 1
+        return True
+
     async def take(self) -> None:
         """Wait for a place, to be given back by ``release``; raises ``Unavailable`` when the queue is long or slow."""
-        if not self.locked():
-            await self.acquire()
+        if self.take_at_once():
             return
         if self.waiting >= QUEUE_LENGTH * self.most:
             raise Unavailable("Too many operations are waiting. Send this one again after Retry-After seconds.")

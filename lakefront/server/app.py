@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +17,7 @@ from lakefront.graphql.rate_limits import rate_limits
 from lakefront.graphql.schema import build_schema
 from lakefront.server.compression import Compressed
 from lakefront.server.cors import Cors
-from lakefront.server.front import OPERATIONS, Application, Front
+from lakefront.server.express import OPERATIONS, Express
 from lakefront.server.graphql_http import GraphQLHTTP
 from lakefront.server.graphql_ws import GraphQLSocket
 from lakefront.server.hosts import HostCheck
@@ -43,7 +44,7 @@ PUBLIC = frozenset(
 _API_KEYS = "/api/v1/tenants/{tenant_id}/api-keys"
 
 
-def build_app(running: Running) -> Application:
+def build_app(running: Running) -> Starlette:
     """The application on the parts that run."""
     doors, settings = running.doors, running.settings
     schema = build_schema()
@@ -67,9 +68,7 @@ def build_app(running: Running) -> Application:
         *_rest_routes(running),
     ]
     routes.append(Route("/openapi.json", RestDoor(doors, "/openapi.json", OpenAPIDocument(routes)), methods=["GET"]))
-    app = Application(
-        # It has these layers, too, for operations by POST.
-        Front(http, settings, limits, doors.metrics),
+    app = Starlette(
         routes=routes,
         middleware=[
             Middleware(SecurityHeaders, limits.addresses),
@@ -82,6 +81,7 @@ def build_app(running: Running) -> Application:
     )
     # A redirect to the path without its slash would be made of whatever Host the client named.
     app.router.redirect_slashes = False
+    app.state.express = Express(operations, doors.services, doors.authenticator, limits, doors.metrics)
     return app
 
 

@@ -86,16 +86,19 @@ class _Packer:
 
     async def _packed(self, body: bytes, start: Message) -> bytes:
         """``body`` compressed, as ``start`` then says."""
-        pack = CODINGS[self._coding]
-        if len(body) <= INLINE:
-            packed = pack(body)
-        else:
-            packed = await asyncio.get_running_loop().run_in_executor(_THREADS, pack, body)
+        packed = await pack(body, self._coding)
         headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
         headers += [(b"content-length", b"%d" % len(packed)), (b"content-encoding", self._coding.encode())]
         told = any(name == b"vary" and b"accept-encoding" in value.lower() for name, value in headers)
         start["headers"] = headers if told else vary(headers, b"Accept-Encoding")
         return packed
+
+
+async def pack(body: bytes, coding: str) -> bytes:
+    """``body`` compressed, off the event loop where that takes long."""
+    if len(body) <= INLINE:
+        return CODINGS[coding](body)
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, CODINGS[coding], body)
 
 
 def _may_be_packed(start: Message) -> bool:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
+from lakefront.server.connection import CONNECTION, Connection
+
 VARYING: Final = frozenset(
     {
         *(b"content-length", b"date", b"etag", b"expires", b"last-modified", b"location", b"retry-after"),
@@ -30,6 +32,22 @@ class Cycle(RequestResponseCycle):
 
     _head: bytes | None = None
     """What waits for the body."""
+
+    def crowd(self) -> None:
+        """Another request waits behind this one."""
+        self._connection.crowded.set()
+
+    def leave(self) -> None:
+        """The client is gone."""
+        self.disconnected = True
+        self.message_event.set()
+        self._connection.presence.leave()
+
+    @property
+    def _connection(self) -> Connection:
+        ours: dict[str, Any] = self.scope["extensions"]
+        connection: Connection = ours[CONNECTION]
+        return connection
 
     async def send(self, message: Any) -> None:
         """Pass a message of the application on; raises RuntimeError for what no answer may have."""
@@ -59,7 +77,7 @@ class Cycle(RequestResponseCycle):
                 return None
             if name == b"content-length":
                 length = int(value)
-            lines.append(_line(name, value) if name in VARYING else _known_line(name, value))
+            lines.append(line(name, value) if name in VARYING else known_line(name, value))
         if length is None:
             return None
         self.response_started = True
@@ -74,10 +92,12 @@ class Cycle(RequestResponseCycle):
         )
 
 
-def _line(name: bytes, value: bytes) -> bytes:
+def line(name: bytes, value: bytes) -> bytes:
+    """A header as it is sent; raises RuntimeError for what no answer may have."""
     if HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
         raise RuntimeError(f"Invalid header {name!r}.")
     return b"%b: %b\r\n" % (name, value)
 
 
-_known_line = lru_cache(MOST_LINES)(_line)
+known_line = lru_cache(MOST_LINES)(line)
+"""As ``line``; for headers that are the same in many answers."""

@@ -38,12 +38,12 @@ from lakefront.server.bodies import (
     read_body,
     require_json,
 )
+from lakefront.server.connection import CONNECTION, Connection
 from lakefront.server.credentials import Credentials
 from lakefront.server.documents import with_document
 from lakefront.server.graphql_sse import COMPLETE, EVENT_STREAM, STREAM_HEADERS, EventStreams, next_event
 from lakefront.server.limits import meter_of
 from lakefront.server.negotiation import MAX_REMEMBERED, names, negotiate
-from lakefront.server.protocol import CONNECTION, Connection
 from lakefront.server.responses import Reply, error_headers, expiry_headers, json_response, knows
 from lakefront.server.token_watch import Authenticate
 from lakefront.settings import Settings
@@ -63,7 +63,7 @@ _log = logging.getLogger("lakefront.server.graphql")
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
     """What the client reads: ``media`` for single answers, and whether it takes subscriptions in events."""
 
     media: str = PLAIN_JSON
@@ -96,13 +96,13 @@ class GraphQLHTTP:
         """Answer one request; never raises for what a client does."""
         trace_id = tracing.received(scope["headers"])
         headers = {"vary": VARY}
-        wanted = _Wanted()
+        wanted = Wanted()
         response: ASGIApp
         try:
             if scope["method"] == "OPTIONS":
                 response = json_response(b"", status=204, headers={**headers, "allow": _ALLOW})
             else:
-                wanted = _wanted(scope["headers"])
+                wanted = wanted_by(scope["headers"])
                 response = await self._answer(scope, receive, wanted, trace_id, headers)
         except ClientGone:
             return
@@ -124,7 +124,7 @@ class GraphQLHTTP:
         self._streams.look_again()
 
     async def _answer(
-        self, scope: Scope, receive: Receive, wanted: _Wanted, trace_id: str, headers: dict[str, str]
+        self, scope: Scope, receive: Receive, wanted: Wanted, trace_id: str, headers: dict[str, str]
     ) -> ASGIApp:
         """The response; what it adds to ``headers`` goes with the answer to a failure, too."""
         if scope["method"] not in ("GET", "POST"):
@@ -152,13 +152,13 @@ class GraphQLHTTP:
             del request, asked
             await meter.count_operation(actor, operation)
             if isinstance(operation, Answer):
-                return _respond(operation, wanted.media, trace_id, headers)
+                return reply_to(operation, wanted.media, trace_id, headers)
             if not wanted.events or operation.kind is not OperationType.SUBSCRIPTION:
                 with _listening(scope, operation):
                     answer = await self._operations.run(operation)
                 if kept and answer.executed and not answer.errors and wanted.media != EVENT_STREAM:
                     return _tagged(answer, wanted.media, trace_id, headers, scope["headers"])
-                return _respond(answer, wanted.media, trace_id, headers)
+                return reply_to(answer, wanted.media, trace_id, headers)
         return self._streams.response(operation, scope["http_version"], credentials, headers)
 
     async def _request(self, scope: Scope, receive: Receive, share: Share) -> OperationRequest:
@@ -184,7 +184,7 @@ def _listening(scope: Scope, operation: Operation) -> AbstractContextManager[Non
     return nullcontext() if connection is None or operation.kind is OperationType.MUTATION else connection.presence
 
 
-def _wanted(headers: Headers) -> _Wanted:
+def wanted_by(headers: Headers) -> Wanted:
     """What ``Accept`` asks for; raises ``NotAcceptable`` if nothing of it can be served."""
     values = [value for name, value in headers if name == b"accept"]
     raw = b",".join(values) if values else None
@@ -192,7 +192,7 @@ def _wanted(headers: Headers) -> _Wanted:
 
 
 @lru_cache(maxsize=256)
-def _negotiated(raw: bytes | None) -> _Wanted:
+def _negotiated(raw: bytes | None) -> Wanted:
     accept = None if raw is None else raw.decode("latin-1")
     events = names(accept, EVENT_STREAM)
     # The older type is for those who know, or say, no better.
@@ -200,7 +200,7 @@ def _negotiated(raw: bytes | None) -> _Wanted:
     media = negotiate(accept, [*offered, EVENT_STREAM] if events else offered)
     if media is None:
         raise NotAcceptable(f"Accept {GRAPHQL_JSON}, {PLAIN_JSON} or {EVENT_STREAM}; other types cannot be served.")
-    return _Wanted(media, events)
+    return Wanted(media, events)
 
 
 def operation_request(body: Any) -> OperationRequest:
@@ -250,7 +250,8 @@ def _from_query(query_string: bytes, settings: Settings) -> OperationRequest:
     return operation_request(members)
 
 
-def _respond(answer: Answer, media: str, trace_id: str, headers: Mapping[str, str]) -> ASGIApp:
+def reply_to(answer: Answer, media: str, trace_id: str, headers: Mapping[str, str]) -> Reply:
+    """The answer of an operation over HTTP, with ``headers`` besides its own."""
     refusal = answer.refusal
     if refusal is not None:
         _log.info("operation refused trace_id=%s code=%s", trace_id, refusal.code)
@@ -259,8 +260,8 @@ def _respond(answer: Answer, media: str, trace_id: str, headers: Mapping[str, st
         headers = {**headers, **error_headers(refusal, trace_id)}
         if isinstance(refusal, MethodNotAllowed):
             headers["allow"] = "POST"
-        return json_response(answer.encode(), status=refusal.status, media_type=_json(media), headers=headers)
-    headers = {"content-type": _json(media), **headers, "x-trace-id": trace_id}
+        return Reply(answer.encode(), refusal.status, {"content-type": json_type(media), **headers})
+    headers = {"content-type": json_type(media), **headers, "x-trace-id": trace_id}
     if media == EVENT_STREAM:
         return Reply(next_event(answer) + COMPLETE, 200, {**headers, **STREAM_HEADERS})
     status = 400 if not answer.executed and media == GRAPHQL_JSON else 200
@@ -278,10 +279,11 @@ def _tagged(answer: Answer, media: str, trace_id: str, headers: Mapping[str, str
     headers = {**headers, "x-trace-id": trace_id, "etag": tag, "vary": _BY_ACTOR, "cache-control": "private, no-cache"}
     if knows(header(asked, b"if-none-match"), tag):
         return Response(status_code=304, headers=headers)
-    return json_response(body, media_type=_json(media), headers=headers)
+    return json_response(body, media_type=json_type(media), headers=headers)
 
 
-def _json(media: str) -> str:
+def json_type(media: str) -> str:
+    """The type of an answer in JSON, as ``content-type`` names it."""
     # The errors of HTTP are for whoever looks at the status first, and that is no reader of events.
     return f"{PLAIN_JSON if media == EVENT_STREAM else media}; charset=utf-8"
 
@@ -291,4 +293,4 @@ def _refuse(error: LakefrontError, media: str, trace_id: str, headers: Mapping[s
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = _ALLOW
     body = encode({"errors": [format_error(error, trace_id)]})
-    return json_response(body, status=error.status, media_type=_json(media), headers=headers)
+    return json_response(body, status=error.status, media_type=json_type(media), headers=headers)

@@ -21,8 +21,8 @@ from lakefront.graphql.operations import Operations
 from lakefront.graphql.plan.errors import log_unforeseen
 from lakefront.graphql.sharing.seat import Shared
 from lakefront.server.bodies import Headers, header
+from lakefront.server.connection import CONNECTION, Connection
 from lakefront.server.credentials import Credentials
-from lakefront.server.protocol import CONNECTION, Connection
 from lakefront.server.token_watch import Authenticate, TokenWatch
 from lakefront.server.unsent import while_taken
 from lakefront.settings import Settings

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from asyncio import TimerHandle
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -18,7 +17,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from lakefront.errors import BadRequest, LakefrontError, RequestTimeout
 from lakefront.server.bodies import ARRIVED
+from lakefront.server.connection import CONNECTION, Connection
 from lakefront.server.cycle import Cycle
+from lakefront.server.express import Caller, Express
 from lakefront.server.presence import Presence
 from lakefront.server.responses import JSON, error_body
 from lakefront.server.security_headers import SAFE
@@ -54,28 +55,7 @@ MAX_SOCKET_MESSAGE: Final = MIB
 SHUTDOWN_TIMEOUT: Final = 10
 """Seconds that requests in flight get to end when the server stops."""
 
-CONNECTION: Final = "lakefront.connection"
-"""The ASGI extension under which an HTTP request's scope has its ``Connection``."""
-
 _log = logging.getLogger("lakefront.server.protocol")
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """What an answer that takes its time wants of the connection below it.
-
-    ``stopping`` is set when the server stops: the answer should end. ``closing`` tells before ``http.disconnect`` does
-    that nothing can be sent any more. ``unsent`` are the bytes that the client has not taken. ``cut`` closes at once:
-    those are lost. ``crowded`` is set when another request waits behind this one: then nothing is read, so that nobody
-    hears the client leave. Otherwise ``presence`` does.
-    """
-
-    crowded: asyncio.Event
-    stopping: asyncio.Event
-    closing: Callable[[], bool]
-    unsent: Callable[[], int]
-    cut: Callable[[], None]
-    presence: Presence
 
 
 class UriTooLong(BadRequest):
@@ -99,12 +79,18 @@ class HTTPProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._in_head = True
         self._unread_bytes = 0
-        self._earlier: list[RequestResponseCycle] = []
+        self.cycle: Any
+        """The newest request: a ``Cycle``, or a ``Ride``."""
+        self._earlier: list[Any] = []
         self._head_timer: TimerHandle | None = None
         self._linger_timer: TimerHandle | None = None
         self._unsent_timer: TimerHandle | None = None
         self._refusal: LakefrontError | None = None
         self._stopping = asyncio.Event()
+        self._express: Express | None = getattr(getattr(self.config.app, "state", None), "express", None)
+        self._body: bytes | None = None
+        """What has arrived of a body whose request may take the express way."""
+        self.caller: Caller | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock for the first request's head."""
@@ -117,12 +103,9 @@ class HTTPProtocol(HttpToolsProtocol):
         self._stop_linger_timer()
         self._stop_unsent_timer()
         super().connection_lost(exc)
-        for cycle in self._earlier:
-            cycle.disconnected = True
-            cycle.message_event.set()
         for cycle in (*self._earlier, self.cycle):
             if cycle is not None:
-                _connection(cycle).presence.leave()
+                cycle.leave()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; what it, or a check below, does not take is refused.
@@ -142,6 +125,8 @@ class HTTPProtocol(HttpToolsProtocol):
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
                 return
+        if self._body is not None:
+            self._go_the_long_way()
         if self._in_head and self._unread_bytes and not self.transport.is_closing():
             self._start_head_timer()
         if self._unread_bytes > MAX_HEAD and not self.transport.is_closing():
@@ -152,16 +137,9 @@ class HTTPProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINE:
             self._fail(BadRequest("Too many requests were sent at once on this connection. Wait for answers."))
         if not self._idle():
-            _connection(self.cycle).crowded.set()
+            self.cycle.crowd()
             self._earlier = [cycle for cycle in (*self._earlier, self.cycle) if not cycle.response_complete]
-        super().on_message_begin()
-        transport = self.transport
-        connection = Connection(
-            *(asyncio.Event(), self._stopping, transport.is_closing, lambda: unsent_bytes(transport)),
-            *(transport.abort, Presence()),
-        )
-        ours: dict[str, Any] = {CONNECTION: connection}
-        self.scope["extensions"] = ours
+        self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers after a chunked body are dropped, since nobody reads them."""
@@ -171,7 +149,10 @@ class HTTPProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A part of the body, which the application bounds."""
         self._unread_bytes = 0
-        super().on_body(body)
+        if self._body is None:
+            super().on_body(body)
+        else:
+            self._body += body
 
     def on_headers_complete(self) -> None:
         """The head has arrived: check its measures exactly, then hand over."""
@@ -185,18 +166,59 @@ class HTTPProtocol(HttpToolsProtocol):
         self._in_head = False
         self._unread_bytes = 0
         self._stop_head_timer()
+        if self._may_ride():
+            self._body = b""
+        else:
+            self._begin()
+
+    def _may_ride(self) -> bool:
+        """Whether the request may take the express way, should its body arrive with its head."""
+        return (
+            self._express is not None
+            and self.parser.get_method() == b"POST"
+            and self.parser.should_keep_alive()
+            and self._idle()
+        )
+
+    def _begin(self) -> None:
+        """Have the application begin with a request: uvicorn's own way."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
+        transport = self.transport
+        connection = Connection(
+            *(asyncio.Event(), self._stopping, transport.is_closing, lambda: unsent_bytes(transport)),
+            *(transport.abort, Presence()),
+        )
+        ours: dict[str, Any] = {CONNECTION: connection}
+        self.scope["extensions"] = ours
         super().on_headers_complete()
         if type(self.cycle) is RequestResponseCycle:
             # uvicorn makes it, and has no way to say of which class.
             cycle: Any = self.cycle
             cycle.__class__ = Cycle
-            cycle.scope["extensions"][ARRIVED] = lambda: not cycle.more_body
+            ours[ARRIVED] = lambda: not cycle.more_body
+
+    def _go_the_long_way(self) -> None:
+        """Begin with a request whose body, or its beginning, was held back."""
+        body, self._body = self._body, None
+        self._begin()
+        if body:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The body has arrived too: what follows is the next head."""
         self._in_head = True
         self._unread_bytes = 0
         self._stop_linger_timer()
+        if self._body is not None:
+            ride = self._express.take(self, self._body) if self._express is not None else None
+            if ride is not None:
+                self._body, self.cycle = None, ride
+                ride.start()
+                return
+            self._go_the_long_way()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -269,8 +291,7 @@ class HTTPProtocol(HttpToolsProtocol):
         self._watch_closing()
 
     def _idle(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is None or cycle.response_complete
+        return self.cycle is None or self.cycle.response_complete
 
     def _start_head_timer(self) -> None:
         if self._head_timer is None and self._idle():
@@ -291,12 +312,6 @@ class HTTPProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self._refuse(RequestTimeout())
             self.loop.call_later(LINGER, self.transport.abort)
-
-
-def _connection(cycle: RequestResponseCycle) -> Connection:
-    ours: dict[str, Any] = cycle.scope["extensions"]
-    connection: Connection = ours[CONNECTION]
-    return connection
 
 
 def server_config(app: Callable[..., Any], settings: Settings, **overrides: Any) -> uvicorn.Config:

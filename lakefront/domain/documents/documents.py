@@ -23,6 +23,10 @@ class Documents:
         self._trusted = trusted or Trusted(None)
         self._registered = registered or Registered()
 
+    def takes_any(self, actor: Actor) -> bool:
+        """Whether ``actor`` may send whatever text it likes."""
+        return self._modes.of(actor.roles) is not Mode.TRUSTED_ONLY
+
     async def text(self, actor: Actor, sent: str, sha256: bytes | None) -> str:
         """The document of a request of ``actor`` that sent the text ``sent`` (``""``: none) and named ``sha256``.
 

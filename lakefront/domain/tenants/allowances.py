@@ -5,6 +5,7 @@ let through itself. Two servers do not know of each other's last second.
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections import Counter
@@ -21,10 +22,13 @@ from lakefront.db.database import Database
 from lakefront.domain.tenants.daily import DailyCounter
 from lakefront.domain.tenants.parts import Parts
 from lakefront.domain.tenants.reading import RESUM, Reading, Sums, read
-from lakefront.errors import Forbidden, RateLimited, Unavailable
+from lakefront.errors import Forbidden, LakefrontError, RateLimited, Unavailable
 
 FRESH: Final = 1.0
 """Seconds for which a reading holds."""
+
+RENEWED: Final = 0.5
+"""Seconds after which the next request has it read anew without waiting: while they keep coming, nobody waits."""
 
 STORAGE_RETRY: Final = 3600.0
 """Seconds after which to come again when the storage is full: it does not empty at midnight."""
@@ -38,6 +42,8 @@ _FIELDS: Final = {
 """The quotas as a tenant's subscription, and so the details of a refusal, name them."""
 
 Clock = Callable[[], datetime]
+
+_log = logging.getLogger("lakefront.tenants")
 
 
 def resets_at(day: date) -> datetime:
@@ -64,6 +70,7 @@ class _Held:
     read_settled: int = 0
     under_way: int = 0
     reading_now: asyncio.Lock = field(default_factory=asyncio.Lock)
+    renewing: asyncio.Task[None] | None = None
 
     @property
     def unread(self) -> int:
@@ -165,6 +172,8 @@ class Allowances:
         """
         if not services.settings.limits_on:
             return
+        if self.take_request_at_once(services, actor):
+            return
         try:
             reading = await self.reading(services.database, actor.tenant)
         except Unavailable:
@@ -178,12 +187,38 @@ class Allowances:
                 limit=limit,
             )
 
+    def take_request_at_once(self, services: Parts, actor: Actor) -> bool:
+        """As ``take_request`` where nobody has to be asked; false, and nothing counted, otherwise."""
+        if not services.settings.limits_on:
+            return True
+        held = self._held.get(actor.tenant)
+        reading = None if held is None else self._known(held)
+        if held is None or reading is None:
+            return False
+        if time.monotonic() - held.read_at > RENEWED and held.renewing is None:
+            held.renewing = asyncio.create_task(self._renew(services.database, actor.tenant, held))
+        limit = reading.bounds.requests
+        return limit is None or self._requests.take_at_once(_name(actor.tenant, reading.day), limit) is not None
+
+    async def _renew(self, database: Database, tenant: str, held: _Held) -> None:
+        try:
+            async with held.reading_now:
+                await self._read_anew(database, tenant, held, storage=False)
+        except LakefrontError as failure:
+            _log.info("a tenant's quotas could not be read before they had to be: %s", failure.code)
+        finally:
+            held.renewing = None
+
     async def requests(self, tenant: str, day: date) -> int:
         """Requests of ``day``, as far as they were counted."""
         return await self._requests.used(_name(tenant, day))
 
     async def close(self) -> None:
-        """Tell Redis what it has not heard yet."""
+        """Read no more, and tell Redis what it has not heard yet."""
+        renewing = [held.renewing for held in self._held.values() if held.renewing is not None]
+        for task in renewing:
+            task.cancel()
+        await asyncio.gather(*renewing, return_exceptions=True)
         await self._requests.close()
 
     def forget(self, tenant: str) -> None:

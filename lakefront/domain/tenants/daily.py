@@ -94,13 +94,16 @@ class DailyCounter:
         within a second (``FRESH``) after Redis told it that half of the day was left. While Redis is away a server goes
         on from what it knew last: each may let the rest of the day through, and tells Redis when it is back.
         """
-        known = self._remembered(name)
-        taken = known.at_once(limit, amount)
-        if taken is None:
-            return await self._ask(name, known, limit, amount)
-        self._untold.add(name)
-        if self._teller is None:
-            self._teller = asyncio.create_task(self._tell_soon())
+        taken = self.take_at_once(name, limit, amount=amount)
+        return taken or await self._ask(name, self._remembered(name), limit, amount)
+
+    def take_at_once(self, name: str, limit: int, *, amount: int = 1) -> Taken | None:
+        """As ``take`` where plenty is left, and known to be; ``None``, and nothing taken, otherwise."""
+        taken = self._remembered(name).at_once(limit, amount)
+        if taken is not None:
+            self._untold.add(name)
+            if self._teller is None:
+                self._teller = asyncio.create_task(self._tell_soon())
         return taken
 
     async def used(self, name: str) -> int:

@@ -76,6 +76,10 @@ class Directory:
             reason = self._reasons.get(tenant, "no reason was given").rstrip(".")
             raise Forbidden(f"This tenant is suspended: {reason}. Ask whoever runs this server.")
 
+    def serves(self, tenant: str) -> bool:
+        """Whether ``tenant`` is known to be active, nobody being asked."""
+        return not self._outdated() and self._status.get(tenant) == "active"
+
     def _void(self, tenant: str, asked: float) -> bool:
         """Whether what was read cannot tell who asked at ``asked`` about ``tenant``."""
         return self._outdated() or (tenant not in self._status and self._read_at < asked)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Hashable
 from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Final, Protocol
 
 import asyncpg
 
@@ -25,7 +25,24 @@ IN_FLIGHT: Final = 2
 Value = bytes | None
 """JSON text; ``None`` is null."""
 
-_Waiting = dict[asyncio.Future[Value], Bound]
+
+class Waiting(Protocol):
+    """Whoever waits for a value: what is needed of a future. It must not raise."""
+
+    def done(self) -> bool:
+        """Whether it waits no more."""
+
+    def set_result(self, result: Value, /) -> None:
+        """Take the value."""
+
+    def set_exception(self, exception: Exception, /) -> None:
+        """Take what the statement raised."""
+
+    def cancel(self) -> object:
+        """The statement was cancelled."""
+
+
+_Waiting = dict[Waiting, Bound]
 
 
 class _Kind:
@@ -56,19 +73,32 @@ class Batches:
 
     async def run(self, bound: Bound) -> Value:
         """The root field's value for one key; raises what the statement raised."""
-        name = (bound.shape, bound.tenant, bound.subject, bound.slots)
-        kind = self._kinds.get(name)
-        if kind is None:
-            kind = self._kinds[name] = _Kind()
         waiting: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
-        kind.queue[waiting] = bound
-        if len(kind.running) < IN_FLIGHT:
-            self._start(name, kind)
+        self.add(bound, waiting)
         try:
             return await waiting
         except asyncio.CancelledError:
-            _leave(kind, waiting)
+            self.leave(bound, waiting)
             raise
+
+    def add(self, bound: Bound, waiting: Waiting) -> None:
+        """Have ``waiting`` told the root field's value for one key, or what the statement raised."""
+        name = _name(bound)
+        kind = self._kinds.get(name)
+        if kind is None:
+            kind = self._kinds[name] = _Kind()
+        kind.queue[waiting] = bound
+        if len(kind.running) < IN_FLIGHT:
+            self._start(name, kind)
+
+    def leave(self, bound: Bound, waiting: Waiting) -> None:
+        """``waiting``, which is done, waits no more: a statement for which nobody else does is cancelled."""
+        kind = self._kinds.get(_name(bound))
+        if kind is None or kind.queue.pop(waiting, None) is not None:
+            return
+        for task, batch in kind.running.items():
+            if waiting in batch and all(each.done() for each in batch):
+                task.cancel()
 
     def _start(self, name: Hashable, kind: _Kind) -> None:
         batch: _Waiting = {}
@@ -124,13 +154,9 @@ class Batches:
         return answers
 
 
-def _leave(kind: _Kind, waiting: "asyncio.Future[Value]") -> None:
-    """Nobody waits for this one any more."""
-    if kind.queue.pop(waiting, None) is not None:
-        return
-    for task, batch in kind.running.items():
-        if waiting in batch and all(each.done() for each in batch):
-            task.cancel()
+def _name(bound: Bound) -> Hashable:
+    """The same for whatever may go together."""
+    return (bound.shape, bound.tenant, bound.subject, bound.slots)
 
 
 def _fail(batch: _Waiting, failure: Exception) -> None:

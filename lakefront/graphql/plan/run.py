@@ -15,7 +15,7 @@ from lakefront.graphql.answers import Answer, encode, refused
 from lakefront.graphql.plan.batches import Batches, Value, read
 from lakefront.graphql.plan.errors import format_execution_errors
 from lakefront.graphql.plan.mixed import Answered
-from lakefront.graphql.plan.parts import Root
+from lakefront.graphql.plan.parts import Compiled, Root
 from lakefront.graphql.plan.pick import NotCompiled
 from lakefront.graphql.plan.plan import Plan, Planned
 from lakefront.graphql.plan.statements import Bound, Statements
@@ -56,15 +56,38 @@ class Runner:
             if bound.shape.batched:
                 found: list[Value] = [await self.batches.run(bound)]
             else:
-                found = await read(self._database, bound)
-        except asyncpg.QueryCanceledError:
-            raise OperationTimeout from None
-        except asyncpg.PostgresError as error:
-            # Its text may quote values of rows: the class is enough to look for it.
-            _log.warning("a compiled statement failed, resolvers answer: %s", type(error).__name__)
+                found = await self.alone(bound)
+        except asyncpg.PostgresError as failure:
+            if (told := unread(failure)) is not None:
+                raise told from None
             return None
-        values = {key: value or b"null" for key, value in zip(compiled.read, found, strict=True)}
-        return {**values, **compiled.known}
+        return named(compiled, found)
+
+    async def alone(self, bound: Bound) -> list[Value]:
+        """The root fields' values of a statement that goes alone; raises what it raised."""
+        return await read(self._database, bound)
+
+
+def unread(failure: BaseException) -> LakefrontError | None:
+    """What is told of a statement that failed; ``None`` where resolvers are to answer, as the specification says.
+
+    Raises ``failure`` if nobody foresaw it.
+    """
+    if isinstance(failure, LakefrontError):
+        return failure
+    if isinstance(failure, asyncpg.QueryCanceledError):
+        return OperationTimeout()
+    if not isinstance(failure, asyncpg.PostgresError):
+        raise failure
+    # Its text may quote values of rows: the class is enough to look for it.
+    _log.warning("a compiled statement failed, resolvers answer: %s", type(failure).__name__)
+    return None
+
+
+def named(compiled: Compiled, found: Sequence[Value]) -> Values:
+    """What a statement ``found``, and what was known beforehand, by response name."""
+    values = {key: value or b"null" for key, value in zip(compiled.read, found, strict=True)}
+    return {**values, **compiled.known} if compiled.known else values
 
 
 def whole(plan: Plan, values: Values) -> bytes:

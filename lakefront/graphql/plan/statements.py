@@ -8,9 +8,10 @@ from graphql import GraphQLError
 
 from lakefront.actor import Actor
 from lakefront.db.query import QUERY_SUBJECT, QUERY_TENANT, GroupRequest, PageRequest, Slots
-from lakefront.db.statement import SUBJECT, TENANT, Template, template_of_value
+from lakefront.db.statement import SUBJECT, TENANT, Statement, Template, template_of_value
 from lakefront.errors import LakefrontError, OperationRefused
 from lakefront.graphql.plan.cache import Cache
+from lakefront.graphql.plan.literals import with_parameters
 from lakefront.graphql.plan.parts import Compiled, Linked, Node, One
 from lakefront.graphql.plan.pick import NotCompiled
 from lakefront.graphql.plan.plan import Plan, Planned
@@ -53,13 +54,19 @@ class Bound(NamedTuple):
     key: tuple[Any, ...] = ()
 
     def named(self) -> dict[str, Any]:
-        """The parameters that have names of their own."""
+        """The parameters that have names of their own, the keys of a batched statement aside."""
         return {
             TENANT: self.tenant,
             QUERY_TENANT: self.tenant,
             SUBJECT: self.subject,
             QUERY_SUBJECT: self.subject,
         }
+
+    def statement(self) -> Statement:
+        """What runs where nothing goes together with it."""
+        keys = {f"keys{place}": [value] for place, value in enumerate(self.key)}
+        template = self.shape.template
+        return Statement(template.sql, template.fill(self.slots, self.named() | keys))
 
 
 class Statements:
@@ -80,13 +87,25 @@ class Statements:
         shape = self.shapes.get((planned.plan.number, asked.requests))
         if shape is None:
             shape = await self._write(planned.plan, asked, actor)
-        return Bound(shape, asked.slots, actor.tenant, actor.subject if shape.owned else None, asked.key)
+        return _bound(shape, asked, actor)
+
+    def ready(self, planned: Planned, actor: Actor) -> Bound | None:
+        """As ``bind`` where the statement is written already, and nothing is to be refused; ``None`` otherwise."""
+        try:
+            asked = _ask(planned)
+        except (NotCompiled, LakefrontError):
+            return None
+        shape = self.shapes.get((planned.plan.number, asked.requests))
+        return None if shape is None else _bound(shape, asked, actor)
 
     def sql(self, planned: Planned, actor: Actor) -> str:
-        """The statement's text, to be looked at; raises as ``bind``."""
+        """The statement's text with its parameters below, to be looked at; raises as ``bind``."""
         asked = _ask(planned)
         shape = self.shapes.get((planned.plan.number, asked.requests))
-        return (shape or compile_shape(planned.plan, asked.requests, actor)).template.sql
+        bound = _bound(shape or compile_shape(planned.plan, asked.requests, actor), asked, actor)
+        if planned.plan.compiled is not None and isinstance(_single(planned.plan.compiled), Linked):
+            bound = bound._replace(key=())  # of rows that come with an event
+        return with_parameters(bound.statement())
 
     async def _write(self, plan: Plan, asked: "_Asked", actor: Actor) -> Shape:
         try:
@@ -133,6 +152,10 @@ def _ask(planned: Planned) -> _Asked:
     if single is not None:
         key = asked[single.ask][1] if isinstance(single, Node) else asked[single.ask]
     return _Asked(tuple(requests), tuple(slots.values), key, work)
+
+
+def _bound(shape: Shape, asked: _Asked, actor: Actor) -> Bound:
+    return Bound(shape, asked.slots, actor.tenant, actor.subject if shape.owned else None, asked.key)
 
 
 def _weight(shape: Shape) -> int:

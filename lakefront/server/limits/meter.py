@@ -15,7 +15,7 @@ from lakefront.server.client_address import ClientAddresses, bucket
 from lakefront.server.credentials import Credentials
 from lakefront.server.limits.headers import rate_limit_headers
 from lakefront.server.limits.policies import Policies, Policy
-from lakefront.server.limits.rooms import Standing
+from lakefront.server.limits.rooms import Room, Standing
 from lakefront.server.limits.windows import Windows
 from lakefront.server.token_watch import Authenticate
 from lakefront.settings import Settings
@@ -52,6 +52,25 @@ class RateLimits:
         """Forget that the secret with that hash held."""
         self._held.pop(fingerprint, None)
 
+    def amounts(self, path: str, operation: Operation | Answer) -> list[tuple[Policy, int]]:
+        """What an operation takes at ``path``: a request, its cost, and uses of fields that have limits of their own.
+
+        What did not become an operation counts as a request alone.
+        """
+        amounts = [(self.policies.of_path(path), 1)]
+        if isinstance(operation, Operation):
+            # What costs nothing needs no place in the bucket, and no word in the headers.
+            if cost := operation.planned.estimate.total:
+                amounts.append((self.policies.cost, cost))
+            uses = operation.planned.plan.uses
+            if not self.fields.keys().isdisjoint(uses):
+                amounts += [(self.fields[field], uses[field]) for field in sorted(uses.keys() & self.fields.keys())]
+        return amounts
+
+    def plenty(self, actor: Actor, path: str, operation: Operation) -> list[tuple[Room, int]] | None:
+        """For ``Windows.let_in``, where it does what ``Meter.count_operation`` would do; ``None`` otherwise."""
+        return self.windows.plenty(_who(actor), self.amounts(path, operation)) if self.enabled else []
+
 
 class Meter:
     """Counts what one request, or the operations of one socket, take; ``limits`` None means that nothing counts."""
@@ -72,7 +91,7 @@ class Meter:
         limits = self._limits
         if limits is None:
             return await authenticate(credentials)
-        fingerprint = _fingerprint(credentials)
+        fingerprint = fingerprint_of(credentials)
         if fingerprint is not None and not limits.held_before(fingerprint):
             full = limits.windows.full(limits.policies.address, self._address)
             if full is not None:
@@ -106,22 +125,11 @@ class Meter:
                 self._note([full])
 
     async def count_operation(self, actor: Actor, operation: Operation | Answer) -> None:
-        """Count a request, what its operation costs, and the fields that have limits of their own, all at once.
-
-        What did not become an operation counts as a request alone. Raises ``RateLimited``.
-        """
+        """Count what an operation takes (``RateLimits.amounts``), all at once; raises ``RateLimited``."""
         limits = self._limits
         if limits is None:
             return
-        amounts = [(limits.policies.of_path(self._scope["path"]), 1)]
-        if isinstance(operation, Operation):
-            # What costs nothing needs no place in the bucket, and no word in the headers.
-            if cost := operation.planned.estimate.total:
-                amounts.append((limits.policies.cost, cost))
-            uses = operation.planned.plan.uses
-            if not limits.fields.keys().isdisjoint(uses):
-                amounts += [(limits.fields[field], uses[field]) for field in sorted(uses.keys() & limits.fields.keys())]
-        self._note(await limits.windows.take_all(_who(actor), amounts))
+        self._note(await limits.windows.take_all(_who(actor), limits.amounts(self._scope["path"], operation)))
 
     async def count_field(self, actor: Actor | None, field: str, amount: int = 1) -> None:
         """Count ``amount`` uses of the root field ``field`` where it has a limit of its own; raises ``RateLimited``.
@@ -181,7 +189,7 @@ def meter_of(scope: Scope) -> Meter:
     return found if found is not None else Meter(None, scope)
 
 
-def _fingerprint(credentials: Credentials) -> int | None:
+def fingerprint_of(credentials: Credentials) -> int | None:
     """A hash of the secret alone, as with it anybody may write any user id; ``None`` for a signed token.
 
     Only such a token has a dot: nothing that has one is looked up as an API key or an ingest token.

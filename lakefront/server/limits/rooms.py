@@ -50,13 +50,20 @@ class Room:
         left = self._full_until - now
         return Standing(self.policy, self._full_left, left, left) if left > 0 and amount >= self._full_from else None
 
-    def let_in(self, amount: int, now: float) -> Standing | None:
-        """The answer to an attempt for which there is plenty of room, which then is to be told; None for any other."""
-        policy, left = self.policy, self._left - amount
-        ahead = self.untold + self.under_way + amount
-        if now >= self._until or left < policy.plenty or ahead > policy.ahead or self._asking:
-            return None
-        self._left = left
+    def has_plenty(self, amount: int, now: float) -> bool:
+        """Whether there is so much room for an attempt, and it is known, that it may be let in before Redis hears."""
+        policy = self.policy
+        return (
+            now < self._until
+            and self._left - amount >= policy.plenty
+            and self.untold + self.under_way + amount <= policy.ahead
+            and not self._asking
+        )
+
+    def let_in(self, amount: int, now: float) -> Standing:
+        """The answer to an attempt for which it ``has_plenty`` of room, which then is to be told."""
+        policy = self.policy
+        self._left = left = self._left - amount
         self._reset_at += amount * policy.each
         self.untold += amount
         return Standing(policy, left, max(0.0, self._reset_at - now))

@@ -55,6 +55,21 @@ class Windows:
         taken = [self._take(policy, who, amount) for policy, amount in amounts]
         return [each if isinstance(each, Standing) else await each for each in taken]
 
+    def plenty(self, who: str, amounts: Iterable[tuple[Policy, int]]) -> list[tuple[Room, int]] | None:
+        """What ``let_in`` takes where there is plenty of room for each of ``amounts``; ``None`` otherwise."""
+        now, found = time.monotonic(), []
+        for policy, amount in amounts:
+            room = self._rooms.get((policy.name, who))
+            if room is None or not room.has_plenty(amount, now) or room.refusal(amount, now) is not None:
+                return None
+            found.append((room, amount))
+        return found
+
+    def let_in(self, plenty: Iterable[tuple[Room, int]]) -> list[Standing]:
+        """As ``take_all``, before anything else is taken, of what there was ``plenty``."""
+        now = time.monotonic()
+        return [self._let_in(room, amount, now) for room, amount in plenty]
+
     def full(self, policy: Policy, who: str) -> Standing | None:
         """How ``who`` stands if this process knows that there is no room at all; it asks nobody."""
         room = self._rooms.get((policy.name, who))
@@ -72,16 +87,17 @@ class Windows:
             room = self._new_room(policy, who)
         elif (refusal := room.refusal(amount, now)) is not None:
             return refusal
-        was_told = not room.untold
-        standing = room.let_in(amount, now)
-        if standing is None:
-            self._rooms.move_to_end((policy.name, who))
-            return self._ask(room, amount, now)
-        if was_told:
+        if room.has_plenty(amount, now):
+            return self._let_in(room, amount, now)
+        self._rooms.move_to_end((policy.name, who))
+        return self._ask(room, amount, now)
+
+    def _let_in(self, room: Room, amount: int, now: float) -> Standing:
+        if not room.untold:
             self._untold.append(room)
             if self._telling is None:
                 self._telling = asyncio.get_running_loop().call_later(MOMENT, self._tell)
-        return standing
+        return room.let_in(amount, now)
 
     def _new_room(self, policy: Policy, who: str) -> Room:
         room = self._rooms[policy.name, who] = Room(policy, _key(policy, who))

@@ -1,0 +1,214 @@
+"""One operation on the express way: from its statement's start to its answer, without a task or a message in between.
+
+It stands where uvicorn has the cycle of a request, and where ``plan.batches`` has a future. What is not plain success
+(a statement that fails, a client that leaves, time that is up, an answer to be compressed) is dealt with by the same
+functions as on the long way, in a task if it takes time.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.server import ServerState
+
+from lakefront.errors import OperationTimeout
+from lakefront.graphql.answers import Answer
+from lakefront.graphql.operation import Operation
+from lakefront.graphql.plan.batches import Value
+from lakefront.graphql.plan.errors import log_unforeseen
+from lakefront.graphql.plan.run import timed_out
+from lakefront.graphql.plan.statements import Bound
+from lakefront.server.compression import pack
+from lakefront.server.cycle import JOINED, known_line, line
+from lakefront.server.graphql_http import VARY, reply_to
+from lakefront.server.limits.headers import rate_limit_headers
+from lakefront.server.limits.rooms import Standing
+
+if TYPE_CHECKING:
+    from lakefront.server.express import Caller, Express
+
+
+class Carrier(Protocol):
+    """What a ride needs of its connection."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    server_state: ServerState
+
+    def on_response_complete(self) -> None:
+        """The answer is out."""
+
+
+class _Unheard:
+    """Nobody waits for messages of the client."""
+
+    def set(self) -> None:
+        """Tell nobody."""
+
+
+class Ride:
+    """A request whose statement runs. ``leave`` ends it without an answer; whatever else happens answers it once."""
+
+    __slots__ = (
+        *("_bound", "_caller", "_carrier", "_express", "_operation", "_standings"),
+        *("_began", "_task", "_timer", "_told", "disconnected", "keep_alive", "response_complete"),
+    )
+
+    more_body: Final = False
+    message_event: Final = _Unheard()
+
+    def __init__(
+        self,
+        express: "Express",
+        caller: "Caller",
+        carrier: Carrier,
+        operation: Operation,
+        bound: Bound,
+        standings: Sequence[Standing],
+    ) -> None:
+        """A turn and what the limits count are taken already; ``start`` begins it."""
+        self._express = express
+        self._caller = caller
+        self._carrier = carrier
+        self._operation = operation
+        self._bound = bound
+        self._standings = standings
+        self._began = time.perf_counter()
+        self._told = self.disconnected = self.response_complete = False
+        self.keep_alive = True
+        self._task: asyncio.Task[None] | None = None
+        self._timer = carrier.loop.call_later(express.timeout, self._expire)
+
+    def start(self) -> None:
+        """Have the statement run."""
+        runner = self._express.operations.runner
+        if self._bound.shape.batched:
+            runner.batches.add(self._bound, self)
+        else:
+            self._later(self._read())
+
+    def crowd(self) -> None:
+        """Another request waits behind this one, so that nobody hears the client leave: this one ends soon."""
+
+    def leave(self) -> None:
+        """The client is gone: nobody waits for the answer."""
+        if not self.response_complete:
+            self.disconnected = True
+            self._stop()
+            self._end()
+
+    # What a statement tells (plan.batches.Waiting).
+
+    def done(self) -> bool:
+        """Whether the statement is waited for no more."""
+        return self._told
+
+    def set_result(self, result: Value, /) -> None:
+        """Answer with the only root field's value."""
+        if not self._told:
+            self._succeed([result])
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """Answer as the long way does where the statement failed."""
+        if not self._told:
+            self._settle()
+            self._later(self._recover(exception))
+
+    def cancel(self) -> None:
+        """The statement was cancelled, though somebody waits for it."""
+        self.set_exception(asyncio.CancelledError())
+
+    def _settle(self) -> None:
+        self._told = True
+        self._timer.cancel()
+
+    def _stop(self) -> None:
+        """Wait for nothing any more."""
+        waited = not self._told
+        self._settle()
+        if self._task is not None:
+            self._task.cancel()
+        elif waited:
+            self._express.operations.runner.batches.leave(self._bound, self)
+
+    def _expire(self) -> None:
+        self._stop()
+        operation = self._operation
+        self._later(self._reply(timed_out(operation.planned.plan, OperationTimeout(), operation.trace_id)))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        self._task = self._carrier.loop.create_task(self._to_its_end(work))
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client must not wait for ever
+            log_unforeseen(error, self._operation.trace_id)
+            if not self.response_complete:
+                self._end()
+                self._carrier.transport.close()
+
+    async def _read(self) -> None:
+        try:
+            found = await self._express.operations.runner.alone(self._bound)
+        except Exception as failure:  # noqa: BLE001 - it is told as on the long way
+            self._settle()
+            await self._recover(failure)
+        else:
+            self._succeed(found)
+
+    async def _recover(self, failure: BaseException) -> None:
+        await self._reply(await self._express.operations.recover(self._operation, failure))
+
+    def _succeed(self, found: Sequence[Value]) -> None:
+        self._settle()
+        body = self._express.operations.answer_of(self._operation, found)
+        if self._is_packed(body):
+            self._later(self._send(200, self._caller.head, body))
+        else:
+            self._write(200, self._caller.head, body)
+
+    async def _reply(self, answer: Answer) -> None:
+        reply = reply_to(answer, self._caller.media, self._operation.trace_id, {"vary": VARY})
+        headers = [pair for pair in reply.headers() if pair[0] != b"x-trace-id"]
+        lines = [line(name, value) for name, value in self._caller.told(headers)]
+        await self._send(reply.status, b"".join((STATUS_LINE[reply.status], *lines)), reply.body)
+
+    def _is_packed(self, body: bytes) -> bool:
+        return self._caller.coding is not None and len(body) >= self._express.compress_from
+
+    async def _send(self, status: int, head: bytes, body: bytes) -> None:
+        coding = self._caller.coding
+        if coding is not None and self._is_packed(body):
+            head += known_line(b"content-encoding", coding.encode())
+            body = await pack(body, coding)
+        self._write(status, head, body)
+
+    def _write(self, status: int, head: bytes, body: bytes) -> None:
+        """``head``: the status line and what the answer has in common with others."""
+        lines = [b"%b: %b\r\n" % pair for pair in rate_limit_headers(self._standings)]
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        carrier = self._carrier
+        head = b"%b%bx-trace-id: %b\r\ncontent-length: %d\r\n%b\r\n" % (
+            head,
+            self._express.common(carrier.server_state.default_headers),
+            self._operation.trace_id.encode(),
+            len(body),
+            b"".join(lines),
+        )
+        if len(body) > JOINED:
+            carrier.transport.writelines((head, body))
+        else:
+            carrier.transport.write(head + body)
+        self._express.answered(status, time.perf_counter() - self._began)
+        self._end()
+        if not self.keep_alive:
+            carrier.transport.close()
+        carrier.on_response_complete()
+
+    def _end(self) -> None:
+        self.response_complete = True
+        self._express.operations.turns.release()
