@@ -36,6 +36,7 @@ def test_all_of_it_in_sql(tmp_path: Path) -> None:
     assert ["mine.totalCount", "100", "1", "100"] in lines
     assert "\nSELECT CASE WHEN (set_config(" in done.stdout
     assert "lakefront.permit_addresses" in done.stdout
+    assert done.stdout.endswith("-- $1 = 'lakefront.tenant'\n-- $2 = 'city'\n-- $3 = 'city'\n-- $4 = 50\n")
 
 
 def test_what_is_left_to_resolvers_says_why(tmp_path: Path) -> None:
@@ -47,6 +48,7 @@ def test_what_is_left_to_resolvers_says_why(tmp_path: Path) -> None:
     assert refused.stdout.startswith("query, tier 3: resolvers make the answer\n")
     assert "resolvers    mine: its arguments are refused: " in refused.stdout
     assert "SELECT" not in refused.stdout
+    fails_plainly(refused, "The answer would be an error: The argument is not valid at first: Ask for 0 to 1000 rows")
     mutation = explain(tmp_path, 'mutation { revokeApiKey(keyId: "1") { apiKey { name } } }')
     assert mutation.stdout.startswith("mutation, tier 3: ")
     assert "permissions  keys:manage\n" in mutation.stdout
@@ -67,7 +69,9 @@ def test_what_a_server_would_refuse_fails(tmp_path: Path) -> None:
     invalid = explain(tmp_path, "{\n  permits { noSuchField } }")
     fails_plainly(invalid, "The operation is not valid.")
     assert "2:13: Cannot query field 'noSuchField'" in invalid.stderr
-    fails_plainly(explain(tmp_path, PAGE), "several operations")
+    fails_plainly(explain(tmp_path, PAGE), "several operations. Name one with --operation: Page, Both.")
+    nothing = explain(tmp_path, PAGE, "--operation", "Paeg")
+    fails_plainly(nothing, "no operation of the name given in --operation. There is Page, Both.")
 
 
 @pytest.mark.parametrize(
@@ -86,4 +90,4 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     fails_plainly(lakefront("explain", str(tmp_path / "none.graphql")), "none.graphql cannot be read (No such file")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     fails_plainly(lakefront("explain", str(tmp_path / "binary")), "is no text in UTF-8")
-    fails_plainly(lakefront("explain", "-"), "The request holds no GraphQL document")
+    fails_plainly(lakefront("explain", "-"), "- holds no document. Write an operation into it")

@@ -44,6 +44,9 @@ from lakefront.settings import Settings
 MAX_ERRORS = 5
 """Messages about one document: enough to correct it, too few to make a large answer of a small request."""
 
+MAX_NAME: Final = 60
+"""Characters of an operation's name that are shown."""
+
 MANY_TOKENS: Final = 1_000
 """From here on one message must do: some quote large parts of the document."""
 
@@ -135,15 +138,18 @@ def _parse(text: str) -> DocumentNode:
 def select_operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
     """The operation called ``name``, or the only one. Raises ``BadRequest`` when that is not clear."""
     operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    if not operations:
+        raise BadRequest("The document holds no operation. Add a query, mutation or subscription.")
+    if name is None and len(operations) == 1:
+        return operations[0]
+    names = [operation.name.value for operation in operations if operation.name]
+    if name in names:
+        return operations[names.index(name)]
+    there = ", ".join(each[:MAX_NAME] for each in names)
     if name is None:
-        if len(operations) == 1:
-            return operations[0]
-        raise BadRequest(
-            "The document holds several operations. Name one with 'operationName'."
-            if operations
-            else "The document holds no operation. Add a query, mutation or subscription."
-        )
-    for operation in operations:
-        if operation.name and operation.name.value == name:
-            return operation
-    raise BadRequest("The document holds no operation of the name given in 'operationName'.")
+        raise BadRequest(f"The document holds several operations. Name one with 'operationName': {there}.")
+    raise BadRequest(
+        f"The document holds no operation of the name given in 'operationName'. There is {there}."
+        if names
+        else "The document holds no operation of the name given in 'operationName'. Its own has none: leave it out."
+    )

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from graphql import GraphQLError
+
 from lakefront.actor import Actor
+from lakefront.errors import LakefrontError
 from lakefront.graphql.plan.cost import Estimate, FieldCost
 from lakefront.graphql.plan.live_run import statements_of
 from lakefront.graphql.plan.pick import NotCompiled
@@ -22,7 +25,10 @@ class RootField:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A plan with the variables of one request, for whoever planned it; ``sql`` makes the compiled root fields."""
+    """A plan with the variables of one request, for whoever planned it; ``sql`` makes the compiled root fields.
+
+    ``mistake`` is what is wrong with an argument of those: their answer would be an error that tells it.
+    """
 
     kind: str
     tier: int
@@ -30,21 +36,20 @@ class Explanation:
     permissions: tuple[str, ...]
     fields: tuple[RootField, ...]
     sql: str | None
+    mistake: str | None = None
 
 
 def explain(planned: Planned, statements: Statements, actor: Actor) -> Explanation:
     """Explain the plan; its statement is compiled, and not run."""
-    plan, sql, refused = planned.plan, None, None
-    if plan.compiled is not None:
-        try:
+    plan, sql, refused, mistake = planned.plan, None, None, None
+    try:
+        if plan.compiled is not None:
             sql = statements.sql(planned, actor)
-        except NotCompiled as why:
-            refused = why.reason
-    elif plan.live is not None:
-        try:
+        elif plan.live is not None:
             sql = statements_of(plan.live, planned, statements, actor)
-        except NotCompiled as why:
-            refused = why.reason
+    except NotCompiled as why:
+        refused, told = why.reason, why.__cause__
+        mistake = told.message if isinstance(told, LakefrontError | GraphQLError) else None
     return Explanation(
         kind=plan.operation.operation.value,
         tier=plan.tier if refused is None else 3,
@@ -52,6 +57,7 @@ def explain(planned: Planned, statements: Statements, actor: Actor) -> Explanati
         permissions=tuple(sorted(plan.permissions)),
         fields=tuple(_fields(plan, planned.estimate, refused)),
         sql=sql,
+        mistake=mistake,
     )
 
 

@@ -35,16 +35,21 @@ def explain(
 ) -> None:
     """Plan an operation without running it: its tier, cost, permissions and SQL, and what is left to resolvers.
 
-    Needs no server and no database. Exit code 1 if a server would refuse the operation.
+    Needs no server and no database. Exit code 1 if a server would refuse the operation, or an argument in it.
     """
     settings = settings_with()
     from lakefront.graphql.answers import OperationRequest
     from lakefront.graphql.plan.cost import check_cost
 
-    asked = OperationRequest(_text(file), operation, _object(variables))
+    text = _text(file)
+    if not text.strip():
+        raise fail(f"{file} holds no document. Write an operation into it: {{ me {{ subject }} }}")
+    asked = OperationRequest(text, operation, _object(variables))
     found = _explained(asked, _actor(role, tenant), settings)
     _show(found, settings.graphql_max_cost)
     check_cost(found.estimate, settings)
+    if found.mistake is not None:
+        raise fail(f"The answer would be an error: {printable(found.mistake)}")
 
 
 def _text(file: Path) -> str:
@@ -80,6 +85,7 @@ def _actor(role: str, tenant: str) -> "Actor":
 
 
 def _explained(request: "OperationRequest", actor: "Actor", settings: "Settings") -> "Explanation":
+    from lakefront.errors import BadRequest
     from lakefront.graphql.declare import permission
     from lakefront.graphql.plan.document import InvalidDocument
     from lakefront.graphql.plan.explain import explain as explain_plan
@@ -94,6 +100,8 @@ def _explained(request: "OperationRequest", actor: "Actor", settings: "Settings"
             place = "".join(f"{at.line}:{at.column}: " for at in (error.locations or ())[:1])
             typer.echo(f"{place}{printable(error.message)}", err=True)
         raise fail("The operation is not valid. Correct the document, or its variables.") from invalid
+    except BadRequest as unclear:
+        raise fail(printable(unclear.message.replace("'operationName'", "--operation"))) from unclear
     return explain_plan(planned, Statements(MIB), actor)
 
 

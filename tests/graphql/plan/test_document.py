@@ -133,9 +133,11 @@ def test_an_operation_is_chosen_by_its_name() -> None:
     chosen = select_operation(document, "b")
     assert chosen.name is not None
     assert chosen.name.value == "b"
-    for name in (None, "c"):
-        with pytest.raises(BadRequest):
+    for name, there in ((None, "'operationName': a, b."), ("c", "There is a, b.")):
+        with pytest.raises(BadRequest, match=there):
             select_operation(document, name)
+    with pytest.raises(BadRequest, match="leave it out"):
+        select_operation(read_document(SCHEMA, "{ hello }", SETTINGS), "c")
 
 
 def test_errors_know_their_lines() -> None:
