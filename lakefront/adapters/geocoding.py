@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from lakefront.adapters.base import Adapter
 from lakefront.adapters.dto import Dto, Point
+from lakefront.errors import ValidationError
 
 
 class Precision(StrEnum):
@@ -28,6 +29,7 @@ class Place(Dto):
     house_number: str | None = None
     street: str | None = None
     borough: str | None = None
+    """Or another part of the city."""
     borough_code: str | None = None
     """New York's: 1 Manhattan, 2 Bronx, 3 Brooklyn, 4 Queens, 5 Staten Island."""
     city: str | None = None
@@ -42,8 +44,19 @@ class Place(Dto):
     """The provider."""
 
 
+def in_one_line(address: str, *, most: int) -> str:
+    """The address without line breaks and needless space; raises ``ValidationError`` if empty or too long."""
+    line = " ".join(address.split())
+    if not line or len(line) > most:
+        message = f"Give an address, of at most {most} characters."
+        raise ValidationError(message, details=[{"field": "address", "message": message}])
+    return line
+
+
 class Geocoder(Adapter):
     """An adapter that finds places. All methods raise as ``Calls.call`` does."""
+
+    tells = frozenset({"code", "status", "statusCode", "httpStatus"})
 
     @abstractmethod
     async def geocode(self, address: str, *, trace_id: str = "") -> Place | None:

@@ -33,8 +33,11 @@ def _adapter(module: ModuleType) -> type[Adapter]:
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Adapter) and value.__module__ == module.__name__
     ]
-    if len(own) != 1 or isabstract(own[0]):
+    if len(own) != 1:
         raise TypeError(f"providers/{name}.py must have one adapter, a class that inherits Adapter; it has {len(own)}")
+    if isabstract(own[0]):
+        lacking = ", ".join(sorted(own[0].__abstractmethods__))
+        raise TypeError(f"providers/{name}.py: write {lacking}, which every adapter of its kind has")
     if own[0].provider != name:
         raise TypeError(f"providers/{name}.py is the adapter of {own[0].provider!r}: name both the same")
     return own[0]

@@ -85,10 +85,12 @@ class Outside:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            while await self._one(reader, writer, number):
-                pass
-        writer.close()
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                while await self._one(reader, writer, number):
+                    pass
+        finally:
+            writer.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> bool:
         """Whether the connection is kept."""

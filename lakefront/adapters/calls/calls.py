@@ -125,8 +125,9 @@ class Calls:
         return self._quotas.left()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and give back what was taken of quotas in advance."""
         await self._connections.close()
+        await self._quotas.close()
 
     async def _persist(self, call: _Call, read: Callable[[Response], T]) -> T:
         """Try, and try again where it may help."""
@@ -197,6 +198,7 @@ class Calls:
                 daily=adapter.endpoint.quota_daily,
                 rate=rate,
                 patience=min(request.patience, call.left),
+                cost=request.cost,
             )
             answer = await self._send(call)
             held = True  # also where ``read`` finds an error of the caller's in it

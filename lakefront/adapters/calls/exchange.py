@@ -44,6 +44,8 @@ class Request:
     """Seconds that it may wait for its turn, where the provider has a rate or asked us to wait."""
     lane: str = ""
     """Which of several keys it goes by, in a word of ours: each has a quota of its own, and waits by itself."""
+    cost: int = 1
+    """What it takes of the daily quota: some providers count what is in a batch."""
     waits: bool = True
     """Whether a 429 is waited for; not where there is another key."""
 

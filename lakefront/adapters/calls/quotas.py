@@ -36,15 +36,15 @@ _TAKE: Final = f"""
 local known, owed, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local used = math.max(0, math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), known) + owed)
 local left = limit - used
-local granted = 0
-if left > 0 and ARGV[4] == 'more' then
-    granted = math.max(1, math.min(math.floor(left / {ADVANCE}), {MOST_ADVANCE}))
+local wanted, granted = tonumber(ARGV[4]), 0
+if wanted > 0 and wanted <= left then
+    granted = math.max(wanted, math.min(math.floor(left / {ADVANCE}), {MOST_ADVANCE}))
 end
 redis.call('SET', KEYS[1], string.format('%.0f', used + granted), 'EX', 172800)
 return {{granted, used + granted}}
 """
-"""Take an advance of the day. What the server saw used before is the least that is, in case Redis lost its memory; what
-is ``owed`` it has let in unheard, or gives back. Two days later the key is gone by itself."""
+"""Take an advance of the day, at least what is wanted. What the server saw used before is the least that is, in case
+Redis lost its memory; what is ``owed`` it has let in unheard, or gives back. Two days later the key is gone."""
 
 _SLOT: Final = """
 local clock = redis.call('TIME')
@@ -140,19 +140,22 @@ class ProviderQuotas:
         self._days: dict[Meter, _Day] = {}
         self._slots: dict[Meter, deque[float]] = {}
 
-    async def take(self, meter: Meter, *, daily: int | None, rate: Rate | None, patience: float) -> None:
-        """Return when one request may go, within ``patience`` seconds; raises ``Spent`` where it may not."""
+    async def take(self, meter: Meter, *, daily: int | None, rate: Rate | None, patience: float, cost: int = 1) -> None:
+        """Return when one request may go, within ``patience`` seconds; raises ``Spent`` where it may not.
+
+        ``cost`` is what it takes of the day: of the rate it is one, whatever is in it.
+        """
         day = None
         if daily is not None:
             day = self._day(meter)
             day.limit = daily
-            await self._take_one(meter, day)
+            await self._take_of(day, meter, cost)
         if rate is None:
             return
         wait = await self._wait(meter, rate, patience)
         if wait > patience:
             if day is not None:
-                day.advance += 1
+                day.advance += cost
             raise Spent(wait, day=False)
         await asyncio.sleep(wait)
 
@@ -168,43 +171,43 @@ class ProviderQuotas:
         for meter, day in self._days.items():
             if day.advance > day.owed:
                 day.used = 0  # others may have given back theirs since
-                await self._ask(meter, day, owed=day.owed - day.advance, more=False)
+                await self._ask(meter, day, owed=day.owed - day.advance, wanted=0)
                 day.advance = day.owed = 0
 
-    async def _take_one(self, meter: Meter, day: _Day) -> None:
+    async def _take_of(self, day: _Day, meter: Meter, cost: int) -> None:
         # One asks for all who wait: each would take an advance, and use one of it.
-        while day.advance == 0:
+        while day.advance < cost:
             async with day.asking:
-                if day.advance > 0:
+                wanted = cost - day.advance
+                if wanted <= 0:
                     break
-                if day.heard and day.used + day.owed >= day.limit:
+                if day.heard and day.used + day.owed + wanted > day.limit:
                     raise Spent(self._until_tomorrow(), day=True)
-                await self._advance(meter, day)
-        day.advance -= 1
+                await self._advance(meter, day, wanted)
+        day.advance -= cost
 
-    async def _advance(self, meter: Meter, day: _Day) -> None:
+    async def _advance(self, meter: Meter, day: _Day, wanted: int) -> None:
         """Take an advance; raises ``Spent`` where there is none to take."""
         owed, day.owed = day.owed, 0
         granted = None
         try:
-            granted = await self._ask(meter, day, owed=owed, more=True)
+            granted = await self._ask(meter, day, owed=owed, wanted=wanted)
         finally:
             if granted is None:
                 day.owed += owed
         if granted is None:
             granted = 0 if day.heard else day.limit // self._share
+            if granted < wanted:
+                raise Spent(AWAY_PAUSE if self._share > 1 else self._until_tomorrow(), day=True)
             day.owed += granted
-            if granted == 0:
-                raise Spent(AWAY_PAUSE, day=True)
         day.heard = True
         day.advance += granted
         if granted == 0:
             raise Spent(self._until_tomorrow(), day=True)
 
-    async def _ask(self, meter: Meter, day: _Day, *, owed: int, more: bool) -> int | None:
+    async def _ask(self, meter: Meter, day: _Day, *, owed: int, wanted: int) -> int | None:
         """What Redis grants of the day; None while it is away."""
-        asked = [day.used, owed, day.limit, "more" if more else "no"]
-        answer = await self._take.run([f"{meter.name}:{day.date}"], asked)
+        answer = await self._take.run([f"{meter.name}:{day.date}"], [day.used, owed, day.limit, wanted])
         if answer is None:
             return None
         granted, used = map(int, answer)

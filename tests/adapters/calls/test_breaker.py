@@ -114,7 +114,7 @@ def test_it_opens_at_half_of_the_last_twenty() -> None:
         assert not breaker.leave(breaker.enter(), held=turn % 2 == 0)
     assert breaker.state is State.CLOSED
     assert breaker.leave(breaker.enter(), held=False)
-    assert breaker.state is State.OPEN
+    assert breaker.wait > 0
 
 
 def test_what_says_nothing_of_it_does_not_count() -> None:
