@@ -147,8 +147,8 @@ async def test_who_manages_tenants_acts_for_any(served: Wired) -> None:
         pytest.param([], "", id="no object"),
     ],
 )
-async def test_what_a_body_may_not_say(served: Wired, body: Any, field: str) -> None:
-    response = await post(served, path(), body)
+async def test_what_a_body_may_not_say(standing: Wired, body: Any, field: str) -> None:
+    response = await post(standing, path(), body)
     assert (response.status_code, response.json()["error_code"]) == (400, "validation_error"), response.text
     assert response.json()["details"][0]["field"] == field
 

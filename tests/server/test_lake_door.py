@@ -127,8 +127,8 @@ async def test_head_and_conditions(served: Wired, objects: list[Any]) -> None:
         "%ff",
     ],
 )
-async def test_only_what_the_manifest_has_is_handed_out(served: Wired, key: str) -> None:
-    response = await served.client.get(f"/lake/{key}", headers=served.bearer("reader"))
+async def test_only_what_the_manifest_has_is_handed_out(standing: Wired, key: str) -> None:
+    response = await standing.client.get(f"/lake/{key}", headers=standing.bearer("reader"))
     assert response.status_code == 404, response.text
     assert response.json()["error_code"] == "not_found"
 

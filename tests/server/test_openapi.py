@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from lakefront.domain.permits.payloads import DATA_TYPES
 from lakefront.server.openapi import described
 from lakefront.server.pages.bundle import ASSETS_PATH
 from lakefront.settings import Settings
+from tests.databases import NewDatabase
 from tests.domain.permits.events import BASE, event
 from tests.server.wired import INGEST, Wired, wired
 
@@ -19,13 +19,16 @@ PAGES = {"/", "/docs", "/redoc", "/openapi.json", ASSETS_PATH}
 """What is for people, or tells of itself."""
 
 
-@pytest.fixture
-async def served(dsn: str, tmp_path: Path) -> AsyncIterator[Wired]:
-    async with wired(Settings(port=0, data=tmp_path, database_url=dsn)) as made:
-        yield made
+@pytest.fixture(scope="module")
+async def served(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wired]:
+    """One server for all: who looks into the document changes nothing."""
+    async with new_database() as dsn:
+        settings = Settings(port=0, data=tmp_path_factory.mktemp("openapi"), database_url=dsn, rate_limits="off")
+        async with wired(settings) as made:
+            yield made
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def document(served: Wired) -> Any:
     response = await served.client.get("/openapi.json")
     assert response.status_code == 200

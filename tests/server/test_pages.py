@@ -1,7 +1,6 @@
 """The pages and their files: who gets which, under which headers, and nothing beside what was built."""
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -12,18 +11,16 @@ from starlette.routing import Route
 from lakefront.domain.services import Services
 from lakefront.server.pages.bundle import ASSETS_PATH, FOLDER, NOT_BUILT, Assets, Page
 from lakefront.server.rest.door import Handler, RestDoor
-from lakefront.settings import Settings
-from tests.server.wired import Wired, wired
+from tests.server.wired import Wired
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 PAGES = ("/graphql", "/docs", "/redoc")
 
 
 @pytest.fixture
-async def served(dsn: str, tmp_path: Path) -> AsyncIterator[Wired]:
+def served(standing: Wired) -> Wired:
     assert (FOLDER / "graphiql.html").is_file(), "The web pages are not built. Run `make install`."
-    async with wired(Settings(port=0, data=tmp_path, database_url=dsn)) as made:
-        yield made
+    return standing
 
 
 async def page(served: Wired, path: str) -> httpx.Response:
