@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from lakefront.actor import POLICIES_MANAGE, Actor
-from lakefront.errors import Forbidden
+from lakefront.errors import BadRequest, Forbidden
 from lakefront.graphql.answers import Answer, OperationRequest
 from lakefront.graphql.plan.explain import Explanation, explain
 from lakefront.graphql.plan.plan import Planned
@@ -20,7 +20,13 @@ PLAN: Final = "plan"
 
 
 def check_asked(request: OperationRequest, actor: Actor) -> None:
-    """Pass if ``actor`` may have the extensions that are asked for; raises ``Forbidden``."""
+    """Pass if ``actor`` may have the extensions that are asked for.
+
+    Raises ``Forbidden``, and ``BadRequest`` for an extension of ours that is neither true nor false.
+    """
+    for name in (COST, PLAN):
+        if not isinstance(request.extensions.get(name), bool | None):
+            raise BadRequest(f"'extensions.{name}' must be true or false.")
     if request.extensions.get(PLAN) is True and not actor.holds(POLICIES_MANAGE):
         raise Forbidden(
             f"extensions.plan needs the scope '{POLICIES_MANAGE}'. Leave it out; extensions.cost and estimateCost are "

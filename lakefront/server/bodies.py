@@ -320,11 +320,11 @@ def require_json(headers: Headers) -> None:
             raise UnsupportedMediaType
 
 
-def parse_json(data: bytes, *, max_depth: int) -> Any:
+def parse_json(data: bytes, *, max_depth: int, what: str = "The body") -> Any:
     """The value of a JSON text (RFC 8259, UTF-8), nested at most ``max_depth`` containers deep.
 
-    Raises ``BadRequest`` for everything else: bad UTF-8, a byte order mark, lone surrogates, NaN, infinities, numbers
-    without measure, depth, more than ``MOST_VALUES``. Integers keep all their digits.
+    Raises ``BadRequest`` for everything else, calling it ``what``: bad UTF-8, a byte order mark, lone surrogates, NaN,
+    infinities, numbers without measure, depth, more than ``MOST_VALUES``. Integers keep all their digits.
     """
     # Commas within strings count, too: telling them apart would cost what this is to save.
     opened = data.count(b"[") + data.count(b"{")
@@ -337,7 +337,9 @@ def parse_json(data: bytes, *, max_depth: int) -> Any:
     except RecursionError:
         raise _too_deep(max_depth) from None
     except (msgspec.MsgspecError, UnicodeError, ValueError) as error:
-        raise BadRequest(f"The request is not well-formed JSON in UTF-8: {_reason(error)}.") from None
+        if not data.strip():
+            raise BadRequest(f"{what} is empty. Send a JSON object.") from None
+        raise BadRequest(f"{what} is not well-formed JSON in UTF-8: {_reason(error)}.") from None
     if opened > max_depth:
         check_depth(value, max_depth)
     return value

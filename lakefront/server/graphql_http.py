@@ -203,8 +203,8 @@ def _negotiated(raw: bytes | None) -> Wanted:
     return Wanted(media, events)
 
 
-def operation_request(body: Any) -> OperationRequest:
-    """The operation that a parsed body asks for; raises ``BadRequest`` naming the member of the wrong type.
+def operation_request(body: Any, *, part: str = "member") -> OperationRequest:
+    """The operation that a parsed body asks for; raises ``BadRequest`` naming the member (``part``) of the wrong type.
 
     ``variables``, ``extensions`` and ``operationName`` may be absent or null; ``query``, too, where ``documentId`` or
     ``extensions.persistedQuery`` names the document.
@@ -216,16 +216,16 @@ def operation_request(body: Any) -> OperationRequest:
     document, name = body.get("query"), body.get("operationName")
     variables, extensions = body.get("variables"), body.get("extensions")
     if name is not None and not isinstance(name, str):
-        raise BadRequest("The member 'operationName' must be a string or null.")
+        raise BadRequest(f"The {part} 'operationName' must be a string or null.")
     if variables is not None and not isinstance(variables, dict):
-        raise BadRequest("The member 'variables' must be an object or null.")
+        raise BadRequest(f"The {part} 'variables' must be an object or null.")
     if extensions is not None and not isinstance(extensions, dict):
-        raise BadRequest("The member 'extensions' must be an object or null.")
+        raise BadRequest(f"The {part} 'extensions' must be an object or null.")
     sha256 = asked_for(body.get("documentId"), extensions or {}) if extensions or "documentId" in body else None
     if document is None and sha256 is not None:
         document = ""
     if not isinstance(document, str):
-        raise BadRequest("The member 'query' must be a string that holds a GraphQL document.")
+        raise BadRequest(f"Send a GraphQL document as text in the {part} 'query', or what names one in 'documentId'.")
     # An empty name is what some clients send for none.
     return OperationRequest(document, name or None, variables or {}, extensions or {}, sha256)
 
@@ -242,12 +242,11 @@ def _from_query(query_string: bytes, settings: Settings) -> OperationRequest:
     for name, value in pairs:
         if name in members:
             raise BadRequest("A parameter of the URL came twice. Send each once.")
+        members[name] = value
         if name in ("variables", "extensions"):
-            depth = settings.graphql_max_variables_depth
-            members[name] = parse_json(value.encode(), max_depth=depth) if value else None
-        else:
-            members[name] = value
-    return operation_request(members)
+            depth, what = settings.graphql_max_variables_depth, f"The parameter '{name}'"
+            members[name] = parse_json(value.encode(), max_depth=depth, what=what) if value else None
+    return operation_request(members, part="parameter")
 
 
 def reply_to(answer: Answer, media: str, trace_id: str, headers: Mapping[str, str]) -> Reply:

@@ -107,7 +107,7 @@ def read_message(text: str | None, *, max_depth: int) -> Message:
     if text is None:
         raise CloseSocket(Close.BAD_MESSAGE, "Binary frames are not served; send JSON as text")
     try:
-        body = parse_json(text.encode(), max_depth=max_depth + PAYLOAD_DEPTH)
+        body = parse_json(text.encode(), max_depth=max_depth + PAYLOAD_DEPTH, what="The message")
         return _message(body, len(text))
     except BadRequest as error:
         raise CloseSocket(Close.BAD_MESSAGE, error.message) from None

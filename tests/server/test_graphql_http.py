@@ -114,8 +114,38 @@ async def test_get_asks_but_never_changes(door: Door) -> None:
     for bad in ({}, {"query": ""}, {"query": "{hello}", "variables": "[1]"}, {"query": "{hello}", "variables": "{"}):
         response = await get("/graphql", params=bad, headers={**READER, "Accept": GRAPHQL_JSON})
         assert response.status_code == 400, bad
+    told = {
+        "{": "The parameter 'variables' is not well-formed JSON in UTF-8",
+        " ": "The parameter 'variables' is empty",
+        "[1]": "The parameter 'variables' must be an object or null",
+    }
+    for variables, message in told.items():
+        response = await get("/graphql", params={"query": "{hello}", "variables": variables}, headers=READER)
+        assert response.json()["errors"][0]["message"].startswith(message)
+    response = await get("/graphql", params={"": ""}, headers=READER)
+    assert "in the parameter 'query'" in response.json()["errors"][0]["message"]
     assert (await get("/graphql?query=%FF", headers=READER)).status_code == 400
     assert (await get("/graphql?query={hello}&query={hello}", headers=READER)).status_code == 400
+
+
+async def test_an_empty_body_is_told(door: Door) -> None:
+    for body in (b"", b" \n"):
+        response = await door.client.post(
+            "/graphql", content=body, headers={**READER, "Content-Type": "application/json"}
+        )
+        assert response.status_code == 400
+        assert response.json()["errors"][0]["message"] == "The body is empty. Send a JSON object."
+
+
+async def test_extensions_are_asked_for_with_true(door: Door) -> None:
+    for extensions in ({"cost": "yes"}, {"plan": 1}):
+        response = await door.post({"query": "{ hello }", "extensions": extensions})
+        [name] = extensions
+        assert response.json()["errors"][0]["message"] == f"'extensions.{name}' must be true or false."
+        assert "data" not in response.json()
+    for told in (False, None):
+        response = await door.post({"query": "{ hello }", "extensions": {"cost": told, "theirs": "anything"}})
+        assert response.json() == {"data": {"hello": "hello world"}}
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD", "TRACE", "PROPFIND"])

@@ -110,7 +110,7 @@ def read_document(schema: GraphQLSchema, text: str, settings: Settings) -> Docum
     Raises ``InvalidDocument`` (syntax, validation), ``OperationRefused`` (a limit), ``BadRequest`` (nothing there).
     """
     if not text or text.isspace():
-        raise BadRequest("The request holds no GraphQL document. Send it as the string member 'query'.")
+        raise BadRequest("The request holds no GraphQL document. Send it as 'query'.")
     counts = check_text(text, settings)
     document = _parse(text)
     check_limits(document, settings)
