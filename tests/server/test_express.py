@@ -14,9 +14,11 @@ import httpx
 import pytest
 
 from lakefront.actor import CITY
+from lakefront.db.embedded import EmbeddedRedis
 from lakefront.server.express import OPERATIONS, Express
 from lakefront.server.ride import Ride
 from lakefront.settings import Settings
+from tests.databases import NewDatabase
 from tests.domain.permits.events import filed
 from tests.server.wired import Wired, wired
 from tests.slow import locked
@@ -90,11 +92,20 @@ async def server(dsn: str, folder: Path, **settings: Any) -> AsyncIterator[Wired
         assert served.app.state.express.operations.turns.taken == 0
 
 
-@pytest.fixture(params=["limits", "no limits"])
-async def served(dsn: str, redis_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Wired]:
-    limits = "on" if request.param == "limits" else "off"
-    async with server(dsn, tmp_path, redis_url=redis_url, rate_limits=limits, rate_limit_user="10000/minute") as made:
-        yield made
+@pytest.fixture(scope="module", params=["limits", "no limits"])
+async def served(
+    new_database: NewDatabase,
+    redis_server: EmbeddedRedis,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[Wired]:
+    """One server for all whose answers do not hang on those before: its limits are wide."""
+    limits = {"rate_limits": "on" if request.param == "limits" else "off"}
+    limits |= dict.fromkeys(("rate_limit_user", "rate_limit_anonymous"), "10000/minute")
+    async with new_database() as dsn:
+        folder = tmp_path_factory.mktemp("express")
+        async with server(dsn, folder, redis_url=redis_server.url, **limits) as made:
+            yield made
 
 
 @pytest.fixture
