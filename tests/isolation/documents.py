@@ -48,13 +48,18 @@ class Documents:
         self._schema = schema
         self._values = {**_SCALARS, **values}
 
-    def operations(self, kind: str, *, without: Sequence[str] = ()) -> st.SearchStrategy[str]:
-        """``query``, ``mutation`` or ``subscription``: the last with one root field, the others with up to three."""
+    def operations(
+        self, kind: str, *, without: Sequence[str] = (), often: Sequence[str] = ()
+    ) -> st.SearchStrategy[str]:
+        """``query``, ``mutation`` or ``subscription``: the last with one root field, the others with up to three.
+
+        Root fields of ``often`` are drawn three times as often as the others.
+        """
         root = {"query": self._schema.query_type, "mutation": self._schema.mutation_type}.get(
             kind, self._schema.subscription_type
         )
         assert root is not None
-        names = sorted(name for name in root.fields if name not in without)
+        names = [*sorted(name for name in root.fields if name not in without), *often, *often]
 
         @st.composite
         def document(draw: st.DrawFn) -> str:
