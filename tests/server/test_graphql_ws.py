@@ -72,7 +72,7 @@ async def test_a_stream_that_fails_says_where_to_go_on(door: Door, caplog: pytes
 
 async def test_each_event_has_a_context_of_its_own(door: Door) -> None:
     async with door.client() as client:
-        await client.subscribe("subscription { contexts { name } }")
+        await client.subscribe("subscription { contexts { child { name } } }")
         while (await client.receive())["type"] == "next":
             pass
     assert door.world.contexts == 1 + 3
