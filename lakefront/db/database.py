@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import asyncpg
@@ -141,7 +142,9 @@ class Database:
         )
         self._kept: list[PoolConnectionProxy[Any]] = []
         self._unsettled: set[int] = set()
-        self._waiting = 0
+        self._held = 0
+        """Connections that are in use or kept: the pool's others are its own."""
+        self._waiters: deque[asyncio.Future[PoolConnectionProxy[Any] | None]] = deque()
         self._closing = False
 
     async def open(self) -> None:
@@ -157,7 +160,7 @@ class Database:
         try:
             async with asyncio.timeout(CLOSING):
                 while self._kept:
-                    await self._pool.release(self._kept.pop())
+                    await self._release(self._kept.pop())
                 await self._pool.close()
         except (*CONNECTION_LOST, RuntimeError) as lost:  # RuntimeError: uvloop's, as in ``write_failed``
             log.info("Not every connection to PostgreSQL said good-bye (%r): asyncpg cut off what was left.", lost)
@@ -224,28 +227,72 @@ class Database:
         async with self._connection() as connection:
             await connection.fetchval("SELECT 1")
 
-    @asynccontextmanager
-    async def _connection(self) -> "AsyncIterator[PoolConnectionProxy[Any]]":
-        try:
-            connection = await self._acquire()
-            try:
-                with _given_up(connection):
-                    yield connection
-            except BaseException as failure:
-                lost = write_failed(connection, failure)
+    def _connection(self) -> "_Lease":
+        return _Lease(self)
+
+    async def _acquire(self) -> "PoolConnectionProxy[Any]":
+        """A connection that was used before, without a word to the pool (whose taking and giving back cost a task)."""
+        while True:
+            while self._kept:
+                connection = self._kept.pop()
                 if _open(connection):
-                    self._unsettled.add(connection.get_server_pid())
-                # Whatever it was, the pool knows how to clean up, and when to throw away.
-                await self._pool.release(connection, timeout=WAITING)
-                if lost:
-                    raise _away() from failure
-                raise
-            if self._waiting or self._closing or not _open(connection) or connection.is_in_transaction():
-                await self._pool.release(connection, timeout=WAITING)
-            else:
-                self._kept.append(connection)
-        except CONNECTION_LOST as why:
-            raise _away() from why
+                    return connection
+                await self._release(connection)
+            if self._held < self._pool.get_max_size():
+                return await self._take()
+            handed = await self._wait()
+            if handed is not None:
+                return handed
+
+    async def _take(self) -> "PoolConnectionProxy[Any]":
+        self._held += 1
+        try:
+            return await self._pool.acquire(timeout=WAITING)
+        except BaseException:
+            self._held -= 1
+            self._hand_over(None)
+            raise
+
+    async def _wait(self) -> "PoolConnectionProxy[Any] | None":
+        """A connection that somebody else is done with; ``None``: one more may be taken from the pool."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[PoolConnectionProxy[Any] | None] = loop.create_future()
+        self._waiters.append(waiter)
+        timer = loop.call_later(WAITING, _too_late, waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled():
+                self._hand_over(waiter.result())
+            raise
+        finally:
+            timer.cancel()
+
+    def _hand_over(self, connection: "PoolConnectionProxy[Any] | None") -> None:
+        """To whoever waits longest; kept for the next one if nobody does."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        if connection is not None:
+            self._kept.append(connection)
+
+    async def _give_back(self, connection: "PoolConnectionProxy[Any]") -> None:
+        if self._closing or not _open(connection) or connection.is_in_transaction():
+            await self._release(connection)
+        else:
+            self._hand_over(connection)
+
+    async def _release(self, connection: "PoolConnectionProxy[Any]", *, unsettled: bool = False) -> None:
+        """Have the pool clean up, or throw away, whatever it was."""
+        if unsettled and _open(connection):
+            self._unsettled.add(connection.get_server_pid())
+        try:
+            await self._pool.release(connection, timeout=WAITING)
+        finally:
+            self._held -= 1
+            self._hand_over(None)
 
     async def _reset(self, connection: Any) -> None:
         """Instead of the pool's reset query: nothing of ours outlives a transaction; an open one is thrown away.
@@ -263,18 +310,39 @@ class Database:
             except CONNECTION_LOST:
                 connection.terminate()
 
-    async def _acquire(self) -> "PoolConnectionProxy[Any]":
-        """A connection that was used before, without a word to the pool (whose taking and giving back cost a task)."""
-        while self._kept:
-            connection = self._kept.pop()
-            if _open(connection):
-                return connection
-            await self._pool.release(connection)
-        self._waiting += 1
+
+class _Lease:
+    """As a block: a connection for it. Raises ``Unavailable`` where PostgreSQL is away."""
+
+    __slots__ = ("_connection", "_database")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: PoolConnectionProxy[Any]
+
+    async def __aenter__(self) -> "PoolConnectionProxy[Any]":
         try:
-            return await self._pool.acquire(timeout=WAITING)
-        finally:
-            self._waiting -= 1
+            self._connection = await self._database._acquire()  # noqa: SLF001 - the two classes are one thing
+        except CONNECTION_LOST as why:
+            raise _away() from why
+        return self._connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        database, connection = self._database, self._connection
+        lost = error is not None and (isinstance(error, CONNECTION_LOST) or write_failed(connection, error))
+        try:
+            if error is None:
+                await database._give_back(connection)  # noqa: SLF001
+            else:
+                if isinstance(error, TimeoutError):
+                    connection.terminate()  # the pool would wait to cancel what had no answer in time
+                await database._release(connection, unsettled=True)  # noqa: SLF001
+        except CONNECTION_LOST as why:
+            raise _away() from why
+        if lost:
+            raise _away() from error
 
 
 def _open(connection: "PoolConnectionProxy[Any]") -> bool:
@@ -293,6 +361,11 @@ def _given_up(connection: "PoolConnectionProxy[Any]") -> Iterator[None]:
     except TimeoutError:
         connection.terminate()
         raise
+
+
+def _too_late(waiter: "asyncio.Future[PoolConnectionProxy[Any] | None]") -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
 
 
 def _away() -> Unavailable:

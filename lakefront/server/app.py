@@ -60,7 +60,8 @@ def build_app(running: Running) -> Starlette:
     doors.metrics.gauge("lakefront_event_streams", "Streams of server-sent events that are open.", lambda: http.streams)
     show_sockets(doors.metrics, socket)
     show_subscriptions(doors.metrics, operations.subscriptions)
-    show_operations(doors.metrics, operations)
+    express = Express(operations, doors.services, doors.authenticator, limits, doors.metrics)
+    show_operations(doors.metrics, operations, express.asked)
     # The first that fits is taken, and the doors of GraphQL are the ones asked for most.
     routes: list[BaseRoute] = [
         Route(OPERATIONS, GraphiQLOrGraphQL(RestDoor(doors, OPERATIONS, Page("graphiql")), counted)),
@@ -81,7 +82,7 @@ def build_app(running: Running) -> Starlette:
     )
     # A redirect to the path without its slash would be made of whatever Host the client named.
     app.router.redirect_slashes = False
-    app.state.express = Express(operations, doors.services, doors.authenticator, limits, doors.metrics)
+    app.state.express = express
     return app
 
 

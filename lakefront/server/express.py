@@ -8,7 +8,7 @@ goes the long way from its beginning; nothing has happened to it yet.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from graphql import OperationType
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -18,8 +18,13 @@ from lakefront.actor import Actor
 from lakefront.domain.services import Services
 from lakefront.errors import LakefrontError
 from lakefront.graphql.answers import Answer
+from lakefront.graphql.following import Following
 from lakefront.graphql.operation import Operation
 from lakefront.graphql.operations import Operations
+from lakefront.graphql.plan.cache import Cache
+from lakefront.graphql.plan.plan import Planned
+from lakefront.graphql.plan.planner import BYTES_PER_CHARACTER, MIB
+from lakefront.graphql.plan.statements import BYTES_AT_LEAST, Bound
 from lakefront.server.auth.authenticator import Authenticator, Key, key_of
 from lakefront.server.bodies import FREE, parse_json, require_json
 from lakefront.server.compression import coding_for
@@ -72,6 +77,13 @@ class Caller:
         return hardened(shared_with(self.origin, headers), over_tls=self.over_tls)
 
 
+class Asked(NamedTuple):
+    """What the body of a request asks for, whoever of some permissions sends it: its plan, and its statement."""
+
+    planned: Planned
+    bound: Bound
+
+
 class Connection(Carrier, Protocol):
     """What is looked at of a connection on which a request has arrived."""
 
@@ -108,6 +120,9 @@ class Express:
         self._metrics = metrics
         self._hosts = Hosts(settings.host, settings.allowed_hosts)
         self._common: tuple[Sequence[Pair], bytes] = ((), b"")
+        self.asked: Cache[tuple[bytes, frozenset[str], frozenset[str]], Asked] = Cache(
+            settings.plan_cache * MIB // 4, _weight
+        )
 
     def take(self, connection: Connection, body: bytes) -> Ride | None:
         """The ride of a request by POST that has arrived on ``connection``; ``None``: it has to go the long way."""
@@ -117,10 +132,11 @@ class Express:
         actor = None if caller is None else self._authenticator.recognised(caller.key)
         if caller is None or actor is None or not self._is_plain(caller, actor):
             return None
-        operation = self._operation(connection.headers, body, actor)
-        bound = None if operation is None else self.operations.at_once(operation)
-        if operation is None or bound is None or self.operations.turns.locked():
+        asked = self._asked(body, actor)
+        if asked is None or self.operations.turns.locked():
             return None
+        planned, bound = asked
+        operation = Operation(planned, actor, tracing.received(connection.headers), Following())
         plenty = self._limits.plenty(actor, OPERATIONS, operation)
         if plenty is None or not self._take_request(operation):
             return None
@@ -180,7 +196,19 @@ class Express:
             and not expiry_headers(actor)
         )
 
-    def _operation(self, headers: list[Pair], body: bytes, actor: Actor) -> Operation | None:
+    def _asked(self, body: bytes, actor: Actor) -> Asked | None:
+        """What ``body`` asks for. Lists are remembered: pages ask for the same ones again and again."""
+        key = (body, actor.scopes, actor.own)
+        asked = self.asked.get(key)
+        if asked is None:
+            asked = self._read(body, actor)
+            if asked is not None and not asked.bound.shape.batched:
+                self.asked.put(key, asked)
+            return asked
+        planned, bound = asked
+        return Asked(planned, bound._replace(tenant=actor.tenant, subject=actor.subject if bound.shape.owned else None))
+
+    def _read(self, body: bytes, actor: Actor) -> Asked | None:
         depth = self._settings.graphql_max_variables_depth + ENVELOPE_DEPTH
         try:
             request = operation_request(parse_json(body, max_depth=depth))
@@ -188,11 +216,21 @@ class Express:
             return None
         if request.sha256 is not None:
             return None
-        operation = self.operations.prepare(request, actor, tracing.received(headers))
-        return None if isinstance(operation, Answer) or operation.kind is not OperationType.QUERY else operation
+        operation = self.operations.prepare(request, actor, "")
+        if isinstance(operation, Answer) or operation.kind is not OperationType.QUERY:
+            return None
+        bound = self.operations.at_once(operation)
+        return None if bound is None else Asked(operation.planned, bound)
 
     def _take_request(self, operation: Operation) -> bool:
         """Whether the tenant's day has plenty left, of which one request is taken now."""
         if operation.planned.plan.manages_access:
             return True
         return self._services.allowances.take_request_at_once(self._services, operation.actor)
+
+
+def _weight(asked: Asked) -> int:
+    """As much as it may keep alive: its plan and its statement, which others like it share."""
+    request, sql = asked.planned.request, asked.bound.shape.template.sql
+    text = len(request.document)
+    return 2 * BYTES_AT_LEAST + BYTES_PER_CHARACTER * text + 4 * (len(sql) + len(str(request.variables)))

@@ -10,8 +10,8 @@ from lakefront.server.metrics import Metrics
 TIERS = (1, 2, 3)
 
 
-def show_operations(metrics: Metrics, operations: Operations) -> None:
-    """Show the gauges and counters of ``operations``, its planner and its runner."""
+def show_operations(metrics: Metrics, operations: Operations, requests: Cache[Any, Any]) -> None:
+    """Show the gauges and counters of ``operations``, its planner and its runner; ``requests`` were asked lately."""
     runner, turns = operations.runner, operations.turns
     metrics.counters(
         "lakefront_operations",
@@ -23,16 +23,17 @@ def show_operations(metrics: Metrics, operations: Operations) -> None:
     metrics.gauge("lakefront_operations_waiting", "Operations that wait for their turn.", lambda: turns.waiting)
     metrics.counter("lakefront_row_batches", "Statements that read rows by key.", lambda: runner.batches.statements)
     metrics.counter("lakefront_row_batch_keys", "Keys that they read.", lambda: runner.batches.keys)
-    _show_caches(metrics, operations)
+    _show_caches(metrics, operations, requests)
 
 
-def _show_caches(metrics: Metrics, operations: Operations) -> None:
+def _show_caches(metrics: Metrics, operations: Operations, requests: Cache[Any, Any]) -> None:
     planner = operations.planner
     caches: Mapping[str, Cache[Any, Any]] = {
         "documents": planner.documents,
         "refused": planner.refused,
         "plans": planner.plans,
         "statements": operations.runner.statements.shapes,
+        "requests": requests,
     }
 
     def of_each(number: Callable[[Cache[Any, Any]], int]) -> Callable[[], Mapping[str, float]]:

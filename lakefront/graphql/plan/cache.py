@@ -1,14 +1,12 @@
 """Bounded memories: what was used longest ago goes first, and what happens in them is counted."""
 
 from collections.abc import Callable, Hashable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cachetools import LRUCache
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-
-MISSING: Final = object()
 
 
 class Cache(Generic[K, V]):
@@ -20,12 +18,12 @@ class Cache(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         """The value of ``key``, if it is kept."""
-        found: Any = self._kept.get(key, MISSING)
-        if found is MISSING:
+        try:
+            value = self._kept[key]  # one look: keys are made of much, and hashed at each
+        except KeyError:
             self.misses += 1
             return None
         self.hits += 1
-        value: V = found
         return value
 
     def put(self, key: K, value: V) -> V:
