@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from lakefront.adapters.calls import Request, Response, Unreadable, segment
+from lakefront.adapters.calls.reading import media_type
 from lakefront.adapters.dto import Point, Wire, found_at
 from lakefront.adapters.geocoding import Place, Precision, ReverseGeocoder, in_one_line
 from lakefront.adapters.maps import MOST_ZOOM, Tile
@@ -210,10 +211,12 @@ def _precision(kind: str, accuracy: str | None) -> Precision:
 def _tile(answer: Response) -> Tile | None:
     if answer.status == 304:
         return None
+    if not answer.body:
+        raise Unreadable("the tile is empty")
     age = _MAX_AGE.search(answer.headers.get("cache-control", ""))
     return Tile(
         body=answer.body,
-        media_type=answer.headers["content-type"],
+        media_type=media_type(answer.headers["content-type"]),
         etag=answer.headers.get("etag"),
         fresh_seconds=min(int(age[1]), 30 * _DAY) if age else _DAY,
     )
