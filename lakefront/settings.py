@@ -190,8 +190,8 @@ class Settings(BaseSettings):
     persisted_documents: PersistedDocuments = Field(
         "apq",
         description="Which GraphQL documents are taken (L16): 'apq', all, those that are trusted or that a client of "
-        "the tenant registered by their SHA-256 alone, too; 'off', all, by their text; 'trusted-only', those alone "
-        "that `lakefront documents sync` stored.",
+        "the tenant registered by their SHA-256 alone, too; 'off', all, trusted ones as well by their text alone; "
+        "'trusted-only', those alone that `lakefront documents sync` stored.",
     )
     persisted_documents_by_role: dict[str, PersistedDocuments] = Field(
         {},

@@ -6,7 +6,7 @@ And the check that a document must pass to be trusted: that of a request, so tha
 from dataclasses import replace
 
 import strawberry
-from graphql import OperationDefinitionNode
+from graphql import GraphQLError, OperationDefinitionNode
 
 from lakefront.actor import Actor
 from lakefront.domain.documents import Documents
@@ -35,7 +35,7 @@ def checker(schema: strawberry.Schema, settings: Settings) -> Check:
         try:
             document = read_document(schema._schema, text, settings)  # noqa: SLF001 - it has no public name
         except InvalidDocument as invalid:
-            raise ValidationError("; ".join(str(error.message) for error in invalid.errors)) from None
+            raise ValidationError("; ".join(map(_placed, invalid.errors))) from None
         except (BadRequest, OperationRefused) as refusal:
             raise ValidationError(refusal.message) from None
         operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
@@ -44,3 +44,8 @@ def checker(schema: strawberry.Schema, settings: Settings) -> Check:
         return ", ".join(node.name.value if node.name else f"({node.operation.value})" for node in operations)
 
     return check
+
+
+def _placed(error: GraphQLError) -> str:
+    place = "".join(f"{at.line}:{at.column}: " for at in (error.locations or ())[:1])
+    return f"{place}{error.message}"

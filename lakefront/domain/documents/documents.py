@@ -10,6 +10,7 @@ from lakefront.domain.documents.trusted import Trusted
 from lakefront.errors import BadRequest, DocumentNotTrusted, PersistedQueryNotFound, PersistedQueryNotSupported
 
 _REGISTER: Final = "Nothing is known under this hash. Send the request again with the document as 'query' beside it."
+_SEND: Final = "Documents are not found by their hash here. Send the document's text as 'query'."
 _TRUST: Final = "No trusted document has this hash. Have whoever runs the server add it: lakefront documents sync DIR."
 
 
@@ -40,7 +41,7 @@ class Documents:
                 await self._require_trust(sha256_of(sent))
             return sent
         if mode is Mode.OFF:
-            raise PersistedQueryNotSupported
+            raise PersistedQueryNotSupported(details=[{"field": "documentId", "message": _SEND}])
         if not sent:
             return await self._named(actor, sha256, mode)
         if sha256_of(sent) != sha256:

@@ -6,7 +6,7 @@ manifest (https://www.npmjs.com/package/@apollo/generate-persisted-query-manifes
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -21,11 +21,15 @@ _OTHER_HASH: Final = (
 )
 
 
-def read_folder(folder: Path) -> dict[str, str]:
-    """Every document in the files of ``folder``, and where it was found: ``app.json: 4f2a…``.
+class Files(NamedTuple):
+    """The documents of a folder, each with where it was found (``app.json: 4f2a…``), and (where, what) is wrong."""
 
-    Raises ``ValidationError``, with a detail for each thing that is wrong, so that none of it is taken; ``OSError``.
-    """
+    documents: dict[str, str]
+    problems: list[tuple[str, str]]
+
+
+def read_folder(folder: Path) -> Files:
+    """What is in the files of ``folder``; raises ``ValidationError`` if that is nothing, ``OSError``."""
     found: dict[str, str] = {}
     problems: list[tuple[str, str]] = []
     for path in sorted(folder.iterdir()):
@@ -36,12 +40,16 @@ def read_folder(folder: Path) -> dict[str, str]:
             documents = [(path.name, text)] if path.suffix == ".graphql" else _manifest(path.name, text, problems)
             for where, document in documents:
                 found.setdefault(document, where)
-        except (UnicodeDecodeError, orjson.JSONDecodeError):
-            problems.append((path.name, "not in UTF-8, or not JSON"))
-    refuse(problems)
-    if not found:
-        raise ValidationError(f"There is no document in {folder}: it has no *.json and no *.graphql with one.")
-    return found
+        except UnicodeDecodeError as wrong:
+            problems.append((path.name, f"not in UTF-8 from its byte {wrong.start} on"))
+        except orjson.JSONDecodeError as wrong:
+            problems.append((path.name, f"not JSON at line {wrong.lineno}, column {wrong.colno}: {wrong.msg}"))
+    if not found and not problems:
+        raise ValidationError(
+            f"There is no document in {folder}: it has no *.json and no *.graphql with one. To trust single ones no "
+            "more: lakefront documents remove HASH."
+        )
+    return Files(found, problems)
 
 
 def refuse(problems: Iterable[tuple[str, str]]) -> None:

@@ -1,16 +1,16 @@
 """Trusting documents: an operator's files into the table that every server reads, all of them or none."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from lakefront.actor import POLICIES_MANAGE, Actor
 from lakefront.db.database import Database
-from lakefront.domain.documents.folder import refuse
+from lakefront.domain.documents.folder import Files, refuse
 from lakefront.domain.documents.hashes import sha256_of
 from lakefront.domain.documents.trusted import MOST
-from lakefront.errors import ValidationError
+from lakefront.errors import NotFound, ValidationError
 
 Check = Callable[[str], str]
 """What a document's operations are called; raises ``ValidationError`` for one that could not be run."""
@@ -40,16 +40,14 @@ class Report:
     left: list[Stored] = field(default_factory=list)
 
 
-async def sync(
-    provisioner: Database, actor: Actor, documents: Mapping[str, str], check: Check, *, prune: bool = False
-) -> Report:
-    """Trust ``documents`` (each with where it was found); with ``prune`` no others any more.
+async def sync(provisioner: Database, actor: Actor, files: Files, check: Check, *, prune: bool = False) -> Report:
+    """Trust the documents of ``files``; with ``prune`` no others any more.
 
-    Needs the scope policies:manage. Raises ``ValidationError`` if one does not pass ``check``, with a detail for each,
-    and if they would be more than ``MOST``: nothing is changed then.
+    Needs the scope policies:manage. Raises ``ValidationError`` if ``files`` have problems or a document does not pass
+    ``check``, with a detail for each, and if they would be more than ``MOST``: nothing is changed then.
     """
     actor.require(POLICIES_MANAGE)
-    wanted = _checked(documents, check)
+    wanted = _checked(files, check)
     async with provisioner.transaction("-") as transaction:
         await transaction.execute(_LOCK)
         there = {row[1]: Stored(*row) for row in await transaction.fetch(_LIST)}
@@ -70,6 +68,26 @@ async def sync(
     return report
 
 
+async def remove(provisioner: Database, actor: Actor, hashes: Iterable[bytes]) -> list[Stored]:
+    """Trust the documents of ``hashes`` no more; tells which they were.
+
+    Needs the scope policies:manage. Raises ``NotFound`` if one of them is not trusted: nothing is changed then.
+    """
+    actor.require(POLICIES_MANAGE)
+    wanted = list(dict.fromkeys(hashes))
+    async with provisioner.transaction("-") as transaction:
+        await transaction.execute(_LOCK)
+        there = {row[1]: Stored(*row) for row in await transaction.fetch(_LIST)}
+        unknown = [sha256.hex() for sha256 in wanted if sha256 not in there]
+        if unknown:
+            raise NotFound(
+                f"No trusted document is named sha256:{unknown[0]}; nothing was changed. "
+                "See those that there are: lakefront documents list."
+            )
+        await transaction.execute(_REMOVE, wanted)
+    return [there[sha256] for sha256 in wanted]
+
+
 async def stored(database: Database, actor: Actor) -> list[Stored]:
     """All trusted documents, by name. Needs the scope policies:manage."""
     actor.require(POLICIES_MANAGE)
@@ -77,13 +95,13 @@ async def stored(database: Database, actor: Actor) -> list[Stored]:
         return [Stored(*row) for row in await transaction.fetch(_LIST)]
 
 
-def _checked(documents: Mapping[str, str], check: Check) -> dict[bytes, tuple[str, str]]:
+def _checked(files: Files, check: Check) -> dict[bytes, tuple[str, str]]:
     found: dict[bytes, tuple[str, str]] = {}
-    problems: list[tuple[str, str]] = []
-    for text, where in documents.items():
+    problems = list(files.problems)
+    for text, where in files.documents.items():
         try:
             found[sha256_of(text)] = (check(text), text)
         except ValidationError as wrong:
             problems.append((where, wrong.message))
-    refuse(problems)
+    refuse(sorted(problems))
     return found

@@ -63,8 +63,9 @@ async def test_trusted_only_refuses_other_documents(documents: Documents, sha256
 async def test_off_takes_texts_alone(documents: Documents) -> None:
     assert await documents.text(actor("old"), OTHER, None) == OTHER
     for sent in ("", TRUSTED):
-        with pytest.raises(PersistedQueryNotSupported, match=r"^PersistedQueryNotSupported$"):
+        with pytest.raises(PersistedQueryNotSupported, match=r"^PersistedQueryNotSupported$") as refused:
             await documents.text(actor("old"), sent, sha256_of(TRUSTED))
+        assert "Send the document's text as 'query'" in refused.value.details[0]["message"]
 
 
 @pytest.mark.parametrize("role", ["reader", "viewer"])
