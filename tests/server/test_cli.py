@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -243,6 +244,8 @@ def test_doctor_beside_a_server(serving: Serving) -> None:
     assert "in use, by the server of this data folder" in done.stdout
     assert "open to other users (0644)" in done.stdout
     assert "signing key: run `chmod 600" in done.stdout
+    [socket] = re.findall(r"PostgreSQL: run `psql 'postgresql://.*host=([^&]*)&port=\d+'` for SQL", done.stdout)
+    assert (Path(unquote(socket)) / ".s.PGSQL.5432").exists()
 
 
 def test_loading_twice_adds_only_duplicates(serving: Serving) -> None:

@@ -22,8 +22,8 @@ def doctor(data: Data = None) -> None:
     findings = run(examine(settings))
     Console().print(_table(findings))
     for finding in findings:
-        if finding.advice:
-            typer.echo(f"{finding.part}: {printable(finding.advice)}")
+        for said in filter(None, (finding.advice, finding.note)):
+            typer.echo(f"{finding.part}: {printable(said)}")
     if any(finding.fatal for finding in findings):
         raise typer.Exit(1)
 

