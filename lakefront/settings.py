@@ -87,6 +87,11 @@ class Settings(BaseSettings):
         description="Whether outside systems may be at loopback addresses, and there without TLS: for a simulated "
         "city on the same machine, never for a server that strangers are admins of.",
     )
+    integration_networks: tuple[str, ...] = Field(
+        (),
+        description='JSON list of private networks where outside systems may be: ["10.20.0.0/16"]. Elsewhere only '
+        "public addresses are called, whatever a name leads to.",
+    )
 
     onboarding: Literal["open", "admin"] | None = Field(
         None,
@@ -252,7 +257,7 @@ class Settings(BaseSettings):
             raise ValueError(f"Operations past rate_limit_cost ({rate}) could never run: raise that, or lower this")
         return most
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "integration_networks")
     @classmethod
     def _are_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
         for proxy in proxies:

@@ -171,7 +171,7 @@ async def _services(
     listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
     quotas, allowances = Quotas(redis, enabled=settings.limits_on), Allowances(redis)
     stack.push_async_callback(allowances.close)
-    calls = Calls(redis, loopback=settings.loopback_integrations)
+    calls = Calls(redis, loopback=settings.loopback_integrations, networks=settings.integration_networks)
     stack.push_async_callback(calls.close)
     services = Services(
         *(settings, database, log, progress, quotas, objects, provisioner, signing_in, directory, granted),

@@ -54,6 +54,7 @@ class Metrics:
         self._registry.register(self._requests)
         self._registry.register(_Intake(services.meters.tally))
         self._registry.register(_Refusals(services.allowances))
+        self._registry.register(services.calls.metrics)
         self._pipelines = _Pipelines(services)
         self._registry.register(self._pipelines)
         database = services.database
