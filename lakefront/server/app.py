@@ -30,7 +30,7 @@ from lakefront.server.operation_metrics import show_operations
 from lakefront.server.pages.bundle import ASSETS_PATH, Assets, Page
 from lakefront.server.pages.graphiql import GraphiQLOrGraphQL
 from lakefront.server.responses import error_response
-from lakefront.server.rest import api_keys, lake, permits, system, tenant_usage, tenants
+from lakefront.server.rest import api_keys, cities, integrations, lake, permits, system, tenant_usage, tenants
 from lakefront.server.rest.door import Handler, RestDoor
 from lakefront.server.security_headers import SecurityHeaders
 from lakefront.server.subscription_metrics import show_sockets, show_subscriptions
@@ -110,6 +110,11 @@ def _rest_routes(running: Running) -> list[BaseRoute]:
         rest(f"{_API_KEYS}/{{key_id}}", "DELETE", api_keys.revoke_key),
         rest(f"{_API_KEYS}/{{key_id}}/rotate", "POST", api_keys.rotate_key),
         rest(f"{_API_KEYS}/{{key_id}}/regenerate", "POST", api_keys.regenerate_key),
+        rest("/cities", "GET PUT", cities.list_or_put),
+        rest("/integrations", "GET PUT", integrations.list_or_put),
+        rest("/integrations/providers", "GET", integrations.list_providers),
+        rest("/integrations/rotate-key", "POST", integrations.rotate_key),
+        rest("/integrations/test", "POST", integrations.test_integration),
         rest("/docs", "GET", Page("docs")),
         rest("/redoc", "GET", Page("redoc")),
         rest(ASSETS_PATH, "GET", Assets()),

@@ -38,7 +38,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def served(dsn: str, redis_url: str, folder: Path) -> AsyncIterator[Wired]:
-    async with wired(Settings(port=0, data=folder, database_url=dsn, redis_url=redis_url)) as made:
+    # More than there are doors, each of which is tried without signing in.
+    settings = Settings(port=0, data=folder, database_url=dsn, redis_url=redis_url, rate_limit_anonymous="1000/minute")
+    async with wired(settings) as made:
         yield made
 
 

@@ -13,6 +13,7 @@ from lakefront.domain.integrations.integration import (
     Integration,
     IntegrationInput,
     available,
+    credentials_of,
 )
 from lakefront.domain.integrations.keys import CredentialKeys
 from lakefront.domain.integrations.manage import integrations, rotate, upsert
@@ -33,6 +34,7 @@ __all__ = [
     "Trial",
     "adapter",
     "available",
+    "credentials_of",
     "integrations",
     "rotate",
     "try_out",

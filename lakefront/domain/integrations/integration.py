@@ -1,7 +1,7 @@
 """What is told of an integration, and what may be asked to change: credentials come in, and never out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -74,19 +74,16 @@ class Integration:
     def of(cls, row: Row) -> "Integration":
         """What may be told of ``row``; also of a provider whose adapter is gone."""
         adapter = providers().get(row.provider)
-        known: Mapping[str, str] = adapter.credentials if adapter else {}
-        optional = adapter.optional_credentials if adapter else frozenset()
-        states = tuple(
-            CredentialState(name, known.get(name, ""), name in known and name not in optional, _time(row, name))
-            for name in dict.fromkeys([*known, *sorted(row.credentials_set)])
-        )
+        states = {state.name: state for state in (credentials_of(adapter) if adapter else ())}
+        for name in sorted(row.credentials_set):
+            states.setdefault(name, CredentialState(name, "", required=False, set_at=None))
         return cls(
             provider=row.provider,
             title=adapter.title if adapter else row.provider,
             city=row.city,
             base_url=row.base_url,
             api_version=row.api_version,
-            credentials=states,
+            credentials=tuple(replace(state, set_at=_time(row, name)) for name, state in states.items()),
             quota_daily=row.quota_daily,
             enabled=row.enabled,
             version=row.version,
@@ -126,6 +123,14 @@ class IntegrationInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     def __repr__(self) -> str:
         """Without credentials."""
         return f"IntegrationInput({self.provider!r}, {self.city!r}, credentials: {', '.join(self.credentials)})"
+
+
+def credentials_of(adapter: type[Adapter]) -> tuple[CredentialState, ...]:
+    """The credentials that an adapter takes, none of them set."""
+    return tuple(
+        CredentialState(name, what, required=name not in adapter.optional_credentials, set_at=None)
+        for name, what in adapter.credentials.items()
+    )
 
 
 def available() -> list[type[Adapter]]:

@@ -25,6 +25,11 @@ class IntegrationCredential:
     required: bool = attribute("Whether the outside system cannot be called without it.")
     set_at: datetime | None = attribute("When it was set; null if it is not.")
 
+    @classmethod
+    def of(cls, one: domain.CredentialState) -> Self:
+        """The domain's credential."""
+        return cls(name=one.name, description=one.description, required=one.required, set_at=one.set_at)
+
 
 @strawberry.type(description="How your tenant reaches an outside system (C7).")
 class Integration:
@@ -52,12 +57,7 @@ class Integration:
             city=strawberry.ID(it.city) if it.city else None,
             base_url=it.base_url,
             api_version=it.api_version,
-            credentials=[
-                IntegrationCredential(
-                    name=one.name, description=one.description, required=one.required, set_at=one.set_at
-                )
-                for one in it.credentials
-            ],
+            credentials=[IntegrationCredential.of(one) for one in it.credentials],
             quota_daily=it.quota_daily,
             enabled=it.enabled,
             version=it.version,
@@ -89,12 +89,7 @@ class IntegrationProvider:
             default_base_url=adapter.default_base_url,
             api_versions=list(adapter.api_versions),
             quota_daily=adapter.quota_daily,
-            credentials=[
-                IntegrationCredential(
-                    name=name, description=what, required=name not in adapter.optional_credentials, set_at=None
-                )
-                for name, what in adapter.credentials.items()
-            ],
+            credentials=[IntegrationCredential.of(one) for one in domain.credentials_of(adapter)],
         )
 
 

@@ -23,7 +23,6 @@ from lakefront.errors import (
     UnsupportedMediaType,
     ValidationError,
 )
-from lakefront.server.bodies import header
 from lakefront.server.openapi import Answer, Content, Operation, describe
 from lakefront.server.responses import json_response
 from lakefront.server.rest.door import RestRequest
@@ -161,7 +160,7 @@ async def create_key(request: RestRequest) -> Response:
     actor = await _actor(request, like="createApiKey")
     given = await read_json(request, ApiKeyRequest)
     ttl = None if given.ttl_days is None else timedelta(days=given.ttl_days)
-    services, once = request.doors.services, _idempotency_key(request)
+    services, once = request.doors.services, request.idempotency_key()
     return _made(await api_keys.create(services, actor, given.name, given.roles, ttl, idempotency_key=once))
 
 
@@ -183,7 +182,7 @@ async def rotate_key(request: RestRequest) -> Response:
     """A key in place of another, which holds on for the overlap."""
     actor = await _actor(request, like="rotateApiKey")
     overlap = timedelta(hours=(await read_json(request, RotationRequest)).overlap_hours)
-    services, once = request.doors.services, _idempotency_key(request)
+    services, once = request.doors.services, request.idempotency_key()
     return _made(await api_keys.rotate(services, actor, _key_id(request), overlap, idempotency_key=once))
 
 
@@ -203,7 +202,7 @@ async def regenerate_key(request: RestRequest) -> Response:
     """A key in place of another, which ends at once."""
     actor = await _actor(request, like="rotateApiKey")
     await read_json(request, _NoRequest)
-    services, once = request.doors.services, _idempotency_key(request)
+    services, once = request.doors.services, request.idempotency_key()
     return _made(await api_keys.regenerate(services, actor, _key_id(request), idempotency_key=once))
 
 
@@ -240,11 +239,6 @@ async def _actor(request: RestRequest, *, like: str) -> Actor:
 
 def _key_id(request: RestRequest) -> UUID:
     return api_keys.key_id(request.scope["path_params"]["key_id"])
-
-
-def _idempotency_key(request: RestRequest) -> str | None:
-    given = header(request.scope["headers"], b"idempotency-key")
-    return None if given is None else given.decode("latin-1")
 
 
 def _made(made: api_keys.NewKey) -> Response:

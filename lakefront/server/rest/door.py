@@ -16,7 +16,7 @@ from lakefront.errors import BadRequest, InternalError, LakefrontError
 from lakefront.graphql.access import MANAGES_ACCESS
 from lakefront.graphql.plan.errors import log_unforeseen
 from lakefront.server.auth import Authenticator
-from lakefront.server.bodies import ByteBudget, ClientGone, check_unread, refuse_forms
+from lakefront.server.bodies import ByteBudget, ClientGone, check_unread, header, refuse_forms
 from lakefront.server.credentials import Credentials
 from lakefront.server.limits import meter_of
 from lakefront.server.metrics import Metrics
@@ -65,6 +65,11 @@ class RestRequest:
         if like not in MANAGES_ACCESS:
             await self.doors.services.allowances.take_request(self.doors.services, actor)
         return actor
+
+    def idempotency_key(self) -> str | None:
+        """What the header Idempotency-Key says, ``None`` where there is none (X2)."""
+        given = header(self.scope["headers"], b"idempotency-key")
+        return None if given is None else given.decode("latin-1")
 
     def flag(self, name: str) -> bool:
         """The query parameter ``name``, the only one there is, as a truth value; false when absent.

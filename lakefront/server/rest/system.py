@@ -43,6 +43,11 @@ a {{ color: #0b6e8f; }}
 <tr><td><code>DELETE /api/v1/tenants/{{tenant_id}}/api-keys/{{key_id}}</code></td><td>revoke one</td></tr>
 <tr><td><code>POST /api/v1/tenants/{{tenant_id}}/api-keys/{{key_id}}/rotate</code></td><td>replace one in time</td></tr>
 <tr><td><code>POST /api/v1/tenants/{{tenant_id}}/api-keys/{{key_id}}/regenerate</code></td><td>replace one now</td></tr>
+<tr><td><code>GET, PUT /cities</code></td><td>the cities that a tenant serves</td></tr>
+<tr><td><code>GET, PUT /integrations</code></td><td>how a tenant reaches outside systems</td></tr>
+<tr><td><code>GET /integrations/providers</code></td><td>those that can be set up</td></tr>
+<tr><td><code>POST /integrations/rotate-key</code></td><td>renew credentials</td></tr>
+<tr><td><code>POST /integrations/test</code></td><td>try one out</td></tr>
 <tr><td><a href="/health">/health</a></td><td>the process lives</td></tr>
 <tr><td><a href="/ready">/ready</a></td><td>its parts answer</td></tr>
 <tr><td><code>GET /metrics</code></td><td>for Prometheus (bearer token)</td></tr>

@@ -26,7 +26,6 @@ from lakefront.errors import (
     UnsupportedMediaType,
     ValidationError,
 )
-from lakefront.server.bodies import header
 from lakefront.server.limits import meter_of
 from lakefront.server.openapi import Answer, Content, Operation, describe
 from lakefront.server.responses import json_response
@@ -94,7 +93,7 @@ async def post_dry_run(request: RestRequest) -> Response:
     """Every check of onboarding; nothing is created."""
     actor = await _onboarding(request, "dryRunTenant")
     configuration = await read_json(request, Configuration)
-    services, once = request.doors.services, _idempotency_key(request)
+    services, once = request.doors.services, request.idempotency_key()
     found = await onboarding.dry_run(services, actor, configuration, idempotency_key=once)
     return json_response(msgspec.json.encode(found))
 
@@ -120,7 +119,7 @@ async def post_onboard(request: RestRequest) -> Response:
     """A tenant, its first key shown this once."""
     actor = await _onboarding(request, "onboardTenant")
     configuration = await read_json(request, Configuration)
-    services, once = request.doors.services, _idempotency_key(request)
+    services, once = request.doors.services, request.idempotency_key()
     made = await onboarding.onboard(services, actor, configuration, idempotency_key=once)
     return json_response(msgspec.json.encode(made), status=200 if made.api_key is None else 201)
 
@@ -161,7 +160,7 @@ async def post_suspend(request: RestRequest) -> Response:
     """The tenant, which nobody gets into."""
     actor = await _manager(request, "suspendTenant")
     reason = (await read_json(request, Suspension)).reason
-    services, once = request.doors.services, _idempotency_key(request)
+    services, once = request.doors.services, request.idempotency_key()
     return _profile(await lifecycle.suspend(services, actor, _tenant(request), reason, idempotency_key=once))
 
 
@@ -180,7 +179,7 @@ async def post_resume(request: RestRequest) -> Response:
     """The tenant, which is let in again."""
     actor = await _manager(request, "resumeTenant")
     await read_json(request, _NoRequest)
-    services, once = request.doors.services, _idempotency_key(request)
+    services, once = request.doors.services, request.idempotency_key()
     return _profile(await lifecycle.resume(services, actor, _tenant(request), idempotency_key=once))
 
 
@@ -204,11 +203,6 @@ async def _manager(request: RestRequest, like: str) -> Actor:
 def _tenant(request: RestRequest) -> str:
     tenant: str = request.scope["path_params"]["tenant_id"]
     return tenant
-
-
-def _idempotency_key(request: RestRequest) -> str | None:
-    given = header(request.scope["headers"], b"idempotency-key")
-    return None if given is None else given.decode("latin-1")
 
 
 def _profile(found: Profile) -> Response:
