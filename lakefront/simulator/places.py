@@ -54,6 +54,15 @@ STREETS: Final = (
     "Union Street",
 )  # fmt: skip
 
+NUMBERS: Final = 2500
+"""House numbers of a street, from one end of its area to the other; greater ones begin anew."""
+
+HEIGHT: Final = len(STREETS) * STREET_STEP
+WIDTH: Final = NUMBERS * NUMBER_STEP
+
+FAR: Final = 0.25
+"""Degrees from the middle of an area beyond which nobody has an address."""
+
 _SHORT: Final = {
     "st": "street", "ave": "avenue", "av": "avenue", "rd": "road", "ln": "lane", "blvd": "boulevard", "pl": "place",
     "e": "east", "w": "west", "n": "north", "s": "south",
@@ -104,14 +113,15 @@ def find(text: str, default: str = "Manhattan") -> Place | None:
         area,
         _zip(area, lane),
         round(area.latitude + lane * STREET_STEP, 6),
-        round(area.longitude + int(number) * NUMBER_STEP, 6),
+        round(area.longitude + int(number) % NUMBERS * NUMBER_STEP, 6),
     )
 
 
 def nearest(latitude: float, longitude: float) -> Place | None:
     """The address that is nearest; ``None`` more than some 20 km away from every area."""
-    area = min(AREAS, key=lambda each: (each.latitude - latitude) ** 2 + (each.longitude - longitude) ** 2)
-    if abs(area.latitude - latitude) > 0.25 or abs(area.longitude - longitude) > 0.25:
+    middles = {area: (area.latitude + HEIGHT / 2, area.longitude + WIDTH / 2) for area in AREAS}
+    area = min(AREAS, key=lambda each: (middles[each][0] - latitude) ** 2 + (middles[each][1] - longitude) ** 2)
+    if max(abs(middles[area][0] - latitude), abs(middles[area][1] - longitude)) > FAR:
         return None
     lane = min(max(round((latitude - area.latitude) / STREET_STEP), 0), len(STREETS) - 1)
     number = max(round((longitude - area.longitude) / NUMBER_STEP), 1)

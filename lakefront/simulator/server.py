@@ -2,8 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from lakefront.errors import Unavailable
 from lakefront.simulator.answers import Refusal
@@ -30,12 +30,12 @@ STOP_TIMEOUT = 2
 """Seconds that requests in flight get to end when the server stops."""
 
 
-class Simulator:
+class Simulator(City):
     """All outside systems of a made-up city behind one port (C14): ``async with Simulator(seed=1) as city: city.url``.
 
-    Below ``/<system>`` each system answers as its contract says; ``/_control`` steers the city from outside, and
-    ``city`` does so from inside. Everything random follows from ``seed``; the time is real unless ``start`` and
-    ``speed`` say otherwise.
+    Below ``/<system>`` each system answers as its contract says; ``/_control`` steers the city from outside, its own
+    attributes (``clock``, ``faults``, ``tickets``, …) from inside. Everything random follows from ``seed``; the time is
+    real unless ``start`` and ``speed`` say otherwise.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class Simulator:
         rows: int = 2000,
     ) -> None:
         """See ``City`` for what is no address; port 0 takes a free one."""
-        self.city = City(seed, faults=faults, limits=limits, start=start, speed=speed, pace=pace, rows=rows)
-        self.systems = build(self.city)
+        super().__init__(seed, faults=faults, limits=limits, start=start, speed=speed, pace=pace, rows=rows)
+        self.systems = build(self)
         self._host = host
         self._port = port
-        self._server: _Server | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._server: asyncio.Server | None = None
+        self._state = ServerState()
         self._url = ""
 
     @property
@@ -74,31 +74,28 @@ class Simulator:
         listening = _bind(self._host, self._port)
         self._url = f"http://{_in_url(self._host)}:{listening.getsockname()[1]}"
         config = uvicorn.Config(
-            application(self),
-            http=_Protocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=STOP_TIMEOUT,
+            application(self), ws="none", lifespan="off", log_config=None, access_log=False, date_header=False
         )
-        self._server = _Server(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[listening]), name="simulator")
-        while not self._server.started:
-            await asyncio.sleep(0.005)
-            if self._task.done():
-                await self._task
+        config.load()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Protocol(config, self._state, {}), sock=listening)
 
     async def stop(self) -> None:
         """Stop listening; whoever waits for a slow answer gets the rest of it at once."""
-        if self._server is None or self._task is None:
+        if self._server is None:
             return
-        self.city.closing.set()
-        self._server.should_exit = True
-        await self._task
-        self._server = self._task = None
+        self.closing.set()
+        self._server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        if self._state.tasks:
+            _, late = await asyncio.wait(self._state.tasks, timeout=STOP_TIMEOUT)
+            for task in late:
+                task.cancel()
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+        await self._server.wait_closed()
+        self._server = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -112,13 +109,13 @@ class Simulator:
 
 def application(simulator: Simulator) -> ASGIApp:
     """Everything behind the port."""
-    control = Control(simulator.city, simulator.systems, simulator.endpoints)
+    control = Control(simulator, simulator.systems, simulator.endpoints)
     mounts = [Mount(f"/{name}", routes=list(system.routes())) for name, system in simulator.systems.items()]
     app = Starlette(
         routes=[Mount("/_control", routes=control.routes()), *mounts], exception_handlers={Refusal: _refusal}
     )
     app.router.redirect_slashes = False
-    return Front(app, simulator.city, simulator.systems)
+    return Front(app, simulator, simulator.systems)
 
 
 def endpoints(url: str, systems: Mapping[str, System]) -> list[dict[str, Any]]:
@@ -139,13 +136,6 @@ def endpoints(url: str, systems: Mapping[str, System]) -> list[dict[str, Any]]:
 async def _refusal(request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, Refusal)
     return refusal.response
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to whoever runs the loop."""
-        yield
 
 
 class _Protocol(HttpToolsProtocol):

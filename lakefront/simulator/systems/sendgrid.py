@@ -1,6 +1,6 @@
 """SendGrid: ``POST /v3/mail/send``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, ClassVar, Final
 
@@ -16,7 +16,7 @@ from lakefront.simulator.systems.base import SUSPENDED, Door, System, seconds
 
 KEY: Final = "SG.simulated"
 
-MOST_RECIPIENTS: Final = 1000
+MOST_LETTERS: Final = 1000
 
 
 class SendGrid(System):
@@ -87,33 +87,28 @@ class SendGrid(System):
             raise Refusal(_errors(401, ("The provided authorization grant is invalid, expired, or revoked", None)))
 
 
-def _wrong(mail: Mapping[str, Any]) -> Sequence[tuple[str, str | None]]:
+def _wrong(mail: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     """Messages and the fields that they are about."""
-    wrong: list[tuple[str, str | None]] = []
-    letters = mail.get("personalizations")
-    if not isinstance(letters, list) or not 1 <= len(letters) <= MOST_RECIPIENTS:
-        wrong.append(
-            ("The personalizations field is required and must have at least one personalization.", "personalizations")
-        )
-    else:
-        for place, letter in enumerate(letters):
-            to = letter.get("to") if isinstance(letter, dict) else None
-            if not isinstance(to, list) or not to or not all(map(_is_address, to)):
-                where = f"personalizations.{place}.to"
-                wrong.append(("The to array is required for all personalization objects, with valid addresses.", where))
+    letters, content = _objects(mail.get("personalizations")), _objects(mail.get("content"))
+    if not 1 <= len(letters) <= MOST_LETTERS:
+        yield "The personalizations field is required and must have at least one personalization.", "personalizations"
+    for place, letter in enumerate(letters):
+        recipients = _objects(letter.get("to"))
+        if not recipients or not all(map(_is_address, recipients)):
+            yield "The to array is required for all personalization objects.", f"personalizations.{place}.to"
     if not _is_address(mail.get("from")):
-        wrong.append(("The from object must be provided for every email send.", "from.email"))
-    if "template_id" not in mail:
-        if not mail.get("subject") and not all(
-            isinstance(each, dict) and each.get("subject") for each in letters or [None]
-        ):
-            wrong.append(("The subject is required.", "subject"))
-        content = mail.get("content")
-        if not isinstance(content, list) or not all(
-            isinstance(c, dict) and c.get("type") and c.get("value") for c in content
-        ):
-            wrong.append(("Unless a valid template_id is provided, the content parameter is required.", "content"))
-    return wrong
+        yield "The from object must be provided for every email send.", "from.email"
+    if mail.get("template_id"):
+        return
+    if not mail.get("subject") and not all(letter.get("subject") for letter in letters):
+        yield "The subject is required.", "subject"
+    if not content or not all(each.get("type") and each.get("value") for each in content):
+        yield "Unless a valid template_id is provided, the content parameter is required.", "content"
+
+
+def _objects(told: object) -> list[Mapping[str, Any]]:
+    """The objects of a list; none where it is no list, or holds anything else."""
+    return told if isinstance(told, list) and all(isinstance(each, dict) for each in told) else []
 
 
 def _is_address(told: object) -> bool:

@@ -1,0 +1,1 @@
+"""Each outside system's contract, with the bodies that its documentation shows."""
