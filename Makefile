@@ -7,7 +7,7 @@ DATA ?= .lakefront
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock wheel serve test check bench bench-graphql bench-subscriptions chaos fuzz golden schema settings migrate clean
+.PHONY: help install lock wheel serve test check bench bench-graphql bench-subscriptions bench-adapters chaos fuzz golden schema settings migrate clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-graphql: install ## Measure GraphQL reads beside PostGraphile 5 and hand-w
 
 bench-subscriptions: install ## Deliver one stream to 200 and 2,000 sockets, beside stock Strawberry; print a table.
 	$(BIN)/python -m bench.subscriptions
+
+bench-adapters: install ## Measure what the life of an outside system's call costs over bare httpx; print ratios.
+	$(BIN)/python -m bench.adapters
 
 chaos: install ## Kill the server 20 times and PostgreSQL 5 times under load; nothing may be lost or doubled.
 	$(BIN)/python -m tests.chaos

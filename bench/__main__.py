@@ -2,8 +2,9 @@
 
 import uvloop
 
-from bench import append, lake, rights, server
+from bench import adapters, append, lake, rights, server
 
+uvloop.run(adapters.main())
 uvloop.run(append.main())
 uvloop.run(lake.main())
 uvloop.run(rights.main())
