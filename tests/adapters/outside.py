@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import struct
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -58,19 +59,34 @@ def told(value: Any, status: int = 200, **headers: str) -> Answer:
 class Outside:
     """The server, in the test's loop. Answers ``then`` in turn, after them as ``rule`` says."""
 
-    def __init__(self, rule: Callable[[Got], Answer | Fault] = lambda _: Answer()) -> None:
+    def __init__(
+        self,
+        rule: Callable[[Got], Answer | Fault] = lambda _: Answer(),
+        *,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.rule = rule
+        self._host = host
+        self._tls = tls
         self.then: deque[Answer | Fault] = deque()
         self.got: list[Got] = []
         self.under_way = 0
         self.most_under_way = 0
         self._connections = 0
+        self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await asyncio.start_server(self._connected, self._host, 0, ssl=self._tls)
+        host = "localhost" if self._tls else f"[{self._host}]" if ":" in self._host else self._host
+        self.url = f"http{'s' if self._tls else ''}://{host}:{self._server.sockets[0].getsockname()[1]}"
         return self
+
+    def hang_up(self) -> None:
+        """Close all connections, whatever is under way."""
+        for writer in self._writers:
+            writer.close()
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
@@ -85,11 +101,13 @@ class Outside:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        self._writers.add(writer)
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 while await self._one(reader, writer, number):
                     pass
         finally:
+            self._writers.discard(writer)
             writer.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> bool:

@@ -169,7 +169,8 @@ class Calls:
         adapter, line, request = call.adapter, call.line, call.request
         if (hushed := line.hushed(request.lane)) > 0:
             if not request.waits or hushed > min(request.patience, call.left):
-                raise RateLimited(f"{adapter.title} asks us to wait. Try again after Retry-After.", retry_after=hushed)
+                told = f"{adapter.title} asks us to wait. Try again after Retry-After."
+                raise RateLimited(told, details=[{"provider": adapter.provider}], retry_after=hushed)
             await asyncio.sleep(hushed)
         if (wait := line.breaker.wait) > 0:
             raise _open(adapter, wait)
@@ -289,6 +290,7 @@ def _prepared(line: Line, request: Request) -> tuple[bytes, list[tuple[bytes, by
     try:
         body, kind = encoded(request)
         headers = {
+            "host": line.host,
             "user-agent": f"lakefront/{__version__}",
             "accept": ", ".join(request.kinds),
             "accept-encoding": "gzip",

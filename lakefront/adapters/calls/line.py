@@ -29,6 +29,8 @@ class Line:
         self._scheme, self._host = parts.scheme, parts.hostname or ""
         self._port = parts.port or _PORTS[parts.scheme]
         self._path = parts.path
+        self.host = parts.netloc
+        """As the header Host has it: an IPv6 address in brackets."""
         self.version = endpoint.version
         self.breaker = Breaker(policy)
         self.bulkhead = Bulkhead(policy.at_once, waiting=policy.waiting, patience=policy.bulkhead_patience)
