@@ -83,10 +83,12 @@ class Forbidden(LakefrontError):
     code, status = "forbidden", 403
     default_message = "This token may not do that."
 
-    def __init__(self, message: str | None = None, *, scope: str | None = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, scope: str | None = None, details: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         """``scope`` is the one that would do, where there is one."""
         self.scope = scope
-        super().__init__(message)
+        super().__init__(message, details=details)
 
 
 class NotFound(LakefrontError):

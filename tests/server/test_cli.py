@@ -170,6 +170,7 @@ def test_bad_use_gets_a_plain_line(arguments: tuple[str, ...], code: int, messag
     ("variable", "value", "message"),
     [
         ("LAKEFRONT_PORT", "many", "LAKEFRONT_PORT (or its option): Input should be a valid integer"),
+        ("LAKEFRONT_STREAMS", "{", "LAKEFRONT_STREAMS is not JSON. docs/settings.md tells what it holds"),
         ("DATABASE_URL", "rubbish", "PostgreSQL says: invalid DSN"),
         ("DATABASE_URL", "postgresql://me:secret@127.0.0.1:1/x", "Connect call failed"),
     ],

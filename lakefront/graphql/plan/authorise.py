@@ -96,8 +96,12 @@ def authorise_variables(
 
 
 def _missing(type_name: str, name: str, scope: str) -> Forbidden:
-    told = f"The field '{type_name}.{name}' needs the scope '{scope}'."
-    return Forbidden(f"{told} Leave it out, or ask for a token with a role that has it.", scope=scope)
+    needs, field = f"needs the scope '{scope}'.", f"{type_name}.{name}"
+    return Forbidden(
+        f"The field '{field}' {needs} Leave it out, or ask for a token with a role that has it.",
+        scope=scope,
+        details=[{"field": field, "message": f"This {needs}"}],
+    )
 
 
 def _fields(

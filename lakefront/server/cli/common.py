@@ -1,6 +1,7 @@
 """What the commands share: options, settings, and a plain line for every failure that has an explanation."""
 
 import asyncio
+import re
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -57,7 +58,7 @@ def explain(error: Exception) -> str | None:
         case ValidationError() if error.title == "Settings":
             said = "; ".join(map(_setting, error.errors(include_url=False, include_input=False)))
         case SettingsError():
-            said = f"{error}: it is not JSON. docs/settings.md has an example of each"
+            said = f"{_unread(error)} is not JSON. docs/settings.md tells what it holds, with an example"
         case InternalError():
             return None
         case EmbeddedError() | LoadError() | LakefrontError():
@@ -77,3 +78,9 @@ def _setting(problem: Any) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else "settings"
     shown = name if name.isupper() else f"LAKEFRONT_{name.upper()} (or its option)"
     return f"{shown}: {problem['msg']}. See docs/settings.md"
+
+
+def _unread(error: Exception) -> str:
+    """The variable that could not be read; pydantic names the field in its words alone."""
+    named = re.search(r'field "(\w+)"', str(error))
+    return f"LAKEFRONT_{named[1].upper()}" if named else str(error)

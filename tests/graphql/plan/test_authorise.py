@@ -73,8 +73,10 @@ def test_a_field_below_may_need_a_scope_of_its_own(text: str) -> None:
     operation = select_operation(document, None)
     authorise(SCHEMA, document, operation, WRITER, _scope)
     for nulls in (False, True):  # it may not be null
-        with pytest.raises(Forbidden, match=r"'Node.name' needs the scope 'permits:write'"):
+        with pytest.raises(Forbidden, match=r"'Node.name' needs the scope 'permits:write'") as refused:
             authorise(SCHEMA, document, operation, READER, _scope, nulls=nulls)
+        needs = {"field": "Node.name", "message": "This needs the scope 'permits:write'."}
+        assert refused.value.details == [needs]
 
 
 def test_a_fragment_of_another_operation_does_not_count() -> None:
