@@ -12,7 +12,13 @@ from lakefront.server.socket_messages import SUBPROTOCOL
 from tests.isolation.leaks import MARKERS, other, told
 from tests.isolation.world import World, events_of
 
-FOLLOW = "subscription { permitEvents(heartbeat: 1) { cursor event { eventId eventData } permit { permitId status } } }"
+FOLLOW = """
+subscription { permitEvents(heartbeat: 1) {
+  cursor
+  event { eventId eventData permit { permitId description } }
+  permit { permitId status addresses { streetName } events(first: 20) { nodes { eventData } } }
+} }
+"""
 
 
 def fresh(tenant: str) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import aclosing
+from typing import Any
 
 from hypothesis.internal.conjecture.data import ConjectureData
 from hypothesis.strategies import SearchStrategy
@@ -57,7 +58,7 @@ async def compare_live(world: World, asker: Asker, drawn: Drawn) -> list[str]:
     return ran
 
 
-async def _followed(operations: Operations, asker: Asker, request: OperationRequest) -> tuple[list[str], list[object]]:
+async def _followed(operations: Operations, asker: Asker, request: OperationRequest) -> tuple[list[str], list[Any]]:
     operation = operations.prepare(request, asker.actor, TRACE)
     if isinstance(operation, Answer):
         return ["refused"], [told(operation)]
