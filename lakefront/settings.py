@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="'json': each line an object, with trace_id, error_code and the like as members (C13)."
+    )
     pool_size: int = Field(10, ge=2, le=100, description="Connections to PostgreSQL for reading and projecting.")
 
     token_issuer: str = Field("datapunk-auth", description="Issuer of the server's own tokens (L14).")

@@ -18,6 +18,7 @@ from lakefront.actor import CITY, system_actor
 from lakefront.db.embedded import EmbeddedError
 from lakefront.domain import permits
 from lakefront.errors import LakefrontError
+from lakefront.server import logs
 from lakefront.server.app import build_app
 from lakefront.server.keys import mint
 from lakefront.server.lifespan import Running, running
@@ -32,11 +33,7 @@ _log = logging.getLogger(__name__)
 
 def run(settings: Settings, *, demo: bool) -> None:
     """Serve until SIGINT or SIGTERM; raises ``EmbeddedError``, with a clear text, when it cannot start."""
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
-    )
-    for name in ("alembic", "casbin"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logs.set_up(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, demo=demo))
 
