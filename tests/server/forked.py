@@ -29,16 +29,17 @@ IMPORTED = (
 _one_at_a_time = threading.Lock()
 
 
-def lakefront(*arguments: str | Path, **environment: str) -> CompletedProcess[str]:
-    """Run the command line to its end, as ``tests.server.test_cli.lakefront`` does, and sooner."""
+def lakefront(*arguments: str | Path, piped: str = "", **environment: str) -> CompletedProcess[str]:
+    """Run the command line to its end, as ``test_cli.lakefront`` does, and sooner; ``piped`` is its input."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     words = [str(argument) for argument in arguments]
     with tempfile.TemporaryDirectory() as folder, _one_at_a_time:
-        out, err = Path(folder, "out"), Path(folder, "err")
+        given, out, err = Path(folder, "in"), Path(folder, "out"), Path(folder, "err")
+        given.write_text(piped)
         order = {
             "arguments": words,
             "environment": {**kept, "COLUMNS": "200", **environment},
-            "streams": [os.devnull, str(out), str(err)],
+            "streams": [str(given), str(out), str(err)],
         }
         parent = _parent()
         assert parent.stdin is not None

@@ -12,6 +12,7 @@ from lakefront.domain.integrations.integration import (
     GivenCredentials,
     Integration,
     IntegrationInput,
+    adapter_of,
     available,
     credentials_of,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Parts",
     "Trial",
     "adapter",
+    "adapter_of",
     "available",
     "credentials_of",
     "integrations",

@@ -62,15 +62,20 @@ class CredentialKeys:
         self._set(keys)
 
     @classmethod
-    def load_or_create(cls, settings: Settings) -> "CredentialKeys":
+    def load_or_create(cls, settings: Settings, *, create: bool = True) -> "CredentialKeys":
         """The keys of the setting ``credential_keys``, else of ``<data>/keys/credentials.keys``, made on first use.
 
-        Raises ``ValidationError`` for what is no key, without showing it.
+        Raises ``ValidationError`` for what is no key, without showing it, and where there is none without ``create``.
         """
         if settings.credential_keys:
             return cls(_parsed([key.get_secret_value() for key in settings.credential_keys], _OF_SETTINGS))
         path = settings.data / "keys" / "credentials.keys"
         if not path.exists():
+            if not create:
+                raise ValidationError(
+                    f"There is no {path}. Name the server's own data folder by --data, or give "
+                    "LAKEFRONT_CREDENTIAL_KEYS as the server has it: what another key encrypts, it cannot read."
+                )
             with _alone(path):
                 if not path.exists():
                     _write(path, [token_bytes(KEY_BYTES)])

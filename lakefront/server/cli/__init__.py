@@ -12,6 +12,7 @@ from lakefront.server.cli import (
     documents,
     explain,
     ingest_token,
+    integrations,
     load,
     rebuild,
     reference,
@@ -55,6 +56,8 @@ app.add_typer(ingest_token.app)
 app.add_typer(api_key.app)
 app.add_typer(tenant.app)
 app.add_typer(documents.app)
+app.command()(integrations.add_city)
+app.add_typer(integrations.app)
 app.command()(explain.explain)
 app.add_typer(load.app)
 app.add_typer(simulate.app)
