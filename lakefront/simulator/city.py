@@ -1,13 +1,14 @@
 """The state of the made-up city, shared by all systems and steered by ``/_control``."""
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from lakefront.simulator.clock import Clock
 from lakefront.simulator.faults import Fault, Faults
-from lakefront.simulator.journal import Journal
+from lakefront.simulator.journal import KEPT, Journal
 from lakefront.simulator.limits import Limits
 from lakefront.simulator.tickets import Pace, Tickets
 
@@ -35,9 +36,9 @@ class City:
         self.own_limits = dict(limits or {})
         self.tickets = Tickets(self.clock, seed=seed, pace=pace or Pace())
         self.journal = Journal()
-        self.messages: list[dict[str, Any]] = []
+        self.messages: deque[dict[str, Any]] = deque(maxlen=KEPT)
         """E-mails, text messages and chat messages, as they came; ``system`` says where."""
-        self.webhooks: list[dict[str, Any]] = []
+        self.webhooks: deque[dict[str, Any]] = deque(maxlen=KEPT)
         """Deliveries to the webhook receiver, those included that it refused, and why."""
         self.alerts: dict[str, dict[str, Any]] = {}
         """Alerts by their key, with all that was said of each."""

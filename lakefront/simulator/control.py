@@ -190,11 +190,11 @@ class Control:
 
     async def messages(self, request: Request) -> list[dict[str, Any]]:
         """E-mails, text and chat messages that were taken."""
-        return self._city.messages
+        return list(self._city.messages)
 
     async def webhooks(self, request: Request) -> list[dict[str, Any]]:
         """Deliveries to the webhook receiver."""
-        return self._city.webhooks
+        return list(self._city.webhooks)
 
     async def alerts(self, request: Request) -> list[dict[str, Any]]:
         """Alerts, and how each stands."""

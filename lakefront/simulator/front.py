@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lakefront.simulator.city import City
 from lakefront.simulator.faults import BEFORE, Drawn, Kind, Strike
 from lakefront.simulator.journal import Call
-from lakefront.simulator.systems.base import System, seconds
+from lakefront.simulator.systems.base import System, seconds, waiting
 
 MAX_BODY: Final = 10 * 1024 * 1024
 """Bytes of a request's body."""
@@ -92,8 +92,7 @@ class Front:
         if exceeded is None:
             return None
         call.refused = True
-        response = system.refused(request, exceeded)
-        response.headers["retry-after"] = str(seconds(exceeded.wait))
+        response = waiting(system.refused(request, exceeded), exceeded)
         return Answer(response.status_code, response.raw_headers, bytes(response.body))
 
     async def _instead(self, exchange: "_Exchange", call: Call, strike: Strike) -> None:

@@ -72,18 +72,18 @@ class Limits:
         """The limits in force, as they are written."""
         return {name: ",".join(map(str, rates)) for name, rates in self._rates.items()}
 
-    def take(self, name: str, caller: str) -> Exceeded | None:
-        """Count a call of ``caller``, or tell the limit that is reached: then nothing is counted."""
+    def take(self, name: str, caller: str, calls: int = 1) -> Exceeded | None:
+        """Count so many calls of ``caller``, or tell the limit that they would exceed: then nothing is counted."""
         rates = self._rates.get(name, ())
         now, at = monotonic(), self._clock.now()
         for rate in rates:
-            if (wait := self._wait(name, caller, rate, now, at)) > 0:
+            if (wait := self._wait(name, caller, rate, calls, now, at)) > 0:
                 return Exceeded(rate, wait)
         for rate in rates:
             if rate.per in SECONDS:
-                self._sliding[name, caller, rate].append(now)
+                self._sliding[name, caller, rate].extend([now] * calls)
             else:
-                self._counted[name, caller, rate].calls += 1
+                self._counted[name, caller, rate].calls += calls
         return None
 
     def owe(self, name: str, caller: str, units: int) -> Exceeded | None:
@@ -98,18 +98,19 @@ class Limits:
         self._paid[name, caller] = max(paid, now) + units * length / max(rate.calls, 1)
         return None
 
-    def _wait(self, name: str, caller: str, rate: Rate, now: float, at: datetime) -> float:
+    def _wait(self, name: str, caller: str, rate: Rate, calls: int, now: float, at: datetime) -> float:
         key = (name, caller, rate)
         if rate.per in SECONDS:
             times, length = self._sliding[key], SECONDS[rate.per]
             while times and times[0] <= now - length:
                 times.popleft()
-            return (times[0] if times else now) + length - now if len(times) >= rate.calls else 0.0
+            excess = len(times) + calls - rate.calls
+            return times[min(excess, len(times)) - 1] + length - now if excess > 0 and times else length * (excess > 0)
         period = at.strftime("%Y-%m-%d" if rate.per == "day" else "%Y-%m")
         count = self._counted.get(key)
         if count is None or count.period != period:
             count = self._counted[key] = _Count(period, 0)
-        return (_next(rate.per, at) - at).total_seconds() if count.calls >= rate.calls else 0.0
+        return (_next(rate.per, at) - at).total_seconds() if count.calls + calls > rate.calls else 0.0
 
 
 def _next(per: str, at: datetime) -> datetime:

@@ -65,6 +65,12 @@ class System:
         return presented is not None and any(hmac.compare_digest(presented.encode(), key.encode()) for key in keys)
 
 
+def waiting(response: Response, exceeded: Exceeded) -> Response:
+    """The refusal, with the ``Retry-After`` that goes with it."""
+    response.headers["retry-after"] = str(seconds(exceeded.wait))
+    return response
+
+
 def seconds(wait: float) -> int:
     """Whole seconds of a ``Retry-After``: never too few."""
     return max(1, ceil(wait))

@@ -73,7 +73,7 @@ class La311(System):
         sent = await read_object(request, _error(400, "the body is no JSON object"))
         at = coordinates(sent.get("Latitude"), sent.get("Longitude"))
         kind, address, reference = sent.get("RequestType"), sent.get("Address"), sent.get("ExternalReference")
-        if kind not in TYPES:
+        if not isinstance(kind, str) or kind not in TYPES:
             return _error(400, f"RequestType must be one of {', '.join(TYPES)}")
         if not (isinstance(address, str) and address.strip()) and at is None:
             return _error(400, "Address, or Latitude and Longitude, are required")
@@ -88,14 +88,14 @@ class La311(System):
             id=f"1-{4_000_000_000 + self.city.tickets.number(self.name)}",
             system=self.name,
             city="la",
-            service=str(kind),
+            service=kind,
             created=self.city.clock.now(),
             description=str(sent.get("Comments") or ""),
             address=str(address or ""),
             latitude=at[0] if at else None,
             longitude=at[1] if at else None,
-            agency=TYPES[str(kind)][0],
-            resolution=TYPES[str(kind)][1],
+            agency=TYPES[kind][0],
+            resolution=TYPES[kind][1],
             reference=reference,
             sent=sent,
         )

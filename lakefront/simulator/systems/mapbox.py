@@ -13,7 +13,7 @@ from starlette.routing import Route
 from lakefront.simulator import places
 from lakefront.simulator.answers import Refusal, as_json, coordinates, number, read_json
 from lakefront.simulator.limits import Exceeded
-from lakefront.simulator.systems.base import SUSPENDED, Door, System, seconds
+from lakefront.simulator.systems.base import SUSPENDED, Door, System, seconds, waiting
 
 TOKEN: Final = "pk.simulated"  # noqa: S105 - made up
 
@@ -76,13 +76,18 @@ class Mapbox(System):
         return as_json(_reverse(dict(request.query_params)))
 
     async def batch(self, request: Request) -> Response:
-        """``POST /search/geocode/v6/batch`` with a list of queries, forward and reverse ones mixed."""
+        """``POST /search/geocode/v6/batch`` with a list of queries, forward and reverse ones mixed; each counts."""
         self._admit(request)
         queries = await read_json(request, _error(422, "The body must be a list of queries"))
         if not isinstance(queries, list) or not all(isinstance(query, dict) for query in queries):
             return _error(422, "The body must be a list of queries")
         if len(queries) > MOST_BATCH:
             return _error(422, f"At most {MOST_BATCH} queries are allowed")
+        exceeded = (
+            self.city.limits.take(self.name, self.caller(request), len(queries) - 1) if len(queries) > 1 else None
+        )
+        if exceeded is not None:
+            return waiting(self.refused(request, exceeded), exceeded)
         return as_json({"batch": [_reverse(query) if "longitude" in query else _forward(query) for query in queries]})
 
     async def v5(self, request: Request) -> Response:
@@ -187,7 +192,7 @@ def _feature(place: places.Place) -> dict[str, Any]:
                 },
                 "street": {"mapbox_id": id_, "name": place.street},
                 "postcode": {"mapbox_id": id_, "name": place.zipcode},
-                "locality": {"mapbox_id": id_, "name": place.area.name},
+                **({"locality": {"mapbox_id": id_, "name": place.area.name}} if place.area.borough else {}),
                 "place": {"mapbox_id": id_, "name": place.area.city},
                 "region": {"mapbox_id": id_, "name": place.area.state, "region_code": place.area.state},
                 "country": {"mapbox_id": id_, "name": "United States", "country_code": "US"},
@@ -216,7 +221,8 @@ def _v5(text: str, options: Mapping[str, str]) -> dict[str, Any]:
 
 def _v5_feature(place: places.Place) -> dict[str, Any]:
     center = [place.longitude, place.latitude]
-    context = (("postcode", place.zipcode), ("locality", place.area.name), ("place", place.area.city))
+    context = [("postcode", place.zipcode), ("place", place.area.city)]
+    context[1:1] = [("locality", place.area.name)] if place.area.borough else []
     return {
         "id": f"address.{_id(place)}",
         "type": "Feature",

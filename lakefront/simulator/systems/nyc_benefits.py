@@ -153,7 +153,7 @@ def _wrong(composition: Mapping[str, Any]) -> tuple[str, str] | None:
     for place, person in enumerate(people):
         if not isinstance(person, dict) or number(person.get("age")) is None:
             return "age is required.", f"0.person.{place}.age"
-        if person.get("householdMemberType") not in MEMBERS:
+        if str(person.get("householdMemberType")) not in MEMBERS:
             return "householdMemberType is required.", f"0.person.{place}.householdMemberType"
     if not any(person["householdMemberType"] == "HeadOfHousehold" for person in people):
         return "One person must be the head of the household.", "0.person"

@@ -77,12 +77,15 @@ def _wrong(event: Mapping[str, Any]) -> Sequence[str]:
         wrong.append("Length of 'routing_key' is incorrect (should be 32 characters)")
     elif key != ROUTING_KEY:
         wrong.append("'routing_key' is invalid: no such integration")
-    action = event.get("event_action")
-    if action not in ACTIONS:
+    action, dedup = event.get("event_action"), event.get("dedup_key")
+    if not isinstance(action, str) or action not in ACTIONS:
         wrong.append("'event_action' is missing or not one of trigger, acknowledge, resolve")
-    if action in {"acknowledge", "resolve"} and not event.get("dedup_key"):
+        return wrong
+    if not isinstance(dedup, str | None):
+        wrong.append("'dedup_key' must be a string")
+    elif action != "trigger" and not dedup:
         wrong.append("'dedup_key' is missing or blank")
-    if len(str(event.get("dedup_key") or "")) > 255:
+    elif len(dedup or "") > 255:
         wrong.append("'dedup_key' is too long (maximum is 255 characters)")
     if action == "trigger":
         payload = event.get("payload")

@@ -14,7 +14,7 @@ from lakefront.simulator.answers import Refusal, as_json, read_object
 from lakefront.simulator.city import City
 from lakefront.simulator.datasets import DATASETS, Dataset
 from lakefront.simulator.limits import Exceeded
-from lakefront.simulator.systems.base import SUSPENDED, Door, System, seconds
+from lakefront.simulator.systems.base import SUSPENDED, Door, System, waiting
 
 TOKEN: Final = "simulated-app-token"  # noqa: S105 - made up
 
@@ -156,9 +156,7 @@ class Socrata(System):
     def _throttle(self, request: Request, token: str | None) -> None:
         exceeded = self.city.limits.owe(ROWS, self.caller(request), 0) if token is None else None
         if exceeded is not None:
-            response = self.refused(request, exceeded)
-            response.headers["retry-after"] = str(seconds(exceeded.wait))
-            raise Refusal(response)
+            raise Refusal(waiting(self.refused(request, exceeded), exceeded))
 
     def _waiting(self) -> Response | None:
         if not self.pending:

@@ -40,7 +40,7 @@ async def test_a_mail_is_taken_and_kept(city: Simulator, http: httpx.AsyncClient
 async def test_in_sandbox_mode_nothing_is_sent(city: Simulator, http: httpx.AsyncClient) -> None:
     sandbox = {**MAIL, "mail_settings": {"sandbox_mode": {"enable": True}}}
     assert (await http.post(MAIL_PATH, json=sandbox, headers=MAIL_KEY)).status_code == 200
-    assert city.messages == []
+    assert not city.messages
 
 
 @pytest.mark.parametrize(

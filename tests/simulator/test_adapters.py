@@ -1,0 +1,22 @@
+"""The adapters speak with the simulator, in every version that they know: each side holds the other to the contract."""
+
+import pytest
+
+from lakefront.adapters.calls import Calls
+from lakefront.adapters.endpoint import Endpoint
+from lakefront.adapters.registry import providers
+from lakefront.simulator import Simulator
+
+VERSIONS = [(name, version) for name, adapter in sorted(providers().items()) for version in adapter.api_versions]
+
+
+@pytest.mark.parametrize(("provider", "version"), VERSIONS, ids=[" ".join(each) for each in VERSIONS])
+async def test_a_harmless_call_passes(city: Simulator, provider: str, version: str) -> None:
+    (door, *_) = [each for each in city.endpoints() if (each["provider"], each["api_version"]) == (provider, version)]
+    calls = Calls(loopback=True)
+    try:
+        await providers()[provider](Endpoint(tenant="city", quota_daily=None, version=1, **door), calls).test()
+    finally:
+        await calls.close()
+    tally = city.journal.tallies[provider]
+    assert tally.received == tally.done == 1
