@@ -187,3 +187,26 @@ async def test_an_integration_whose_adapter_is_gone_is_listed(ask: Ask, services
         await transaction.execute("UPDATE lakefront.integrations SET provider = 'gone'")
     [found] = (await ask(LIST))["data"]["integrations"]
     assert (found["title"], [one["name"] for one in found["credentials"]]) == ("gone", ["api_key"])
+
+
+async def test_who_changed_what_is_told_without_values(ask: Ask, ask_resolvers: Ask) -> None:
+    await made(ask, UPSERT, input=PARCELS)
+    await made(ask, ROTATE, provider="parcels", city="bos", credentials=[{"name": "api_key", "value": OTHER}])
+    await made(ask, UPSERT, input={"provider": "skies", "enabled": False})
+    asked = """{ integrationChanges(
+      filter: {what: {like: "%credentials.api_key%"}}, orderBy: [{version: DESC}]
+    ) { totalCount nodes { provider city version changedBy onBehalfOf what } } }"""
+    answer = await ask(asked)
+    assert answer == await ask_resolvers(asked)
+    assert answer["data"]["integrationChanges"]["totalCount"] == 2
+    renewed, first = answer["data"]["integrationChanges"]["nodes"]
+    assert renewed == {
+        "provider": "parcels",
+        "city": "bos",
+        "version": 2,
+        "changedBy": "lakefront",
+        "onBehalfOf": None,
+        "what": "credentials.api_key",
+    }
+    assert first["what"] == "base_url, api_version, quota_daily, enabled, credentials.api_key"
+    assert await code(ask, asked, asking=of_role("reader")) == "FORBIDDEN"

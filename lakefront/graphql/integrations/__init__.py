@@ -4,12 +4,15 @@ import strawberry
 
 from lakefront.actor import INTEGRATIONS_MANAGE
 from lakefront.domain import integrations
+from lakefront.graphql.connections import Connection
 from lakefront.graphql.context import Info
+from lakefront.graphql.declare import connection
 from lakefront.graphql.fields import field
+from lakefront.graphql.integrations.changes import CHANGES, IntegrationChange
 from lakefront.graphql.integrations.manage import Mutation
 from lakefront.graphql.integrations.types import Integration, IntegrationProvider
 
-__all__ = ["Integration", "IntegrationProvider", "Mutation", "Query"]
+__all__ = ["CHANGES", "Integration", "IntegrationChange", "IntegrationProvider", "Mutation", "Query"]
 
 
 @strawberry.type
@@ -30,3 +33,8 @@ class Query:
     async def integration_providers(self) -> list[IntegrationProvider]:
         """What their adapters say of themselves."""
         return [IntegrationProvider.of(adapter) for adapter in integrations.available()]
+
+    integration_changes: Connection[IntegrationChange] = connection(
+        "Who changed what of integrations, oldest first unless asked otherwise; never with values.",
+        requires=INTEGRATIONS_MANAGE,
+    )

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from lakefront.actor import INTEGRATIONS_MANAGE
+from lakefront.actor import INTEGRATIONS_MANAGE, SIGNED_IN
 from lakefront.domain import cities
 from lakefront.domain.cities import City, CityInput
 from lakefront.errors import (
@@ -56,7 +56,7 @@ _BODY_ERRORS: Final[tuple[type[LakefrontError], ...]] = (
         "Cities",
         {200: Answer("By their slugs.", Content(CitiesAnswer))},
         "For everybody who is signed in. By GraphQL: `cities`.",
-        "",
+        SIGNED_IN,
         errors=(Unavailable,),
     )
 )
