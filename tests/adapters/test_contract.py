@@ -4,6 +4,7 @@ A new provider is in these tests with its file. Its methods are called with made
 declare, in all versions, against a server that answers well-formed nonsense, fails in every way, or is the simulator.
 """
 
+import asyncio
 import inspect
 import logging
 import random
@@ -35,7 +36,8 @@ from lakefront.errors import (
     UpstreamUncertain,
     ValidationError,
 )
-from lakefront.simulator import Simulator
+from lakefront.simulator import Fault as FaultRule
+from lakefront.simulator import Kind, Simulator
 from tests.adapters.outside import Answer, Fault, Outside, told
 from tests.adapters.probe import QUICK
 
@@ -44,7 +46,7 @@ PERSONAL: Final = "Jane-Canary-2125551234"
 
 SECRET: Final = "s3cret-canary"
 
-HASTY: Final = replace(QUICK, tries=2, try_timeout=0.4, window=100_000)
+HASTY: Final = replace(QUICK, tries=3, try_timeout=0.4, open_pause=0.05)
 
 FORMS: Final = [(name, version) for name, adapter in providers().items() for version in adapter.api_versions]
 
@@ -211,6 +213,25 @@ async def test_it_passes_its_own_test_at_the_simulator(name: str, version: str) 
             with pytest.raises(UpstreamDenied):
                 await type(adapter)(replace(adapter.endpoint, credentials=suspended, version=2), calls).test()
         await calls.close()
+
+
+@pytest.mark.parametrize(("name", "version"), FORMS)
+async def test_it_lives_with_a_system_that_fails_in_every_way(
+    calls: Calls, caplog: pytest.LogCaptureFixture, name: str, version: str
+) -> None:
+    """Three of ten requests are struck; every call ends, in an answer or an error of the catalogue, and is counted."""
+    async with Simulator(seed=7, faults=[FaultRule(kind=Kind.ANY, probability=0.3, seconds=0.6)]) as city:
+        door = next(door for door in city.endpoints() if (door["provider"], door["api_version"]) == (name, version))
+        adapter = providers()[name](Endpoint(tenant="city", quota_daily=None, version=1, **door), calls)
+        ends = [end for _ in range(4) for end in await asyncio.gather(*(_error(adapter.test) for _ in range(10)))]
+        assert ends.count(None) > 20
+        for error in ends:
+            if error is not None:
+                assert isinstance(error, UpstreamError | Unavailable | RateLimited)
+                assert not any(key in f"{error.message}{caplog.text}" for key in door["credentials"].values())
+        # A test may take several calls.
+        assert calls.metrics.calls.total() >= len(ends)
+        assert calls.metrics.calls[name, "ok"] >= ends.count(None)
 
 
 def _adapter(name: str, version: str, url: str, calls: Calls, *, quota_daily: int | None = None) -> Adapter:

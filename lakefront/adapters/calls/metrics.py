@@ -25,14 +25,15 @@ class CallMetrics(Collector):
         """``remaining``: requests left of the day; ``open_seconds``: how long a breaker is open; both by provider."""
         self._remaining = remaining
         self._open_seconds = open_seconds
-        self._calls: Counter[tuple[str, str]] = Counter()
+        self.calls: Counter[tuple[str, str]] = Counter()
+        """By provider and status."""
         self._retries: Counter[str] = Counter()
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._buckets: dict[str, list[int]] = {}
 
     def call(self, provider: str, status: str) -> None:
         """A call ended: ``ok``, or with an error's code."""
-        self._calls[provider, status] += 1
+        self.calls[provider, status] += 1
 
     def retry(self, provider: str) -> None:
         """A request is sent again."""
@@ -51,7 +52,7 @@ class CallMetrics(Collector):
         calls = CounterMetricFamily(
             "adapter_calls", "Calls of outside systems: ok, or their error's code.", labels=["provider", "status"]
         )
-        for labels, count in self._calls.items():
+        for labels, count in self.calls.items():
             calls.add_metric(labels, count)
         retries = CounterMetricFamily("adapter_retries", "Requests that were sent again.", labels=["provider"])
         for provider, count in self._retries.items():

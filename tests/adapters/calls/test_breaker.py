@@ -105,7 +105,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
 
 TestBreaker = BreakerMachine.TestCase
-TestBreaker.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+TestBreaker.settings = settings(max_examples=80, stateful_step_count=60, deadline=None)
 
 
 def test_it_opens_at_half_of_the_last_twenty() -> None:

@@ -51,7 +51,7 @@ async def test_a_bomb_is_not_unpacked() -> None:
     ("body", "encoding", "told"),
     [
         (b"hello", "gzip", "no gzip"),
-        (gzip.compress(b"x" * 1000)[:-12], "gzip", "breaks off"),
+        (gzip.compress(b"x" * 1000, mtime=0)[:-12], "gzip", "breaks off"),
         (b"hello", "br", "not asked for"),
         (b"hello", "gzip, gzip", "not asked for"),
     ],
