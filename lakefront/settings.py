@@ -222,7 +222,7 @@ class Settings(BaseSettings):
         10.0, gt=0, description="Seconds within which a WebSocket must send connection_init."
     )
     socket_send_timeout: float = Field(
-        30.0, gt=0, description="Seconds a WebSocket or an event stream may refuse to take a message."
+        30.0, gt=0, description="Seconds for which a WebSocket or an event stream may take nothing at all."
     )
     sse_heartbeat: float = Field(
         15.0, gt=0, le=3600, description="Seconds of silence after which an event stream tells its cursor in a comment."
