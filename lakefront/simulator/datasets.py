@@ -29,6 +29,7 @@ INSPECTION_COLUMNS: Final = (
     "nta", "location",
 )  # fmt: skip
 
+BOROUGHS: Final = [area for area in places.AREAS if area.borough_code]
 CHANNELS: Final = ("ONLINE", "PHONE", "MOBILE", "UNKNOWN")
 CUISINES: Final = ("Pizza", "Chinese", "Caribbean", "Bakery Products/Desserts", "American", "Coffee/Tea", "Indian")
 DISHES: Final = ("Bagel", "Noodle", "Dumpling", "Taco", "Pickle", "Waffle", "Curry", "Pancake")
@@ -161,7 +162,7 @@ class Dataset:
         return {**system, ":updated_at": _fixed(at), **self._make(self._random, number, at)}
 
     def _name(self, kind: str) -> str:
-        letters = "".join(self._random.choices("23456789abcdefghijkmnpqrstuvwxyz", k=12))
+        letters = f"{self._random.getrandbits(48):012x}"
         return f"{kind}-{letters[:4]}~{letters[4:8]}.{letters[8:]}"
 
 
@@ -170,10 +171,7 @@ def _row(columns: tuple[str, ...], values: Mapping[str, Any]) -> Row:
 
 
 def _place(random: Random) -> places.Place:
-    area = random.choice(places.AREAS[:5])
-    place = places.find(f"{random.randint(1, 1200)} {random.choice(places.STREETS)}, {area.name}")
-    assert place is not None
-    return place
+    return places.place_at(random.randint(1, 1200), random.choice(places.STREETS), random.choice(BOROUGHS))
 
 
 def _where(place: places.Place) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The door before every system: it notes the call, keeps the limits, plays the faults, and tells the city's time."""
 
 import asyncio
-import logging
 import socket
 import struct
 from collections.abc import Mapping
@@ -27,8 +26,6 @@ TRICKLE: Final = 0.1
 """Seconds between two pieces of a slow body."""
 
 HTML: Final = b"<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>"
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -61,6 +58,11 @@ class Front:
             return
         body = await _body(receive)
         if body is None:
+            return
+        if len(body) > MAX_BODY:
+            too_large = _error(413)
+            too_large.headers.append((b"connection", b"close"))
+            await _Exchange(scope, receive, send, b"", self._city).send(too_large)
             return
         drawn = self._city.faults.draw(name, scope["method"], f"/{path}")
         with self._city.clock.skewed(drawn.skew):
@@ -208,17 +210,14 @@ class _Exchange:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body; ``None`` where the client left, or sends more than anybody has to say."""
+    """The body, whole unless it is longer than ``MAX_BODY``; ``None`` where the client left."""
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         body += message.get("body", b"")
-        if len(body) > MAX_BODY:
-            _log.warning("a request of more than %d bytes was left", MAX_BODY)
-            return None
-        if not message.get("more_body", False):
+        if len(body) > MAX_BODY or not message.get("more_body", False):
             return bytes(body)
 
 

@@ -105,15 +105,19 @@ def find(text: str, default: str = "Manhattan") -> Place | None:
         for name in area.names:
             if not rest and street.lower().endswith(f" {name}"):
                 street, rest = street[: -len(name) - 1], name
-    area = _area(rest, default)
+    return place_at(int(number), street, _area(rest, default))
+
+
+def place_at(number: int, street: str, area: Area) -> Place:
+    """The place of a number of a street of an area, its name as ``find`` writes it."""
     lane = _lane(street)
     return Place(
-        number,
+        str(number),
         street,
         area,
         _zip(area, lane),
         round(area.latitude + lane * STREET_STEP, 6),
-        round(area.longitude + int(number) % NUMBERS * NUMBER_STEP, 6),
+        round(area.longitude + number % NUMBERS * NUMBER_STEP, 6),
     )
 
 
@@ -125,7 +129,7 @@ def nearest(latitude: float, longitude: float) -> Place | None:
         return None
     lane = min(max(round((latitude - area.latitude) / STREET_STEP), 0), len(STREETS) - 1)
     number = max(round((longitude - area.longitude) / NUMBER_STEP), 1)
-    return find(f"{number} {STREETS[lane]}, {area.name}")
+    return place_at(number, STREETS[lane], area)
 
 
 def _area(rest: str, default: str) -> Area:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -78,8 +79,8 @@ async def test_many_clients_at_once_are_all_served() -> None:
 
 async def test_a_body_of_many_megabytes_is_not_taken() -> None:
     async with Simulator() as city, httpx.AsyncClient(base_url=city.url, trust_env=False) as http:
-        with pytest.raises(httpx.HTTPError):
-            (await http.post("/webhook/hooks/city", content=bytes(11 * 1024 * 1024))).raise_for_status()
+        with suppress(httpx.WriteError):  # as the answer may come before all of the body is sent
+            assert (await http.post("/webhook/hooks/city", content=bytes(11 * 1024 * 1024))).status_code == 413
         assert not city.journal.calls
 
 

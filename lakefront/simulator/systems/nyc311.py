@@ -14,6 +14,7 @@ from lakefront.simulator import catalogue, places
 from lakefront.simulator.answers import Refusal, as_json, coordinates, read_object
 from lakefront.simulator.city import City
 from lakefront.simulator.clock import iso
+from lakefront.simulator.datasets import BOROUGHS
 from lakefront.simulator.limits import Exceeded
 from lakefront.simulator.systems.base import SUSPENDED, Door, System, seconds
 from lakefront.simulator.tickets import Stage, Ticket
@@ -190,10 +191,7 @@ class Nyc311(System):
 
     def _seed(self, random: Random) -> None:
         problem = random.choice(catalogue.PROBLEMS)
-        place = places.find(
-            f"{random.randint(1, 900)} {random.choice(places.STREETS)}, {random.choice(places.AREAS[:5]).name}"
-        )
-        assert place is not None
+        place = places.place_at(random.randint(1, 900), random.choice(places.STREETS), random.choice(BOROUGHS))
         created = self.city.clock.now() - timedelta(seconds=random.uniform(0, 2 * self.city.tickets.pace.close))
         number = self.city.tickets.number(self.name)
         self.city.tickets.file(

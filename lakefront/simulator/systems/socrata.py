@@ -131,7 +131,9 @@ class Socrata(System):
         try:
             query = soql.read(parts, dataset.columns)
             query.limit = min(limit if query.limit is None else query.limit, MOST_ROWS)
-            rows = [row for row in dataset.rows if all(str(row[name]) == text for name, text in equal.items())]
+            rows = list(dataset.rows)
+            for name, text in equal.items():
+                rows = [row for row in rows if str(row[name]) == text]
             if not query.order:
                 self._random.shuffle(rows)
             return soql.run(query, rows)
