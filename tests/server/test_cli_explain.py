@@ -54,6 +54,14 @@ def test_what_is_left_to_resolvers_says_why(tmp_path: Path) -> None:
     assert "permissions  keys:manage\n" in mutation.stdout
 
 
+def test_what_is_said_of_live_events(tmp_path: Path) -> None:
+    event = "event { eventId permit { status } } permit { permitId addresses { zipcode } }"
+    done = explain(tmp_path, f"subscription {{ permitEvents {{ {event} }} }}")
+    assert done.stdout.startswith("subscription, tier 1: an event's own rows and statements of PostgreSQL make the ")
+    assert done.stdout.count("\nSELECT CASE WHEN (set_config(") == 2
+    assert "resolvers" not in done.stdout
+
+
 def test_what_a_server_would_refuse_fails(tmp_path: Path) -> None:
     dear = "{ permits(first: 1000) { nodes { events(first: 1000) { nodes { eventId } } } } }"
     done = explain(tmp_path, dear)

@@ -19,6 +19,11 @@ TIERS: Final = {
     2: "one statement of PostgreSQL makes a part of the answer, resolvers the rest",
     3: "resolvers make the answer",
 }
+LIVE: Final = {
+    1: "an event's own rows and statements of PostgreSQL make the whole answer",
+    2: "statements of PostgreSQL make a part of the answer, resolvers the rest",
+    3: TIERS[3],
+}
 
 File = Annotated[Path, typer.Argument(metavar="FILE.graphql", help="The document; - reads it from the standard input.")]
 
@@ -110,7 +115,8 @@ def _show(found: "Explanation", limit: int) -> None:
     from rich.table import Table
 
     estimate = found.estimate
-    typer.echo(f"{found.kind}, tier {found.tier}: {TIERS[found.tier]}")
+    tiers = LIVE if found.kind == "subscription" else TIERS
+    typer.echo(f"{found.kind}, tier {found.tier}: {tiers[found.tier]}")
     typer.echo(f"cost         {estimate.total:,} of at most {limit:,}; most of it at {estimate.path}")
     typer.echo(f"formula      {estimate.formula}")
     typer.echo(f"permissions  {', '.join(found.permissions) or 'none'}")
