@@ -1,11 +1,16 @@
 """An S3 for the run, and a proxy that can be told to fail in front of it."""
 
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 
+import botocore.session  # type: ignore[import-untyped]
 import pytest
 
 from tests.adapters.faults import FaultyProxy
 from tests.adapters.s3_server import CREDENTIALS, s3_server
+
+# A client reads the description of all that S3 can do, which takes a quarter of a second: they share one reading.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 @pytest.fixture(scope="session")

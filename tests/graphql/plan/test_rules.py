@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from graphql import GraphQLError, Lexer, Source, TokenKind, build_schema, parse, validate
+from graphql import DocumentNode, GraphQLError, Lexer, Source, TokenKind, build_schema, parse, validate
 from graphql.validation import (
     NoFragmentCyclesRule,
     NoUndefinedVariablesRule,
@@ -100,8 +100,13 @@ def found(document: Any, *rules: Any) -> list[GraphQLError]:
 
 @hypothesis_settings(max_examples=600, deadline=None)
 @given(text=documents())
-def test_fields_merge_where_graphql_core_says_so(text: str) -> None:
-    document = parse(text)
+def test_both_rules_say_what_graphql_core_says(text: str) -> None:
+    document = parse(text)  # to draw one is most of the work, so both look at it
+    fields_merge_where_graphql_core_says_so(document)
+    uses_are_defined_where_graphql_core_says_so(document)
+
+
+def fields_merge_where_graphql_core_says_so(document: DocumentNode) -> None:
     theirs, ours = found(document, OverlappingFieldsCanBeMergedRule), found(document, FieldsMerge)
     assert not ours or theirs, ours
     # Of fragments that form a cycle or that nobody uses it says nothing: other rules refuse them.
@@ -109,10 +114,7 @@ def test_fields_merge_where_graphql_core_says_so(text: str) -> None:
         assert bool(ours) == bool(theirs), (theirs, ours)
 
 
-@hypothesis_settings(max_examples=600, deadline=None)
-@given(text=documents())
-def test_uses_are_defined_where_graphql_core_says_so(text: str) -> None:
-    document = parse(text)
+def uses_are_defined_where_graphql_core_says_so(document: DocumentNode) -> None:
     rules = (NoUndefinedVariablesRule, NoUnusedVariablesRule, VariablesInAllowedPositionRule, NoUnusedFragmentsRule)
     theirs = {error.message for error in found(document, *rules)}
     assert {error.message for error in found(document, UsesAreDefined)} == theirs
