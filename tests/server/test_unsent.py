@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from lakefront.server import protocol, socket_protocol
 from lakefront.server.graphql_http import GraphQLHTTP
 from lakefront.server.unsent import while_taken
+from lakefront.settings import Settings
 from tests.graphql.sample import World, build
 from tests.server.serving import guarded, serving
 from tests.server.sockets import opened, until
@@ -130,6 +132,20 @@ async def test_an_event_stream_that_is_read_slowly_gets_all(monkeypatch: pytest.
         assert world.following
         await client.read_until(b"event: complete\ndata:\n\n")
         assert client.received.count(b"event: next") == NUMBER
+
+
+async def test_an_answer_that_is_read_slowly_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "SEND_TIMEOUT", PATIENCE)
+
+    async def large(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": b"x" * SIZE * NUMBER + b"the end"})
+
+    async with serving(large, Settings(port=0)) as port, slow_client(port) as client:
+        await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await client.read_slowly(READING)
+        await client.read_until(b"the end")
+        assert client.received.count(b"x") == SIZE * NUMBER
 
 
 @pytest.mark.parametrize(
