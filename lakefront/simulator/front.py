@@ -82,7 +82,7 @@ class Front:
             answer = await self._refused(exchange, system, call)
             if answer is None:
                 answer = await exchange.run(self._app)
-                call.done = answer.status < 400
+                call.done, call.refused = answer.status < 400, answer.status == 429
             await self._answer(exchange, call, answer, strike)
         finally:
             city.journal.ended(call)

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from lakefront.simulator import Simulator
 from lakefront.simulator.systems.mapbox import TOKEN
 
 V6 = "/mapbox/search/geocode/v6"
@@ -48,6 +49,18 @@ async def test_a_batch_is_answered_in_its_order(http: httpx.AsyncClient) -> None
     assert [len(each["features"]) for each in told] == [0, 1, 1]
     assert told[2]["features"][0]["properties"]["context"]["place"]["name"] == "Los Angeles"
     assert (await http.post(f"{V6}/batch", json={}, params=ADMITTED)).status_code == 422
+
+
+async def test_each_query_of_a_batch_counts(city: Simulator, http: httpx.AsyncClient) -> None:
+    city.limits.set({"mapbox": "10/minute"})
+    codes = [
+        (await http.post(f"{V6}/batch", json=[{"q": "1 A"}] * number, params=ADMITTED)).status_code
+        for number in (6, 6, 4, 1)
+    ]
+    assert codes == [200, 429, 429, 200]
+
+
+async def test_a_batch_is_bounded(http: httpx.AsyncClient) -> None:
     assert (await http.post(f"{V6}/batch", json=[{"q": "1 A"}] * 1001, params=ADMITTED)).status_code == 422
 
 

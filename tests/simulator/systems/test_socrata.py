@@ -115,12 +115,13 @@ async def test_tokens_are_checked_where_they_are_sent(http: httpx.AsyncClient) -
     assert (await http.get(REQUESTS, params={"$limit": 1, "$$app_token": TOKEN})).status_code == 200
 
 
-async def test_without_a_token_rows_are_throttled(http: httpx.AsyncClient) -> None:
+async def test_without_a_token_rows_are_throttled(city: Simulator, http: httpx.AsyncClient) -> None:
     answer = await http.get(REQUESTS, params={"$limit": 2000})
     assert (answer.status_code, len(answer.json())) == (200, 2000)
     answer = await http.get(REQUESTS, params={"$limit": 1})
     assert answer.status_code == 429
     assert answer.headers["retry-after"] == "2"
+    assert city.journal.tallies["socrata"].refused == 1
     assert (await http.get(REQUESTS, params={"$limit": 1}, headers=ADMITTED)).status_code == 200
 
 
