@@ -72,7 +72,7 @@ async def _serve(simulator: "Simulator") -> None:
     for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, stop.set)
     async with simulator:
-        typer.echo(f"city simulator  {simulator.url}   (seed {simulator.city.seed})")
+        typer.echo(f"city simulator  {simulator.url}   (seed {simulator.seed})")
         typer.echo(f"control         {simulator.url}/_control")
         for endpoint in simulator.endpoints():
             typer.echo(_line(endpoint))
