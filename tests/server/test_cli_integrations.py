@@ -183,3 +183,15 @@ async def test_a_new_encryption_key_is_taken(
 async def test_a_failed_trial_says_what_to_do(command: Command) -> None:
     command("integrations", "set", "openweather")
     fails_plainly(command("integrations", "test", "openweather"), "upstream_denied: OpenWeather cannot be called")
+
+
+def test_doctor_looks_at_the_encryption_keys(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "credentials.keys"
+    assert "private (0600)" in command("doctor").stdout
+    path.chmod(0o644)
+    said = command("doctor").stdout
+    assert f"encryption keys: run `chmod 600 {path}`; if others may have read it, run `lakefront integrations" in said
+    key = path.read_text().strip()
+    given = command("doctor", LAKEFRONT_CREDENTIAL_KEYS=f'["{key}"]').stdout
+    assert "1 given" in given
+    assert key not in said + given

@@ -65,7 +65,7 @@ class Finding:
 async def examine(settings: Settings) -> list[Finding]:
     """Look at every part; embedded PostgreSQL is started for it if it is there and no server runs it."""
     busy = await _serving(settings)
-    findings = [_folder(settings.data), _key(settings.data), _port(settings, busy=busy)]
+    findings = [_folder(settings.data), *_keys(settings), _port(settings, busy=busy)]
     findings += [finding async for finding in _postgres(settings, busy=busy)]
     return [*findings, await _redis(settings)]
 
@@ -91,17 +91,29 @@ def _folder(data: Path) -> Finding:
     return Finding("data folder", str(data), f"private ({mode:04o})")
 
 
-def _key(data: Path) -> Finding:
-    path = data / "keys" / "signing.pem"
+def _keys(settings: Settings) -> list[Finding]:
+    """The files of keys, which are for their owner alone."""
+    folder = settings.data / "keys"
+    signing = _key("signing key", folder / "signing.pem", "remove it: a new one is made, old tokens end")
+    if settings.credential_keys:
+        return [
+            signing,
+            Finding("encryption keys", "LAKEFRONT_CREDENTIAL_KEYS", f"{len(settings.credential_keys)} given"),
+        ]
+    lost = "run `lakefront integrations rotate-encryption-key` and renew the credentials"
+    return [signing, _key("encryption keys", folder / "credentials.keys", lost)]
+
+
+def _key(part: str, path: Path, if_read: str) -> Finding:
     if not path.exists():
-        return Finding("signing key", str(path), "not made yet; `lakefront serve` makes it")
+        return Finding(part, str(path), "not made yet; `lakefront serve` makes it")
     if not os.access(path, os.R_OK):
-        return Finding("signing key", str(path), "cannot be read", "run this as the user who owns it", fatal=True)
+        return Finding(part, str(path), "cannot be read", "run this as the user who owns it", fatal=True)
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
-        advice = f"run `chmod 600 {path}`; if others may have read it, remove it: a new one is made, old tokens end"
-        return Finding("signing key", str(path), f"open to other users ({mode:04o})", advice)
-    return Finding("signing key", str(path), f"private ({mode:04o})")
+        advice = f"run `chmod 600 {path}`; if others may have read it, {if_read}"
+        return Finding(part, str(path), f"open to other users ({mode:04o})", advice)
+    return Finding(part, str(path), f"private ({mode:04o})")
 
 
 def _port(settings: Settings, *, busy: bool) -> Finding:
