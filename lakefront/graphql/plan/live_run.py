@@ -7,12 +7,12 @@ from itertools import islice
 from typing import Any, Final
 
 import orjson
-from graphql import GraphQLError
 
 from lakefront.actor import Actor
+from lakefront.db.query import Key
 from lakefront.errors import LakefrontError
 from lakefront.graphql.plan.batches import Value
-from lakefront.graphql.plan.live import Known, Live, Read, Untold, plans
+from lakefront.graphql.plan.live import Known, Live, Read, plans
 from lakefront.graphql.plan.pick import NotCompiled
 from lakefront.graphql.plan.plan import Plan, Planned
 from lakefront.graphql.plan.run import Runner
@@ -61,15 +61,24 @@ async def read_beside(
         bounds = {read: await _bound(runner, planned, actor, read) for read in live.reads}
     except (NotCompiled, LakefrontError):
         return [None] * len(payloads)
-    keys = [{read: key for read in live.reads if (key := read.key(payload)) is not None} for payload in payloads]
-    wanted = dict.fromkeys(pair for each in keys for pair in each.items())
+    keys = [_keys(live, payload) for payload in payloads]
+    wanted = dict.fromkeys(pair for each in keys if each is not None for pair in each.items())
     running = (runner.batches.run(bounds[read]._replace(key=key)) for read, key in wanted)
     values = dict(zip(wanted, await asyncio.gather(*running, return_exceptions=True), strict=True))
-    failed = {type(value).__name__ for value in values.values() if isinstance(value, BaseException)}
-    if failed:
+    failed = {type(value) for value in values.values() if isinstance(value, BaseException)}
+    unforeseen = sorted(kind.__name__ for kind in failed if not issubclass(kind, LakefrontError))
+    if unforeseen:
         # Its text may quote values of rows: the class is enough to look for it.
-        _log.warning("a subscription's statement failed, resolvers answer: %s", ", ".join(sorted(failed)))
-    return [_known({read: values[read, key] for read, key in each.items()}) for each in keys]
+        _log.warning("a subscription's statement failed, resolvers answer: %s", ", ".join(unforeseen))
+    return [None if each is None else _known({read: values[read, key] for read, key in each.items()}) for each in keys]
+
+
+def _keys(live: Live, payload: Any) -> dict[Read, Key] | None:
+    """What is to be read for ``payload``, as far as it has the rows; ``None`` where it is not what it should be."""
+    try:
+        return {read: key for read in live.reads if (key := read.key(payload)) is not None}
+    except Exception:  # noqa: BLE001 - resolvers meet it, too, and tell it at its place
+        return None
 
 
 async def _bound(runner: Runner, planned: Planned, actor: Actor, read: Read) -> Bound:
@@ -88,8 +97,8 @@ def told(planned: Planned, payload: Any, known: Known) -> bytes | None:
         return None
     try:
         return orjson.dumps({plan.roots[0].key: plan.live.tell(payload, known)})
-    except (Untold, GraphQLError, TypeError, ValueError):
-        return None  # a null that may not be, a value that is not of its type, a number past 64 bits
+    except Exception:  # noqa: BLE001 - whatever it is, resolvers meet it, too, and tell it at its place
+        return None
 
 
 def placed(known: Known) -> dict[tuple[str | int, ...], Any]:

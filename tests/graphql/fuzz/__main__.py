@@ -14,6 +14,7 @@ from lakefront.db.embedded import EmbeddedPostgres
 from lakefront.db.migrate import migrate
 from tests.graphql.fuzz.compare import Difference, compare
 from tests.graphql.fuzz.explore import explore
+from tests.graphql.fuzz.live import Subscriptions, compare_live
 from tests.graphql.fuzz.operations import Drawn, Queries
 from tests.graphql.fuzz.world import ASKERS, World, world
 
@@ -57,9 +58,13 @@ async def _fuzz(made: World, operations: int, seed: int, askers: list[str]) -> i
         async def check(drawn: Drawn, asker: str = asker) -> None:
             ran.update(await compare(made, ASKERS[asker], drawn))
 
-        queries = Queries(made.facts(ASKERS[asker]), made.pools)
+        async def check_live(drawn: Drawn, asker: str = asker) -> None:
+            ran.update(await compare_live(made, ASKERS[asker], drawn))
+
+        parts = made.facts(ASKERS[asker]), made.pools
         try:
-            await explore(queries, check, count=min(BATCH, left), seed=batch_seed)
+            await explore(Queries(*parts), check, count=min(BATCH, left), seed=batch_seed)
+            await explore(Subscriptions(*parts), check_live, count=min(BATCH, left) // 10, seed=batch_seed)
         except Difference as difference:
             print(difference)
             again = f"--operations {BATCH} --seed {batch_seed} --asker {asker}"
