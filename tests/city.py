@@ -71,18 +71,24 @@ def events(number: int) -> list[dict[str, Any]]:
 
 async def settle(connection: "asyncpg.Connection[Any]", count: int = COUNT) -> None:
     """Write it all, for the tenant ``city``; and permit P001 once more for another tenant."""
-    for number in range(count):
-        await _insert(connection, "permits", {"field_versions": "{}", **permit(number)})
-        for row in addresses(number):
-            await _insert(connection, "permit_addresses", row)
-        for row in events(number):
-            await _insert(connection, "events", row)
-    await _insert(connection, "permits", {"field_versions": "{}", **permit(1), "neighborhood": "Secret"}, "other")
-    await _insert(connection, "permit_addresses", {**addresses(1)[0], "block": "secret"}, "other")
-    await _insert(connection, "events", {**events(1)[0], "event_id": "secret"}, "other")
+    every = range(count)
+    await _insert(connection, "permits", [{"field_versions": "{}", **permit(number)} for number in every])
+    await _insert(connection, "permit_addresses", [row for number in every for row in addresses(number)])
+    await _insert(connection, "events", [row for number in every for row in events(number)])
+    hidden = {"field_versions": "{}", **permit(1), "neighborhood": "Secret"}
+    await _insert(connection, "permits", [hidden], "other")
+    await _insert(connection, "permit_addresses", [{**addresses(1)[0], "block": "secret"}], "other")
+    await _insert(connection, "events", [{**events(1)[0], "event_id": "secret"}], "other")
 
 
-async def _insert(connection: "asyncpg.Connection[Any]", table: str, row: dict[str, Any], tenant: str = "city") -> None:
-    names = ", ".join(f'"{name}"' for name in ("tenant_id", *row))
-    places = ", ".join(f"${place}" for place in range(1, len(row) + 2))
-    await connection.execute(f"INSERT INTO lakefront.{table} ({names}) VALUES ({places})", tenant, *row.values())
+async def _insert(
+    connection: "asyncpg.Connection[Any]", table: str, rows: list[dict[str, Any]], tenant: str = "city"
+) -> None:
+    """Insert rows that have the same columns."""
+    if not rows:
+        return
+    names = ", ".join(f'"{name}"' for name in ("tenant_id", *rows[0]))
+    places = ", ".join(f"${place}" for place in range(1, len(rows[0]) + 2))
+    await connection.executemany(
+        f"INSERT INTO lakefront.{table} ({names}) VALUES ({places})", [(tenant, *row.values()) for row in rows]
+    )

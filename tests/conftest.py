@@ -1,6 +1,5 @@
 """Real parts for every test: one embedded PostgreSQL and one Redis a run, a fresh migrated database a test."""
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
@@ -13,26 +12,13 @@ from httpx._transports import default as transports
 from redis.asyncio import Redis
 
 from lakefront.actor import Actor, system_actor
-from lakefront.adapters.objects import LocalStore
 from lakefront.db.database import PROVISIONER_ROLE, Database
 from lakefront.db.embedded import EmbeddedPostgres, EmbeddedRedis
-from lakefront.db.listener import Listener
 from lakefront.db.migrate import migrate
-from lakefront.domain.quotas import Quotas
-from lakefront.domain.rights import Rights
 from lakefront.domain.services import Services
-from lakefront.domain.tenants import directory as tenants
-from lakefront.domain.tenants.directory import Directory
-from lakefront.eventlog.backlog import Backlog
-from lakefront.eventlog.postgres import PostgresLog
-from lakefront.eventlog.postgres.append import CHANNEL as EVENTS_CHANNEL
-from lakefront.eventlog.projections.permits import PERMITS
-from lakefront.eventlog.projections.progress import Progress
-from lakefront.eventlog.projections.runner import CHANNEL as PROJECTIONS_CHANNEL
-from lakefront.eventlog.projections.runner import ProjectionRunner
-from lakefront.settings import Settings
 from tests.databases import Copies, NewDatabase
 from tests.memory import use_memory
+from tests.services import working
 from tests.skips import pytest_runtest_makereport  # noqa: F401 - a hook of every test
 
 TEMPLATE = "lakefront_template"
@@ -149,29 +135,8 @@ def actor() -> Actor:
 
 @pytest.fixture
 async def services(
-    dsn: str, database: Database, provisioner: Database, signing_in: Database, tmp_path: Path
+    database: Database, provisioner: Database, signing_in: Database, tmp_path: Path
 ) -> AsyncIterator[Services]:
     """What use-cases work with, on the test's database, its projection running; quotas are off."""
-    settings = Settings(rate_limits="off")
-    listener = Listener(dsn)
-    log = PostgresLog(dsn, listener=listener, poll_interval=0.2)
-    await log.open()
-    progress = Progress(database)
-    directory, rights = Directory(signing_in), Rights(database)
-    await directory.load()
-    await rights.load()
-    runner = ProjectionRunner(database, PERMITS, Backlog(provisioner), poll=0.2)
-    listener.on(tenants.CHANNEL, directory.changed)
-    listener.watch(directory.watch)
-    listener.on(EVENTS_CHANNEL, runner.notice)
-    listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
-    await listener.open()
-    running = asyncio.create_task(runner.run())
-    objects = LocalStore(tmp_path / "objects")
-    await objects.open()
-    quotas = Quotas(None, enabled=False)
-    yield Services(settings, database, log, progress, quotas, objects, provisioner, signing_in, directory, rights)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    await listener.close()
-    await log.close()
+    async with working(database, provisioner, signing_in, tmp_path / "objects") as made:
+        yield made

@@ -6,6 +6,9 @@ import pytest
 
 from lakefront.graphql.declare.cursors import decode, encode
 from tests.graphql.conftest import Ask
+from tests.graphql.standing import STANDING
+
+city, recorder, services, standing = STANDING  # nothing here changes the city
 
 REFUSED: list[tuple[str, str]] = [
     ("filter: {}", "filter"),

@@ -42,6 +42,9 @@ from lakefront.graphql.schema import build_schema
 from tests.city import COUNT, permit
 from tests.db.query.test_plans import FILL
 from tests.graphql.conftest import RecordingDatabase
+from tests.graphql.standing import STANDING
+
+city, recorder, services, standing = STANDING  # nothing here changes the city
 
 WORKS = Source("Work", permits.permits, key=("permit_id",), scope=PERMITS_READ)
 SITES = Source("WorkSite", permits.permit_addresses, key=("permit_id", "address_id"), scope=PERMITS_READ)

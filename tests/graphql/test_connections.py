@@ -6,6 +6,9 @@ import pytest
 
 from lakefront.actor import PERMITS_WRITE, Actor
 from tests.graphql.conftest import Ask, RecordingDatabase
+from tests.graphql.standing import STANDING
+
+city, recorder, services, standing = STANDING  # nothing here changes the city
 
 PAGE = """
 query ($first: Int, $after: String, $last: Int, $before: String) {

@@ -25,6 +25,9 @@ from lakefront.graphql.permits import PERMITS
 from lakefront.graphql.schema import build_schema
 from tests.actors import of_role
 from tests.graphql.conftest import Ask, RecordingDatabase
+from tests.graphql.standing import STANDING
+
+city, recorder, services, standing = STANDING  # nothing here changes the city
 
 CITIZEN, STAFF = of_role("citizen"), of_role("staff")
 

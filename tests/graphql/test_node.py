@@ -5,6 +5,9 @@ import asyncpg
 from lakefront.graphql.declare.cursors import encode, node_id
 from tests.actors import of_role
 from tests.graphql.conftest import Ask, RecordingDatabase
+from tests.graphql.standing import STANDING
+
+city, recorder, services, standing = STANDING  # nothing here changes the city
 
 NODES = """query ($ids: [ID!]!) { nodes(ids: $ids) {
   __typename id ... on Permit { permitId } ... on PermitEvent { eventId permit { permitId } } } }"""

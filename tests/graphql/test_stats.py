@@ -7,6 +7,9 @@ import pytest
 
 from tests.city import COUNT, permit
 from tests.graphql.conftest import Ask, RecordingDatabase
+from tests.graphql.standing import STANDING
+
+city, recorder, services, standing = STANDING  # nothing here changes the city
 
 ROWS = [permit(number) for number in range(COUNT)]
 

@@ -13,6 +13,9 @@ from lakefront.graphql.declare import permission
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.schema import build_schema
 from tests.graphql.conftest import RecordingDatabase
+from tests.graphql.standing import STANDING
+
+city, recorder, services, standing = STANDING  # nothing here changes the city
 
 OPERATIONS = {
     "one row": '{permit(permitId: "P001") {permitId status id __typename updatedAt issuedAt estimatedCost}}',

@@ -24,6 +24,9 @@ from lakefront.graphql.plan.explain import explain
 from lakefront.graphql.schema import build_schema
 from tests.graphql.conftest import RecordingDatabase
 from tests.graphql.fuzz.compare import differences, told
+from tests.graphql.standing import STANDING
+
+city, recorder, services, standing = STANDING  # nothing here changes the city
 
 FILES = sorted((Path(__file__).parent / "golden").glob("*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)

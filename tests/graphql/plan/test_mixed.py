@@ -20,6 +20,9 @@ from lakefront.graphql.node import Node
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.schema import build_schema
 from tests.graphql.conftest import RecordingDatabase
+from tests.graphql.standing import STANDING
+
+city, recorder, services, standing = STANDING  # nothing here changes the city
 
 SITES = Source("Site", permits.permits, key=("permit_id",), scope=PERMITS_READ)
 PLACES = Source("SiteAddress", permits.permit_addresses, key=("permit_id", "address_id"), scope=PERMITS_READ)
