@@ -115,8 +115,9 @@ class CredentialKeys:
             raise CannotDecrypt("it is not what was stored there") from wrong
 
     def fingerprint(self, text: bytes) -> bytes:
-        """A digest of ``text`` that tells nobody without the key anything of it."""
-        return hmac_digest(self._keys[self._current], b"fingerprint:" + text, "sha256")
+        """A digest of ``text`` that tells nobody without the keys anything of it; it outlasts a new key."""
+        oldest = next(reversed(self._keys.values()))
+        return hmac_digest(oldest, b"fingerprint:" + text, "sha256")
 
     def add(self) -> str:
         """Make a key that encrypts from now on, and return its id; the others stay, to decrypt.

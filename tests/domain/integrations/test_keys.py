@@ -125,6 +125,13 @@ def test_a_new_key_is_known_to_a_server_that_runs(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "keys" / "credentials.keys").stat().st_mode) == 0o600
 
 
+def test_a_fingerprint_outlasts_a_new_key(tmp_path: Path) -> None:
+    keys = of_file(tmp_path)
+    before = keys.fingerprint(b"x")
+    keys.add()
+    assert keys.fingerprint(b"x") == of_file(tmp_path).fingerprint(b"x") == before
+
+
 def test_of_two_new_keys_at_once_none_is_lost(tmp_path: Path) -> None:
     start = of_file(tmp_path)
     made = [of_file(tmp_path) for _ in range(6)]
