@@ -86,7 +86,7 @@ class Settings(BaseSettings):
         "keys/credentials.keys below the data folder, which is made at the first start.",
     )
     loopback_integrations: bool = Field(
-        False,
+        default=False,
         description="Whether outside systems may be at loopback addresses, and there without TLS: for a simulated "
         "city on the same machine, never for a server that strangers are admins of.",
     )
