@@ -265,7 +265,7 @@ class HTTPProtocol(HttpToolsProtocol):
         # Closing waits for the last bytes to be taken, however long that is.
         if self.transport.is_closing() and not self.flow.write_paused:
             self._stop_unsent_timer()
-            self._unsent_timer = self.loop.call_later(SEND_TIMEOUT, self.transport.abort)
+            self._watch_unsent()
 
     def _stop_unsent_timer(self) -> None:
         if self._unsent_timer is not None:

@@ -1,6 +1,7 @@
 """Clients that read slowly, through every door: they are no less patient with us than we are with them."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -146,6 +147,34 @@ async def test_an_answer_that_is_read_slowly_arrives(monkeypatch: pytest.MonkeyP
         await client.read_slowly(READING)
         await client.read_until(b"the end")
         assert client.received.count(b"x") == SIZE * NUMBER
+
+
+async def test_the_last_bytes_are_waited_for_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the answer is all written and the connection to be closed, but a little of it is still to be taken."""
+    monkeypatch.setattr(protocol, "SEND_TIMEOUT", PATIENCE)
+    made = protocol.HTTPProtocol.connection_made
+
+    def narrow(self: protocol.HTTPProtocol, transport: asyncio.Transport) -> None:
+        with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as there:
+            there.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 150_000)
+        made(self, transport)
+
+    monkeypatch.setattr(protocol.HTTPProtocol, "connection_made", narrow)
+
+    async def sized(scope: Scope, _receive: Receive, send: Send) -> None:
+        body = b"x" * int(scope["path"][1:])
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": body + b"the end"})
+
+    async def ask(port: int, size: int) -> None:
+        async with slow_client(port) as client:
+            await client.send(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % size)
+            await client.read_slowly(2 * PATIENCE)
+            await client.read_until(b"the end")
+
+    async with serving(sized, Settings(port=0)) as port:
+        # One of them is a little more than what the kernel takes.
+        await asyncio.gather(*(ask(port, size) for size in range(200_000, 800_000, 30_000)))
 
 
 @pytest.mark.parametrize(
