@@ -18,7 +18,7 @@ EXAMPLES = 40
 _MOVING = {"traceId", "timestamp", "from", "to", "start", "points", "eventsPerSecond", "seconds"}
 """Members that are of the moment or of the request."""
 
-MANAGERS = ("tenants",)
+MANAGERS = ("policyRules", "tenants")
 """Root fields that a tenant is refused before anything runs: they would hide what stands beside them."""
 
 COMPILED = ("lakeObjects", "node", "permit", "permitEvents", "permitStats", "permits")
@@ -46,7 +46,7 @@ async def interrogate(world: World, attacker: str, *, examples: int = EXAMPLES, 
     )
     made = {tier: count - before.get(tier, 0) for tier, count in world.operations.runner.tiers.items()}
     assert made.get(1, 0) + made.get(2, 0) > examples / 3, f"too few were compiled to show anything: {made}"
-    assert answered > examples / 3, f"of {examples} queries only {answered} were answered without errors"
+    assert answered > examples / 5, f"of {examples} queries only {answered} were answered without errors"
 
 
 def still(answer: Any) -> Any:
