@@ -29,7 +29,9 @@ IMPORTED = (
 _one_at_a_time = threading.Lock()
 
 
-def lakefront(*arguments: str | Path, piped: str = "", **environment: str) -> CompletedProcess[str]:
+def lakefront(
+    *arguments: str | Path, piped: str = "", cwd: Path | None = None, **environment: str
+) -> CompletedProcess[str]:
     """Run the command line to its end, as ``test_cli.lakefront`` does, and sooner; ``piped`` is its input."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     words = [str(argument) for argument in arguments]
@@ -40,6 +42,7 @@ def lakefront(*arguments: str | Path, piped: str = "", **environment: str) -> Co
             "arguments": words,
             "environment": {**kept, "COLUMNS": "200", **environment},
             "streams": [str(given), str(out), str(err)],
+            "folder": str(cwd or Path.cwd()),
         }
         parent = _parent()
         assert parent.stdin is not None
@@ -81,6 +84,7 @@ def _command(order: dict[str, object]) -> None:
     assert isinstance(streams, list)
     assert isinstance(arguments, list)
     assert isinstance(environment, dict)
+    os.chdir(str(order["folder"]))
     for number, path in enumerate(streams):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), number)
     os.environ.clear()

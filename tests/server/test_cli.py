@@ -21,6 +21,7 @@ from lakefront import __version__
 from lakefront.db.database import Database
 from lakefront.domain.rights import DEFAULT
 from lakefront.server.cli.token import Role
+from tests.server.forked import lakefront as sooner
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "permits.csv"
 PUBLISHED = Path(__file__).parents[2].parent / "shared" / "data" / "sf_building_permits.csv"
@@ -162,7 +163,7 @@ def test_roles_are_those_that_actors_have() -> None:
     ],
 )
 def test_bad_use_gets_a_plain_line(arguments: tuple[str, ...], code: int, message: str, tmp_path: Path) -> None:
-    fails_plainly(lakefront(*arguments, cwd=tmp_path), message, code)
+    fails_plainly(sooner(*arguments, cwd=tmp_path), message, code)
     assert not list(tmp_path.iterdir()), "and leaves nothing behind"
 
 
@@ -176,7 +177,7 @@ def test_bad_use_gets_a_plain_line(arguments: tuple[str, ...], code: int, messag
     ],
 )
 def test_a_bad_setting_gets_a_plain_line(variable: str, value: str, message: str, tmp_path: Path) -> None:
-    done = lakefront("migrate", cwd=tmp_path, **{variable: value})
+    done = sooner("migrate", cwd=tmp_path, **{variable: value})
     fails_plainly(done, message)
     assert "secret" not in done.stderr
 
@@ -193,28 +194,28 @@ def test_migrate_starts_the_embedded_database_and_stops_it(tmp_path: Path) -> No
 
 
 def test_migrate_works_on_an_outside_database(dsn: str, tmp_path: Path) -> None:
-    done = lakefront("migrate", cwd=tmp_path, DATABASE_URL=dsn)
+    done = sooner("migrate", cwd=tmp_path, DATABASE_URL=dsn)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.iterdir()), "nothing embedded"
 
 
 def test_a_token_for_servers_of_an_outside_database_is_made_known_to_them(dsn: str, tmp_path: Path) -> None:
-    done = lakefront("token", "--role", "reader", "--data", tmp_path / "data", DATABASE_URL=dsn)
+    done = sooner("token", "--role", "reader", "--data", tmp_path / "data", DATABASE_URL=dsn)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].count(".") == 2
-    listed = lakefront("ingest-token", "rotate", "--data", tmp_path / "data", DATABASE_URL=dsn)
+    listed = sooner("ingest-token", "rotate", "--data", tmp_path / "data", DATABASE_URL=dsn)
     assert listed.stdout.startswith("city_ingest_")
 
 
 async def test_a_token_for_a_tenant_that_there_is(dsn: str, provisioner: Database, tmp_path: Path) -> None:
     make = ("token", "--tenant", "acme_corp", "--data", tmp_path / "data")
-    fails_plainly(lakefront(*make, DATABASE_URL=dsn), "There is no tenant 'acme_corp' here. Onboard it first")
+    fails_plainly(sooner(*make, DATABASE_URL=dsn), "There is no tenant 'acme_corp' here. Onboard it first")
     async with provisioner.transaction("-") as transaction:
         await transaction.execute(
             "INSERT INTO tenants.tenant_profiles (tenant_id, company_name, admin_email, status) "
             "VALUES ('acme_corp', 'Acme', 'admin@acme.example', 'active')"
         )
-    done = lakefront(*make, DATABASE_URL=dsn)
+    done = sooner(*make, DATABASE_URL=dsn)
     assert done.returncode == 0, done.stderr
     assert "role admin of acme_corp" in done.stderr
 
@@ -229,7 +230,7 @@ def test_doctor_on_an_empty_folder_makes_nothing(tmp_path: Path) -> None:
 def test_doctor_tells_what_would_keep_the_server_from_starting(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     database, redis = "postgresql://me:secret@127.0.0.1:1/x", "redis://:secret@127.0.0.1:1"
-    done = lakefront("doctor", "--data", tmp_path / "data", DATABASE_URL=database, REDIS_URL=redis)
+    done = sooner("doctor", "--data", tmp_path / "data", DATABASE_URL=database, REDIS_URL=redis)
     assert done.returncode == 1
     for advice in ("data folder: choose a folder", "PostgreSQL: start it, or correct DATABASE_URL", "Redis: start it"):
         assert advice in done.stdout
@@ -239,7 +240,7 @@ def test_doctor_tells_what_would_keep_the_server_from_starting(tmp_path: Path) -
 def test_doctor_beside_a_server(serving: Serving) -> None:
     (serving.data / "keys" / "signing.pem").chmod(0o644)
     port = serving.url.rpartition(":")[2]
-    done = lakefront("doctor", "--data", serving.data, LAKEFRONT_PORT=port)
+    done = sooner("doctor", "--data", serving.data, LAKEFRONT_PORT=port)
     (serving.data / "keys" / "signing.pem").chmod(0o600)
     assert done.returncode == 0, done.stdout
     assert "in use, by the server of this data folder" in done.stdout
@@ -255,7 +256,7 @@ def test_loading_twice_adds_only_duplicates(serving: Serving) -> None:
         "rows": 20, "skipped": 10, "events sent": 23, "accepted": 21, "duplicates": 2, "rejected": 0
     }  # fmt: skip
     assert "Skipped: line 12, Filed Date: '13/45/2022 09:00:00 AM' is a date that no calendar has" in first.stderr
-    again = lakefront("load", "permits", FIXTURE, "--url", serving.url, LAKEFRONT_TOKEN=serving.token)
+    again = sooner("load", "permits", FIXTURE, "--url", serving.url, LAKEFRONT_TOKEN=serving.token)
     assert counts(again) == {
         "rows": 20, "skipped": 10, "events sent": 23, "accepted": 0, "duplicates": 23, "rejected": 0
     }  # fmt: skip
@@ -264,33 +265,33 @@ def test_loading_twice_adds_only_duplicates(serving: Serving) -> None:
 def test_a_file_without_a_valid_row_is_a_failure(serving: Serving, tmp_path: Path) -> None:
     lines = FIXTURE.read_text(encoding="utf-8").splitlines(keepends=True)
     (tmp_path / "bad.csv").write_text(lines[0] + lines[11], encoding="utf-8")
-    done = lakefront("load", "permits", tmp_path / "bad.csv", "--url", serving.url, "--token", serving.token)
+    done = sooner("load", "permits", tmp_path / "bad.csv", "--url", serving.url, "--token", serving.token)
     fails_plainly(done, "holds no row that can be loaded")
     (tmp_path / "later.csv").write_text(lines[0] + lines[1].replace("/2022", "/2222"), encoding="utf-8")
-    done = lakefront("load", "permits", tmp_path / "later.csv", "--url", serving.url, "--token", serving.token)
+    done = sooner("load", "permits", tmp_path / "later.csv", "--url", serving.url, "--token", serving.token)
     fails_plainly(done, "too far in the future")
 
 
 def test_a_token_that_may_not_write_stops_the_load(serving: Serving) -> None:
-    reader = lakefront("token", "--role", "reader", "--data", serving.data).stdout.splitlines()[-1]
+    reader = sooner("token", "--role", "reader", "--data", serving.data).stdout.splitlines()[-1]
     load = ("load", "permits", FIXTURE, "--url", serving.url, "--token")
-    fails_plainly(lakefront(*load, reader), "The token may not write events (403 Forbidden")
-    fails_plainly(lakefront(*load, "made.up.token"), "The server refuses the token (401 Unauthorized")
+    fails_plainly(sooner(*load, reader), "The token may not write events (403 Forbidden")
+    fails_plainly(sooner(*load, "made.up.token"), "The server refuses the token (401 Unauthorized")
 
 
 def test_ingest_tokens_rotate_while_serving(serving: Serving) -> None:
     rotate = ("ingest-token", "rotate", "--data", serving.data, "--overlap", "600")
-    old, new = (lakefront(*rotate).stdout.splitlines()[-1] for _ in range(2))
-    listed = lakefront("ingest-token", "list", "--data", serving.data).stdout
+    old, new = (run(*rotate).stdout.splitlines()[-1] for run in (lakefront, sooner))
+    listed = sooner("ingest-token", "list", "--data", serving.data).stdout
     assert len(listed.splitlines()) == 2
     assert old not in listed
     for token in (old, new):
-        done = lakefront("load", "permits", FIXTURE, "--url", serving.url, "--token", token)
+        done = sooner("load", "permits", FIXTURE, "--url", serving.url, "--token", token)
         assert counts(done)["rejected"] == 0
 
 
 def test_permits_are_rebuilt_while_serving(serving: Serving) -> None:
-    lakefront("load", "permits", FIXTURE, "--url", serving.url, "--data", serving.data)
+    sooner("load", "permits", FIXTURE, "--url", serving.url, "--data", serving.data)
     done = lakefront("rebuild", "permits", "--data", serving.data)
     assert re.fullmatch(r"The permits are rebuilt, from [\d,]+ events\.\n", done.stdout), done.stderr
     query = '{ permit(permitId: "900000000018") { status statusAt addresses { addressId } } }'
@@ -305,7 +306,7 @@ def test_permits_are_rebuilt_while_serving(serving: Serving) -> None:
 
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="the city's published file is not at ../shared/data")
 def test_the_published_file_becomes_the_permits_that_it_describes(serving: Serving) -> None:
-    done = lakefront("load", "permits", PUBLISHED, "--url", serving.url, "--data", serving.data)
+    done = sooner("load", "permits", PUBLISHED, "--url", serving.url, "--data", serving.data)
     found = counts(done)
     assert (found["rows"], found["skipped"], found["rejected"]) == (5_000, 0, 0)
     with PUBLISHED.open(encoding="utf-8-sig", newline="") as file:

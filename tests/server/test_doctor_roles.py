@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from lakefront.server.cli.examine import locks
-from tests.server.test_cli import lakefront
+from tests.server.forked import lakefront
 
 WRONG = (
     (

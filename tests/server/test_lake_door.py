@@ -26,8 +26,9 @@ from lakefront.server.socket_messages import SUBPROTOCOL
 from lakefront.settings import Settings
 from tests.adapters.s3_server import BUCKET, CREDENTIALS, s3_server
 from tests.domain.permits.events import event
+from tests.server.forked import lakefront
 from tests.server.sockets import Client
-from tests.server.test_cli import fails_plainly, lakefront
+from tests.server.test_cli import fails_plainly
 from tests.server.wired import Wired, wired
 
 OBJECTS = """
