@@ -14,7 +14,7 @@ from lakefront import __version__, tracing
 from lakefront.adapters.calls.backoff import next_pause
 from lakefront.adapters.calls.breaker import Open, State
 from lakefront.adapters.calls.bulkhead import Full
-from lakefront.adapters.calls.connections import LOOPBACK, Connections, Origin
+from lakefront.adapters.calls.connections import LOOPBACK, Connections, Watch
 from lakefront.adapters.calls.exchange import Request, Response, encoded
 from lakefront.adapters.calls.failure import LOST, Failure, Kind, of_status, of_transport
 from lakefront.adapters.calls.line import Line, Lines
@@ -59,6 +59,10 @@ class _Call(NamedTuple):
     @property
     def key(self) -> Key:
         return self.adapter.endpoint.key
+
+    @property
+    def meter(self) -> Meter:
+        return Meter(self.key, self.request.lane)
 
 
 class BreakerState(NamedTuple):
@@ -175,11 +179,15 @@ class Calls:
         if (wait := line.breaker.wait) > 0:
             raise _open(adapter, wait)
         try:
+            await self._take(call)
+            # The bulkhead after the rate: whoever waits for a slot keeps no room from those whose turn it is.
             async with line.bulkhead:
                 return await self._entered(call, read)
         except Open as still:
+            self._quotas.give_back(call.meter, request.cost)
             raise _open(adapter, still.wait) from None
         except Full:
+            self._quotas.give_back(call.meter, request.cost)
             told = f"Too many wait for {adapter.title} already. Try again in a while."
             raise Unavailable(told, details=[{"provider": adapter.provider}]) from None
         except Spent as spent:
@@ -187,23 +195,26 @@ class Calls:
             told = f"The {what} of {adapter.title} is used up. Try again after Retry-After."
             raise RateLimited(told, details=[{"provider": adapter.provider}], retry_after=spent.wait) from None
 
+    async def _take(self, call: _Call) -> None:
+        """Wait for its turn; raises ``Spent``."""
+        adapter, request = call.adapter, call.request
+        await self._quotas.take(
+            call.meter,
+            daily=adapter.endpoint.quota_daily,
+            rate=None if adapter.rate is None else Rate.of(adapter.rate),
+            patience=min(request.patience, call.left),
+            cost=request.cost,
+        )
+
     async def _entered(self, call: _Call, read: Callable[[Response], T]) -> T:
-        """One request within breaker and bulkhead; raises ``Failure``, ``Open``, ``Spent``, and what ``read`` says."""
-        adapter, breaker, request = call.adapter, call.line.breaker, call.request
+        """One request, let through by the breaker; raises ``Failure``, ``Open``, and what ``read`` says."""
+        breaker = call.line.breaker
         entry = breaker.enter()
         held: bool | None = None
         try:
-            rate = None if adapter.rate is None else Rate.of(adapter.rate)
-            await self._quotas.take(
-                Meter(call.key, request.lane),
-                daily=adapter.endpoint.quota_daily,
-                rate=rate,
-                patience=min(request.patience, call.left),
-                cost=request.cost,
-            )
             answer = await self._send(call)
             held = True  # also where ``read`` finds an error of the caller's in it
-            return _read(request, read, answer)
+            return _read(call.request, read, answer)
         except Failure as failure:
             held = failure.held
             raise
@@ -214,19 +225,20 @@ class Calls:
     async def _send(self, call: _Call) -> Response:
         """The answer, whole; raises ``Failure``."""
         timeout = max(0.001, min(self._policy.try_timeout, call.left))
-        origin = call.line.origin(fresh=not call.idempotent)
+        # Only where it matters whether it was sent is it worth being told of every step.
+        watch = None if call.idempotent else Watch()
         started = time.perf_counter()
         try:
             async with asyncio.timeout(timeout):
-                return await self._exchange(call, origin, timeout)
+                return await self._exchange(call, timeout, watch)
         except LOST as error:
-            raise of_transport(error) from None
+            raise of_transport(error, sent=watch is None or watch.sent) from None
         finally:
             self.metrics.answered(call.adapter.provider, time.perf_counter() - started)
 
-    async def _exchange(self, call: _Call, origin: Origin, seconds: float) -> Response:
-        request = call.request
-        opened = self._connections.stream(origin, call.target, request.method, call.headers, call.body, seconds)
+    async def _exchange(self, call: _Call, seconds: float, watch: Watch | None) -> Response:
+        request, origin = call.request, call.line.origin(fresh=not call.idempotent)
+        opened = self._connections.stream(origin, call.target, request.method, call.headers, call.body, seconds, watch)
         async with await opened as answer:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
             noted: dict[str, tracing.Value] = {"http.status_code": answer.status, "peer.ip": _peer(answer)}

@@ -39,6 +39,17 @@ class Origin(NamedTuple):
     fresh: bool
 
 
+class Watch:
+    """Sees whether anything of a request was sent, by what httpcore tells of each step."""
+
+    sent = False
+
+    async def __call__(self, step: str, _: Mapping[str, Any]) -> None:
+        """A step begins or ends."""
+        if step == "http11.send_request_headers.started":
+            self.sent = True
+
+
 class Connections:
     """All pools of a server process."""
 
@@ -59,14 +70,19 @@ class Connections:
         headers: list[tuple[bytes, bytes]],
         body: bytes | None,
         seconds: float,
+        watch: "Watch | None" = None,
     ) -> AbstractAsyncContextManager[httpcore.Response]:
-        """The answer, its body yet to be read; raises what httpcore does. ``seconds`` are for each wait."""
+        """The answer, its body yet to be read; raises what httpcore does.
+
+        ``seconds`` are for each wait; ``watch`` is told when sending begins.
+        """
         pool = self._pools.get(origin) or await self._opened(origin)
         self._pools.move_to_end(origin)
         url = httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=target)
         connect = min(self._policy.connect_timeout, seconds)
         timeouts: Mapping[str, Any] = {"connect": connect, "pool": connect, "read": seconds, "write": seconds}
-        return pool.stream(method, url, headers=headers, content=body, extensions={"timeout": timeouts})
+        extensions = {"timeout": timeouts} if watch is None else {"timeout": timeouts, "trace": watch}
+        return pool.stream(method, url, headers=headers, content=body, extensions=extensions)
 
     async def close(self) -> None:
         """Close all of them."""

@@ -115,12 +115,12 @@ def of_status(request: Request, answer: Response) -> Failure:
     return Failure(Kind.LOST, f"failed (status {status})", status=status, wait=wait, undone=undone, body=body)
 
 
-def of_transport(error: BaseException) -> Failure:
-    """The failure that a connection ended in."""
-    if isinstance(error, NOT_SENT):
-        return Failure(Kind.UNREACHED, "cannot be reached")
-    if isinstance(error, httpcore.LocalProtocolError | httpcore.UnsupportedProtocol):
+def of_transport(error: BaseException, *, sent: bool) -> Failure:
+    """The failure that a connection ended in; ``sent``: something of the request may have left."""
+    if isinstance(error, httpcore.LocalProtocolError):
         return Failure(Kind.UNREACHED, "cannot be asked like this; look for odd signs in its credentials")
+    if isinstance(error, NOT_SENT) or not sent:
+        return Failure(Kind.UNREACHED, "cannot be reached")
     if isinstance(error, TimeoutError | httpcore.TimeoutException):
         return Failure(Kind.LOST, "did not answer in time")
     return Failure(Kind.LOST, "broke off the connection")

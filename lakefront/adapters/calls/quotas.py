@@ -29,7 +29,7 @@ SHARE: Final = 4
 """One in so many of a quota has a server that has not reached Redis that day; and of a rate while Redis is away. So up
 to four servers stay within both without a word to each other."""
 
-SLACK: Final = 0.02
+SLACK: Final = 0.05
 """Part of a rate's time that is added to it, as requests that left in time may arrive closer together."""
 
 _TAKE: Final = f"""
@@ -145,19 +145,21 @@ class ProviderQuotas:
 
         ``cost`` is what it takes of the day: of the rate it is one, whatever is in it.
         """
-        day = None
         if daily is not None:
-            day = self._day(meter)
-            day.limit = daily
-            await self._take_of(day, meter, cost)
+            await self._take_of(self._day(meter, daily), meter, cost)
         if rate is None:
             return
         wait = await self._wait(meter, rate, patience)
         if wait > patience:
-            if day is not None:
-                day.advance += cost
+            self.give_back(meter, cost)
             raise Spent(wait, day=False)
         await asyncio.sleep(wait)
+
+    def give_back(self, meter: Meter, cost: int) -> None:
+        """What was taken of the day was not sent."""
+        day = self._days.get(meter)
+        if day is not None and day.date == self._date():
+            day.advance += cost
 
     def left(self) -> Iterator[tuple[Meter, Left]]:
         """What is left of the day, of all that has a quota and was asked for today."""
@@ -230,11 +232,12 @@ class ProviderQuotas:
             slots.append(now + wait)
         return wait
 
-    def _day(self, meter: Meter) -> _Day:
+    def _day(self, meter: Meter, limit: int) -> _Day:
         date = self._date()
         day = self._days.get(meter)
         if day is None or day.date != date:
             day = self._days[meter] = _Day(date)
+        day.limit = limit
         return day
 
     def _date(self) -> str:

@@ -58,6 +58,15 @@ async def test_whose_certificate_nobody_vouches_for_gets_nothing(outside: Outsid
     await calls.close()
 
 
+async def test_what_was_not_sent_is_never_in_doubt() -> None:
+    async with Outside(lambda _: OK) as silent:  # takes the connection, and waits for what is no TLS
+        calls = Calls(policy=QUICK, loopback=True)
+        with pytest.raises(UpstreamError, match="cannot be reached") as raised:
+            await probe(silent.url.replace("http:", "https:"), calls).file()
+        assert type(raised.value) is UpstreamError
+        await calls.close()
+
+
 async def test_an_operators_own_authority_is_trusted(
     outside: Outside, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

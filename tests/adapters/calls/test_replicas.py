@@ -1,0 +1,85 @@
+"""Several servers, one provider, one Redis: what it allows holds for all of them, also while Redis comes and goes."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from lakefront.adapters.calls import Calls
+from lakefront.db.embedded import EmbeddedRedis
+from lakefront.errors import RateLimited
+from tests.adapters.outside import Answer, Got, Outside, told
+from tests.adapters.probe import QUICK, Probe, limited, probe
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[EmbeddedRedis]:
+    """A Redis that may be killed."""
+    server = EmbeddedRedis(tmp_path / "r")
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@asynccontextmanager
+async def _servers(url: str, number: int) -> AsyncIterator[list[Calls]]:
+    async with AsyncExitStack() as stack:
+        made = []
+        for _ in range(number):
+            client = await stack.enter_async_context(Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=1))
+            made.append(Calls(client, policy=QUICK, loopback=True))
+            stack.push_async_callback(made[-1].close)
+        yield made
+
+
+async def test_a_provider_sees_no_more_than_its_rate(redis: EmbeddedRedis) -> None:
+    arrivals: list[float] = []
+
+    def answer(_: Got) -> Answer:
+        arrivals.append(time.monotonic())
+        return told({"value": 7})
+
+    made = limited(rate="20/second")
+    async with Outside(answer) as outside, _servers(redis.url, 3) as servers:
+        adapters = [made(outside.url, calls) for calls in servers]
+        # Connections first: what is sent on new ones arrives late, and the next seems early.
+        await asyncio.gather(*(adapters[turn % 3].ask(patience=10.0) for turn in range(20)))
+        await asyncio.sleep(1.1)
+        arrivals.clear()
+        asks = [adapters[turn % 3].ask(patience=10.0) for turn in range(50)]
+        assert await asyncio.gather(*asks) == [7] * 50
+    arrivals.sort()
+    assert all(later - earlier > 0.9 for earlier, later in zip(arrivals, arrivals[20:], strict=False))
+    assert arrivals[-1] - arrivals[0] < 4
+
+
+async def test_a_quota_holds_while_redis_dies_and_returns(redis: EmbeddedRedis) -> None:
+    """It comes back without its memory; each server tells it what it had seen."""
+    quota = 200
+    async with Outside(lambda _: told({"value": 7})) as outside, _servers(redis.url, 2) as servers:
+        adapters = [probe(outside.url, calls, quota_daily=quota) for calls in servers]
+        refused = 0
+        for turn in range(4):
+            refused += sum(await asyncio.gather(*(_refused(adapters[each % 2]) for each in range(70))))
+            if turn == 1:
+                await redis.stop()
+                await asyncio.gather(*(_refused(adapters[each % 2]) for each in range(70)))
+                await redis.start()
+                await asyncio.sleep(1.1)  # until it is asked again
+        assert refused
+        # Whose advance Redis did not hear of again is what may be let in twice.
+        assert quota * 0.8 <= len(outside.got) <= quota * 1.05
+
+
+async def _refused(adapter: Probe) -> bool:
+    try:
+        await adapter.ask()
+    except RateLimited:
+        return True
+    return False
