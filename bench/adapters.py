@@ -120,8 +120,8 @@ async def _sides(url: str, redis: Redis) -> dict[str, Ask]:
     return {
         "bare httpx, JSON parsed": floor,
         "whole life, to a DTO": life(None, None),
-        "… with a daily quota in Redis": life(10_000_000, None),
-        "… with a quota and a rate in Redis": life(10_000_000, "90000/second"),
+        "… with a quota": life(10_000_000, None),
+        "… with quota and rate": life(10_000_000, "90000/second"),
     }
 
 

@@ -4,6 +4,7 @@ A pool for each origin, so that one provider's connections are never another's. 
 environment, HTTP/2 or unpacking by the library: each would be state that tenants share, or trust in what is answered.
 """
 
+import asyncio
 import logging
 import ssl
 from collections import OrderedDict
@@ -90,9 +91,10 @@ class Connections:
             await self._pools.popitem()[1].aclose()
 
     async def _opened(self, origin: Origin) -> httpcore.AsyncConnectionPool:
-        if self._trust is None:
-            # Made once: reading all the world's authorities takes 20 ms. SSL_CERT_FILE adds an operator's own.
-            self._trust = httpx.create_ssl_context()
+        if self._trust is None and origin.scheme == "https":
+            # Made once, in a thread: reading all the world's authorities takes 20 ms and more. An operator with others
+            # names them in SSL_CERT_FILE.
+            self._trust = await asyncio.to_thread(httpx.create_ssl_context)
         if len(self._pools) >= MOST_POOLS:
             idle = next(
                 (each for each, pool in self._pools.items() if all(c.is_idle() for c in pool.connections)), None
