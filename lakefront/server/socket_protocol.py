@@ -7,7 +7,7 @@ from typing import Any, Final
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from lakefront.server.frames import FRAMES
-from lakefront.server.unsent import unsent_bytes
+from lakefront.server.unsent import taken_bytes, unsent_bytes
 
 MAX_FRAMES: Final = 1024
 """Frames of one message: empty ones cost their sender nothing."""
@@ -21,7 +21,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._unsent = 0
+        self._taken = 0
 
     def pause_writing(self) -> None:
         """The client does not read: do not read from it either, or its pings alone would fill our memory."""
@@ -80,12 +80,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def send_keepalive_ping(self) -> None:
         """Ask whether the client is still there."""
         super().send_keepalive_ping()
-        self._unsent = self.unsent()
+        self._taken = taken_bytes(self.transport)
 
     def keepalive_timeout(self) -> None:
-        """No pong came: the client is still busy with what came before the ping, or it reads nothing any more."""
-        before, self._unsent = self._unsent, self.unsent()
-        if self._unsent < before and self.ping_timeout is not None:
+        """No pong came: the client is still busy with what came before the ping, or it reads nothing any more.
+
+        Where all that was written has reached it, so has the ping: then it does not answer.
+        """
+        before, self._taken = self._taken, taken_bytes(self.transport)
+        if self._taken > before and self.unsent() and self.ping_timeout is not None:
             self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
             return
         super().keepalive_timeout()

@@ -62,7 +62,7 @@ class SlowClient:
         clock = asyncio.get_running_loop().time
         end = clock() + seconds
         while clock() < end:
-            await self._read(8_000)
+            await self._read(16_000)
             await asyncio.sleep(0.05)
 
     async def read_until(self, last: bytes) -> None:
