@@ -94,7 +94,7 @@ async def test_an_integration_is_set_up_changed_and_renewed(ask: Ask) -> None:
     renewed = await made(ask, ROTATE, provider="parcels", city="bos", credentials=[{"name": "api_key", "value": OTHER}])
     assert renewed["changed"] == ["credentials.api_key"]
     skies = await made(ask, UPSERT, input={"provider": "skies"})
-    assert skies["integration"]["city"] is None
+    assert skies["integration"]["city"] == ""
     listed = (await ask(LIST))["data"]["integrations"]
     assert listed == [renewed["integration"], skies["integration"]]
 

@@ -159,6 +159,8 @@ def test_what_is_wrong_is_told_plainly_and_without_a_secret(command: Command, tm
     elsewhere = command(*GEOCLIENT, piped=f"key={SECRET}", LAKEFRONT_DATA=str(tmp_path / "elsewhere"))
     fails_plainly(elsewhere, "Name the server's own data folder")
     assert not (tmp_path / "elsewhere").exists()
+    (tmp_path / "keys" / "credentials.keys").write_text("")
+    fails_plainly(command(*GEOCLIENT, piped=f"key={SECRET}"), "holds no key. Restore it from your backup")
 
 
 async def test_a_new_encryption_key_is_taken(

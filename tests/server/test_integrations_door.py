@@ -54,7 +54,7 @@ def snake(value: Any) -> Any:
         return [snake(item) for item in value]
     if isinstance(value, dict):
         words = {"".join(f"_{c.lower()}" if c.isupper() else c for c in name): item for name, item in value.items()}
-        return {name: (item or "") if name == "city" else snake(item) for name, item in words.items()}
+        return {name: snake(item) for name, item in words.items()}
     return value.replace("+00:00", "Z") if isinstance(value, str) else value
 
 

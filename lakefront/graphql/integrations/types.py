@@ -37,7 +37,7 @@ class Integration:
 
     provider: strawberry.ID = attribute("The outside system: nyc311, geoclient, openweather, …")
     title: str = attribute("What people call it.")
-    city: strawberry.ID | None = attribute("The city that it is of, by its slug; null for a system of no city.")
+    city: strawberry.ID = attribute("The city that it is of, by its slug; empty for a system of no city.")
     base_url: str = attribute("Where it is. Credentials are sent to no other host than this.")
     api_version: str = attribute("The form of its API that is spoken.")
     credentials: list[IntegrationCredential] = attribute("Which credentials it may have, and which are set.")
@@ -54,7 +54,7 @@ class Integration:
         return cls(
             provider=strawberry.ID(it.provider),
             title=it.title,
-            city=strawberry.ID(it.city) if it.city else None,
+            city=strawberry.ID(it.city),
             base_url=it.base_url,
             api_version=it.api_version,
             credentials=[IntegrationCredential.of(one) for one in it.credentials],
