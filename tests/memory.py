@@ -5,12 +5,16 @@ Nothing here cuts the power, so a file system that forgets loses nothing. `TMPDI
 """
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 import psutil
 
 FOLDER = Path("/dev/shm")
+NAME = "lf-run-"
+"""What the names of our folders there begin with; the rest is the process id."""
+
 SIZE = 3 * 2**30
 """Bytes that must be free there: two workers take up to a third of it."""
 
@@ -19,9 +23,20 @@ MEMORY = 6 * 2**30
 
 
 def use_memory() -> None:
-    """Put temporary files of this process and of those that it starts into memory, if there is enough of it."""
-    if "TMPDIR" not in os.environ and _roomy():
-        os.environ["TMPDIR"] = tempfile.tempdir = str(FOLDER)
+    """Put temporary files of this process and of those that it starts into memory, if there is enough of it.
+
+    They are in a folder of this run; those of runs that have ended, and may have been killed, are removed.
+    """
+    if "TMPDIR" in os.environ:
+        return
+    for left in FOLDER.glob(f"{NAME}*"):
+        if not Path("/proc", left.name.removeprefix(NAME)).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    if _roomy():
+        made = FOLDER / f"{NAME}{os.getpid()}"
+        made.mkdir(exist_ok=True)
+        made.chmod(0o1777)  # as any folder for temporary files: some tests are other users
+        os.environ["TMPDIR"] = tempfile.tempdir = str(made)
 
 
 def _roomy() -> bool:

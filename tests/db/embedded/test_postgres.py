@@ -129,7 +129,7 @@ async def test_a_server_started_by_hand_is_refused_and_left_alone(own: EmbeddedP
     rights = own._rights or (Rights.NAMESPACE if os.geteuid() == 0 else Rights.OWN)
     program = _binaries(own.folder, rights) / "postgres"
     words = [*rights.prefix(), str(program), "-D", str(own.folder / "data")]
-    words += ["-c", "listen_addresses=", "-c", f"unix_socket_directories={own.folder}"]
+    words += ["-c", "listen_addresses=", "-c", "unix_socket_directories=."]  # its data folder: a socket's path is short
     with subprocess.Popen(words, stderr=subprocess.DEVNULL) as by_hand:  # noqa: ASYNC220
         await until(lambda: "ready" in read(own.folder / "data" / "postmaster.pid"))
         with pytest.raises(EmbeddedError, match=rf"kill -INT {by_hand.pid}"):
