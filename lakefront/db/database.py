@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from types import MappingProxyType, TracebackType
 from typing import Any
 
@@ -227,7 +227,7 @@ class Database:
         async with self._connection() as connection:
             await connection.fetchval("SELECT 1")
 
-    def _connection(self) -> "_Lease":
+    def _connection(self) -> "AbstractAsyncContextManager[PoolConnectionProxy[Any]]":
         return _Lease(self)
 
     async def _acquire(self) -> "PoolConnectionProxy[Any]":

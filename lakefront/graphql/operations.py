@@ -196,7 +196,7 @@ class Operations:
         plan = operation.planned.plan
         assert plan.compiled is not None, "only what is compiled has a statement"
         self.runner.tiers[plan.tier] += 1
-        return Answer(raw=whole(plan, named(plan.compiled, found))).encode()
+        return b"".join((b'{"data":', *whole(plan, named(plan.compiled, found)), b"}"))
 
     async def recover(self, operation: Operation, failure: BaseException) -> Answer:
         """The answer where the statement failed: told at its fields, or given by resolvers."""
@@ -227,7 +227,7 @@ class Operations:
             if values is not None:
                 tiers[plan.tier] += 1
                 if plan.rest is None:
-                    return Answer(raw=whole(plan, values))
+                    return Answer(raw=b"".join(whole(plan, values)))
                 rest = await (beside or self._resolve(operation, plan.rest, answered(plan, values)))
                 return joined(plan, values, rest)
         except LakefrontError as error:

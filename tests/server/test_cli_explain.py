@@ -36,7 +36,7 @@ def test_all_of_it_in_sql(tmp_path: Path) -> None:
     assert ["mine.totalCount", "100", "1", "100"] in lines
     assert "\nSELECT CASE WHEN (set_config(" in done.stdout
     assert "lakefront.permit_addresses" in done.stdout
-    assert done.stdout.endswith("-- $1 = 'lakefront.tenant'\n-- $2 = 'city'\n-- $3 = 'city'\n-- $4 = 50\n")
+    assert done.stdout.endswith("-- $1 = 'lakefront.tenant'\n-- $2 = 'city'\n-- $3 = 'city'\n")
 
 
 def test_what_is_left_to_resolvers_says_why(tmp_path: Path) -> None:

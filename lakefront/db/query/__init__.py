@@ -40,6 +40,7 @@ from lakefront.db.query.page import (
     page_rows,
     pages_per_parent,
     related,
+    row_limit,
 )
 from lakefront.db.query.skeleton import Slots
 from lakefront.db.query.source import QUERY_SUBJECT, QUERY_TENANT, Join, Key, Source, by_key
@@ -82,6 +83,7 @@ __all__ = [
     "page_rows",
     "pages_per_parent",
     "related",
+    "row_limit",
     "scopes",
     "sources",
     "where",

@@ -17,7 +17,6 @@ from sqlalchemy import (
     and_,
     cast,
     func,
-    literal,
     literal_column,
     select,
     true,
@@ -25,6 +24,7 @@ from sqlalchemy import (
 
 from lakefront.actor import Actor
 from lakefront.db.query.expression import Expression, Operator, compare, where
+from lakefront.db.query.page import row_limit
 from lakefront.db.query.source import Source
 
 
@@ -118,7 +118,7 @@ def groups(source: Source, actor: Actor, request: GroupRequest) -> Select[Any]:
     # know, and read the whole table in the order of the key instead of the rows that are asked for.
     inner = statement.add_columns(*(_measure(measure, rows).label(measure.label) for measure in computed)).subquery()
     outer = select(*(inner.c[part.label] for part in wanted))
-    return outer.order_by(*(_order(order, inner) for order in orders)).limit(literal(request.limit, BigInteger))
+    return outer.order_by(*(_order(order, inner) for order in orders)).limit(row_limit(request.limit))
 
 
 def count_groups(source: Source, actor: Actor, request: GroupRequest) -> Select[Any]:

@@ -20,7 +20,7 @@ from lakefront.db.query.expression import (
 )
 from lakefront.db.query.groups import GroupRequest
 from lakefront.db.query.order import Position
-from lakefront.db.query.page import PageRequest
+from lakefront.db.query.page import USUAL_LIMITS, PageRequest
 from lakefront.db.statement import Slot
 
 R = TypeVar("R", PageRequest, GroupRequest)
@@ -45,7 +45,7 @@ class Slots:
         """The skeleton of a page."""
         return replace(
             request,
-            limit=self.put(request.limit),
+            limit=self._limit(request.limit),
             where=self.condition(request.where),
             after=self._position(request.after),
             before=self._position(request.before),
@@ -55,10 +55,13 @@ class Slots:
         """The skeleton of groups."""
         return replace(
             request,
-            limit=self.put(request.limit),
+            limit=self._limit(request.limit),
             where=self.condition(request.where),
             having=tuple(replace(part, value=self._operand(part.operator, part.value)) for part in request.having),
         )
+
+    def _limit(self, limit: int) -> Any:
+        return limit if limit in USUAL_LIMITS else self.put(limit)
 
     def condition(self, expression: Expression | None) -> Expression | None:
         """The skeleton of a filter."""

@@ -186,6 +186,16 @@ class Compiled:
     size: int
     """How many fields are read."""
 
+    @property
+    def spread(self) -> Pages | None:
+        """The only root field, where it is a connection: its members are read one by one.
+
+        PostgreSQL copies what it puts into an object, and again what it puts into a list, which for a thousand rows is
+        a sixth of its work.
+        """
+        only = next(iter(self.read.values())) if len(self.read) == 1 else None
+        return only if isinstance(only, Pages) else None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Root:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import asyncpg
 import orjson
@@ -22,8 +22,8 @@ from lakefront.graphql.plan.statements import Bound, Statements
 
 _log = logging.getLogger("lakefront.graphql.plan")
 
-Values = dict[str, bytes]
-"""Response name -> JSON text."""
+Values = dict[str, list[bytes]]
+"""Response name -> JSON text, in parts: each time it were joined it would be copied."""
 
 
 class Runner:
@@ -86,28 +86,41 @@ def unread(failure: BaseException) -> LakefrontError | None:
 
 def named(compiled: Compiled, found: Sequence[Value]) -> Values:
     """What a statement ``found``, and what was known beforehand, by response name."""
-    values = {key: value or b"null" for key, value in zip(compiled.read, found, strict=True)}
-    return {**values, **compiled.known} if compiled.known else values
+    known = {key: [text] for key, text in compiled.known.items()}
+    if (only := compiled.spread) is not None:
+        members = zip([key for key, _ in only.members], ([value or b"null"] for value in found), strict=True)
+        return {**dict.fromkeys(compiled.read, object_of(members)), **known}
+    return {**{key: [value or b"null"] for key, value in zip(compiled.read, found, strict=True)}, **known}
 
 
-def whole(plan: Plan, values: Values) -> bytes:
+def object_of(members: Iterable[tuple[str, list[bytes]]]) -> list[bytes]:
+    """A JSON object, in parts; its names are GraphQL's."""
+    parts: list[bytes] = []
+    for key, value in members:
+        parts.append(b'%b"%b":' % (b"," if parts else b"{", key.encode()))
+        parts += value
+    parts.append(b"}")
+    return parts
+
+
+def whole(plan: Plan, values: Values) -> list[bytes]:
     """The data object, its members in the order of the document."""
-    return b"{" + b",".join(b'"%b":%b' % (root.key.encode(), values[root.key]) for root in plan.roots) + b"}"
+    return object_of((root.key, values[root.key]) for root in plan.roots)
 
 
 def answered(plan: Plan, values: Values) -> Answered:
     """What the executor goes on from, where Python fields are in what SQL read."""
     assert plan.compiled is not None, "what was read is compiled"
     tree = plan.compiled.tree
-    return Answered({name: orjson.loads(values[name]) for name in tree.below}, tree)
+    return Answered({name: orjson.loads(b"".join(values[name])) for name in tree.below}, tree)
 
 
 def joined(plan: Plan, values: Values, rest: Answer) -> Answer:
     """The answer of resolvers for the other root fields, with ``values`` in their places."""
     if rest.data is None:
         return rest
-    others = {key: encode(value) for key, value in rest.data.items()}
-    return Answer(errors=rest.errors, raw=whole(plan, {**values, **others}))
+    others = {key: [encode(value)] for key, value in rest.data.items()}
+    return Answer(errors=rest.errors, raw=b"".join(whole(plan, {**values, **others})))
 
 
 def failed(plan: Plan, error: LakefrontError, trace_id: str) -> Answer:

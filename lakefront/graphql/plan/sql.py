@@ -51,11 +51,12 @@ from lakefront.graphql.plan.parts import (
     Part,
     Related,
     Scalar,
+    Total,
     Typename,
 )
 from lakefront.graphql.plan.pick import NotCompiled
 from lakefront.graphql.plan.sql_page import PageWriter
-from lakefront.graphql.plan.sql_text import EMPTY, constant, json_of, never_null, opaque, text_form
+from lakefront.graphql.plan.sql_text import EMPTY, constant, json_of, never_null, opaque, row_of, text_form
 
 Labelled = list[ColumnElement[Any]]
 
@@ -88,6 +89,15 @@ class Writer:
     def values(self, parts: Iterable[Part]) -> ColumnElement[Any]:
         """The JSON values of root fields, as an array."""
         return array([self._value(part, None) for part in parts], type_=JSON)
+
+    def spread(self, part: Pages) -> ColumnElement[Any]:
+        """The JSON values of the members of the root field ``part``, as an array."""
+        page = self._page(part, None)
+        values = [
+            func.to_json(page.member(member)) if isinstance(member, Total | Typename) else page.member(member)
+            for _, member in part.members
+        ]
+        return page.joined(array(values, type_=JSON))
 
     def batch(self, part: One | Node | Linked) -> ColumnElement[Any]:
         """The JSON values of the root field ``part`` for each key of the arrays ``keys0 …``, in their order."""
@@ -182,14 +192,17 @@ class Writer:
         if not part.many:
             return self._value_of(found.limit(literal_column("1")))
         listed = found.subquery(self.name())
-        return select(func.coalesce(func.json_agg(json_of(listed)), EMPTY)).select_from(listed).scalar_subquery()
+        return select(func.coalesce(func.json_agg(row_of(listed)), EMPTY)).select_from(listed).scalar_subquery()
 
     def _pages(self, part: Pages, rows: FromClause | None) -> ColumnElement[Any]:
-        request: PageRequest = self._requests[part.ask]
-        self._reads(part.join or part.source, request.where, request.columns())
-        page = PageWriter(self, part, request, rows)
+        page = self._page(part, rows)
         members = [(key, page.member(member)) for key, member in part.members]
         return page.joined(func.json_build_object(*(part for key, value in members for part in (constant(key), value))))
+
+    def _page(self, part: Pages, rows: FromClause | None) -> PageWriter:
+        request: PageRequest = self._requests[part.ask]
+        self._reads(part.join or part.source, request.where, request.columns())
+        return PageWriter(self, part, request, rows)
 
     def rows_of_page(
         self, part: Pages, request: PageRequest, rows: FromClause | None, columns: Sequence[str], *, peek: bool
@@ -235,7 +248,7 @@ class Writer:
                 found = groups(part.source, self._actor, request).subquery(self.name())
                 listed = select(*self._labelled(member, found)).select_from(found).subquery(self.name())
                 value = (
-                    select(func.coalesce(func.json_agg(json_of(listed)), EMPTY)).select_from(listed).scalar_subquery()
+                    select(func.coalesce(func.json_agg(row_of(listed)), EMPTY)).select_from(listed).scalar_subquery()
                 )
             values += [constant(key), value]
         return func.json_build_object(*values)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, and_, bindparam, func, literal_column, select, true
+from sqlalchemy import ColumnElement, FromClause, and_, func, literal_column, select, true
 
-from lakefront.db.query import Join, PageRequest
+from lakefront.db.query import Join, PageRequest, row_limit
 from lakefront.graphql.plan.parts import (
     Edges,
     Fields,
@@ -19,7 +19,7 @@ from lakefront.graphql.plan.parts import (
     Total,
     Typename,
 )
-from lakefront.graphql.plan.sql_text import EMPTY, constant, cursor, json_of
+from lakefront.graphql.plan.sql_text import EMPTY, constant, cursor, json_of, row_of
 
 if TYPE_CHECKING:
     from lakefront.graphql.plan.sql import Writer
@@ -69,7 +69,7 @@ class PageWriter:
             case Total():
                 return self._writer.count(self._part, self._request, self._parent)
             case Nodes(fields):
-                return self._listed(self._node(fields))
+                return self._listed(row_of(self._node(fields)))
             case Edges(members):
                 return self._listed(
                     func.json_build_object(
@@ -84,12 +84,12 @@ class PageWriter:
     def _of_edge(self, member: Fields | Typename | None) -> ColumnElement[Any]:
         if member is None:
             return self._rows.c[_CURSOR]
-        return constant(member.name) if isinstance(member, Typename) else self._node(member)
+        return constant(member.name) if isinstance(member, Typename) else json_of(self._node(member))
 
-    def _node(self, fields: Fields) -> ColumnElement[Any]:
+    def _node(self, fields: Fields) -> FromClause:
         nodes = self._writer.lateral(fields, self._rows)
         self._from = self._from.join(nodes, true())
-        return json_of(nodes)
+        return nodes
 
     def _listed(self, item: ColumnElement[Any]) -> ColumnElement[Any]:
         found: Any = func.json_agg(item)
@@ -102,7 +102,7 @@ class PageWriter:
         return number > total - self._limit() if self._request.backward else number <= self._limit()
 
     def _limit(self) -> ColumnElement[Any]:
-        return bindparam(f"limit{self._part.ask}", self._request.limit, BigInteger)
+        return row_limit(self._request.limit)
 
     def _info(self, name: str) -> ColumnElement[Any]:
         request = self._request

@@ -58,6 +58,11 @@ def constant(name: str) -> ColumnElement[Any]:
     return literal_column(f"'{name}'::text")
 
 
+def row_of(rows: Any) -> ColumnElement[Any]:
+    """Each of ``rows`` as a whole, to be gathered: ``json_agg`` makes an object of it without copying its text."""
+    return literal_column(f'"{rows.name}"')
+
+
 def json_of(rows: Any) -> ColumnElement[Any]:
     """Each of ``rows`` as a JSON object."""
-    return func.row_to_json(literal_column(f'"{rows.name}"'), type_=JSON)
+    return func.row_to_json(row_of(rows), type_=JSON)

@@ -166,7 +166,12 @@ def compile_shape(plan: Plan, requests: tuple[Any, ...], actor: Actor) -> Shape:
     """Write and compile the statement for ``requests`` (skeletons). Takes milliseconds."""
     assert plan.compiled is not None, "a plan of tier 3 has no statement"
     writer, single = Writer(actor, requests), _single(plan.compiled)
-    value = writer.values(plan.compiled.read.values()) if single is None else writer.batch(single)
+    if single is not None:
+        value = writer.batch(single)
+    elif (only := plan.compiled.spread) is not None:
+        value = writer.spread(only)
+    else:
+        value = writer.values(plan.compiled.read.values())
     owned = writer.owned
     return Shape(template_of_value(value, owned=owned), owned, single is not None)
 
