@@ -17,9 +17,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from lakefront.errors import BadRequest, LakefrontError, RequestTimeout
 from lakefront.server.bodies import ARRIVED
+from lakefront.server.caller import Caller
 from lakefront.server.connection import CONNECTION, Connection
 from lakefront.server.cycle import Cycle
-from lakefront.server.express import Caller, Express
+from lakefront.server.express import Express
 from lakefront.server.presence import Presence
 from lakefront.server.responses import JSON, error_body
 from lakefront.server.security_headers import SAFE

@@ -8,7 +8,7 @@ functions as on the long way, in a task if it takes time.
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
@@ -16,18 +16,20 @@ from uvicorn.server import ServerState
 from lakefront.errors import OperationTimeout
 from lakefront.graphql.answers import Answer
 from lakefront.graphql.operation import Operation
+from lakefront.graphql.operations import Operations
 from lakefront.graphql.plan.batches import Value
 from lakefront.graphql.plan.errors import log_unforeseen
 from lakefront.graphql.plan.run import timed_out
 from lakefront.graphql.plan.statements import Bound
+from lakefront.server.caller import Caller, Pair
 from lakefront.server.compression import pack
-from lakefront.server.cycle import JOINED, known_line, line
+from lakefront.server.cycle import JOINED, known_line
+from lakefront.server.cycle import line as header_line
 from lakefront.server.graphql_http import VARY, reply_to
 from lakefront.server.limits.headers import rate_limit_headers
 from lakefront.server.limits.rooms import Standing
-
-if TYPE_CHECKING:
-    from lakefront.server.express import Caller, Express
+from lakefront.server.metrics import Metrics
+from lakefront.settings import Settings
 
 
 class Carrier(Protocol):
@@ -41,6 +43,29 @@ class Carrier(Protocol):
         """The answer is out."""
 
 
+class Line:
+    """What all rides share."""
+
+    def __init__(self, operations: Operations, metrics: Metrics, route: str, settings: Settings) -> None:
+        """Answers are counted in ``metrics`` as those of ``route``."""
+        self.operations = operations
+        self.timeout = settings.graphql_timeout
+        self.compress_from = settings.compress_from
+        self._metrics = metrics
+        self._route = route
+        self._common: tuple[Sequence[Pair], bytes] = ((), b"")
+
+    def common(self, headers: Sequence[Pair]) -> bytes:
+        """``headers`` that uvicorn has for every answer, as they are sent; it makes them anew each second."""
+        if self._common[0] is not headers:
+            self._common = (headers, b"".join(known_line(name, value) for name, value in headers))
+        return self._common[1]
+
+    def answered(self, status: int, seconds: float) -> None:
+        """Count an answer."""
+        self._metrics.request(self._route, status, seconds)
+
+
 class _Unheard:
     """Nobody waits for messages of the client."""
 
@@ -52,7 +77,7 @@ class Ride:
     """A request whose statement runs. ``leave`` ends it without an answer; whatever else happens answers it once."""
 
     __slots__ = (
-        *("_bound", "_caller", "_carrier", "_express", "_operation", "_standings"),
+        *("_bound", "_caller", "_carrier", "_line", "_operation", "_standings"),
         *("_began", "_task", "_timer", "_told", "disconnected", "keep_alive", "response_complete"),
     )
 
@@ -61,15 +86,15 @@ class Ride:
 
     def __init__(
         self,
-        express: "Express",
-        caller: "Caller",
+        line: Line,
+        caller: Caller,
         carrier: Carrier,
         operation: Operation,
         bound: Bound,
         standings: Sequence[Standing],
     ) -> None:
         """A turn and what the limits count are taken already; ``start`` begins it."""
-        self._express = express
+        self._line = line
         self._caller = caller
         self._carrier = carrier
         self._operation = operation
@@ -79,11 +104,11 @@ class Ride:
         self._told = self.disconnected = self.response_complete = False
         self.keep_alive = True
         self._task: asyncio.Task[None] | None = None
-        self._timer = carrier.loop.call_later(express.timeout, self._expire)
+        self._timer = carrier.loop.call_later(line.timeout, self._expire)
 
     def start(self) -> None:
         """Have the statement run."""
-        runner = self._express.operations.runner
+        runner = self._line.operations.runner
         if self._bound.shape.batched:
             runner.batches.add(self._bound, self)
         else:
@@ -131,7 +156,7 @@ class Ride:
         if self._task is not None:
             self._task.cancel()
         elif waited:
-            self._express.operations.runner.batches.leave(self._bound, self)
+            self._line.operations.runner.batches.leave(self._bound, self)
 
     def _expire(self) -> None:
         self._stop()
@@ -152,7 +177,7 @@ class Ride:
 
     async def _read(self) -> None:
         try:
-            found = await self._express.operations.runner.alone(self._bound)
+            found = await self._line.operations.runner.alone(self._bound)
         except Exception as failure:  # noqa: BLE001 - it is told as on the long way
             self._settle()
             await self._recover(failure)
@@ -160,11 +185,11 @@ class Ride:
             self._succeed(found)
 
     async def _recover(self, failure: BaseException) -> None:
-        await self._reply(await self._express.operations.recover(self._operation, failure))
+        await self._reply(await self._line.operations.recover(self._operation, failure))
 
     def _succeed(self, found: Sequence[Value]) -> None:
         self._settle()
-        body = self._express.operations.answer_of(self._operation, found)
+        body = self._line.operations.answer_of(self._operation, found)
         if self._is_packed(body):
             self._later(self._send(200, self._caller.head, body))
         else:
@@ -173,11 +198,11 @@ class Ride:
     async def _reply(self, answer: Answer) -> None:
         reply = reply_to(answer, self._caller.media, self._operation.trace_id, {"vary": VARY})
         headers = [pair for pair in reply.headers() if pair[0] != b"x-trace-id"]
-        lines = [line(name, value) for name, value in self._caller.told(headers)]
+        lines = [header_line(name, value) for name, value in self._caller.told(headers)]
         await self._send(reply.status, b"".join((STATUS_LINE[reply.status], *lines)), reply.body)
 
     def _is_packed(self, body: bytes) -> bool:
-        return self._caller.coding is not None and len(body) >= self._express.compress_from
+        return self._caller.coding is not None and len(body) >= self._line.compress_from
 
     async def _send(self, status: int, head: bytes, body: bytes) -> None:
         coding = self._caller.coding
@@ -194,7 +219,7 @@ class Ride:
         carrier = self._carrier
         head = b"%b%bx-trace-id: %b\r\ncontent-length: %d\r\n%b\r\n" % (
             head,
-            self._express.common(carrier.server_state.default_headers),
+            self._line.common(carrier.server_state.default_headers),
             self._operation.trace_id.encode(),
             len(body),
             b"".join(lines),
@@ -203,7 +228,7 @@ class Ride:
             carrier.transport.writelines((head, body))
         else:
             carrier.transport.write(head + body)
-        self._express.answered(status, time.perf_counter() - self._began)
+        self._line.answered(status, time.perf_counter() - self._began)
         self._end()
         if not self.keep_alive:
             carrier.transport.close()
@@ -211,4 +236,4 @@ class Ride:
 
     def _end(self) -> None:
         self.response_complete = True
-        self._express.operations.turns.release()
+        self._line.operations.turns.release()
