@@ -28,6 +28,7 @@ from lakefront.adapters.endpoint import Endpoint, checked_base_url
 from lakefront.adapters.registry import providers
 from lakefront.errors import (
     LakefrontError,
+    NotConfigured,
     NotFound,
     RateLimited,
     Unavailable,
@@ -69,7 +70,7 @@ FAILURES: Final[Mapping[str, Answer | Fault]] = {
 
 OUTCOMES: Final = (
     *(UpstreamError, UpstreamDenied, UpstreamRejected, UpstreamUncertain),
-    *(RateLimited, Unavailable, NotFound, ValidationError),
+    *(RateLimited, Unavailable, NotFound, NotConfigured, ValidationError),
 )
 """What a call may end in, besides an answer."""
 
@@ -81,8 +82,10 @@ async def outside() -> AsyncIterator[Outside]:
 
 
 @pytest.fixture
-async def calls() -> AsyncIterator[Calls]:
-    opened = Calls(policy=HASTY, loopback=True)
+async def calls(request: pytest.FixtureRequest) -> AsyncIterator[Calls]:
+    silent = "silence" in request.node.callspec.params.values()
+    # Each try of a silent one takes its whole time-out.
+    opened = Calls(policy=replace(HASTY, tries=1) if silent else HASTY, loopback=True)
     yield opened
     await opened.close()
 

@@ -35,8 +35,8 @@ class SendGrid(System):
         return [Route("/v3/mail/send", self.send, methods=["POST"]), Route("/v3/scopes", self.scopes)]
 
     def doors(self) -> Sequence[Door]:
-        """A key."""
-        return [Door("v3", {"key": KEY})]
+        """A key, and who mails are from."""
+        return [Door("v3", {"key": KEY, "from": "The city <city@example.org>"})]
 
     def caller(self, request: Request) -> str:
         """The key."""
