@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from lakefront.adapters.calls import Calls
 from lakefront.adapters.objects import ObjectStore
 from lakefront.db.database import Database
+from lakefront.domain.answers import Answers
 from lakefront.domain.documents import Documents
 from lakefront.domain.integrations import Endpoints
 from lakefront.domain.meters import Meters
@@ -41,3 +42,4 @@ class Services:
     documents: Documents = field(default_factory=Documents)
     endpoints: Endpoints = field(default_factory=Endpoints)
     calls: Calls = field(default_factory=Calls)
+    answers: Answers = field(default_factory=Answers)

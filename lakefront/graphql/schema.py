@@ -8,12 +8,24 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 
-from lakefront.graphql import cities, cost, integrations, keys, lake, node, permits, pipelines, rights, tenants
+from lakefront.graphql import (
+    cities,
+    cost,
+    geocoding,
+    integrations,
+    keys,
+    lake,
+    node,
+    permits,
+    pipelines,
+    rights,
+    tenants,
+)
 from lakefront.graphql.declare.permission import guard
 from lakefront.graphql.scalars import SCALARS
 from lakefront.graphql.tenants import usage
 
-DOMAINS = (node, permits, pipelines, lake, keys, tenants, usage, rights, cities, integrations, cost)
+DOMAINS = (node, permits, pipelines, lake, keys, tenants, usage, rights, cities, integrations, geocoding, cost)
 """Each may have classes ``Query``, ``Mutation`` and ``Subscription``: their fields are the schema's root fields."""
 
 

@@ -12,7 +12,8 @@ from strawberry.dataloader import DataLoader
 from lakefront.actor import Actor
 from lakefront.db.database import Row
 from lakefront.db.query import Expression, GroupRequest, Join, Key, PageRequest, Source
-from lakefront.domain import reads
+from lakefront.domain import geocoding, reads
+from lakefront.domain.geocoding import Finding, Match
 from lakefront.domain.reads import Page
 from lakefront.domain.services import Services
 from lakefront.errors import OperationRefused
@@ -105,6 +106,15 @@ class Loaders:
             return [await reads.count_groups(self._services, self._actor, source, request) for request in requests]
 
         return self._loader(("count_groups", source, request), load).load(request)
+
+    async def matches(self, address: str, city: str | None, trace_id: str) -> list[Match]:
+        """The places of an address: asked for with all others of the city, waited for by itself (C4)."""
+
+        async def load(lines: list[str]) -> list[Finding]:
+            return await geocoding.geocode(self._services, self._actor, lines, city, trace_id=trace_id)
+
+        finding: Finding = await self._loader(("matches", city), load).load(geocoding.one_line(address))
+        return await finding.get()
 
     def _loader(self, identity: Hashable, load: Callable[[list[Any]], Awaitable[list[T]]]) -> DataLoader[Any, T]:
         found = self._loaders.get(identity)

@@ -19,6 +19,7 @@ from lakefront.db.embedded import EmbeddedError, EmbeddedParts
 from lakefront.db.listener import Listener
 from lakefront.db.migrate import migrate
 from lakefront.domain import documents, integrations, rights
+from lakefront.domain.answers import Answers
 from lakefront.domain.documents import Documents, Modes, Registered, Trusted
 from lakefront.domain.integrations import CredentialKeys, Endpoints
 from lakefront.domain.integrations.rotation import under_unknown_keys
@@ -173,12 +174,15 @@ async def _services(
     stack.push_async_callback(allowances.close)
     calls = Calls(redis, loopback=settings.loopback_integrations, networks=settings.integration_networks)
     stack.push_async_callback(calls.close)
+    answers = Answers(redis)
+    stack.push_async_callback(answers.close)
     services = Services(
         *(settings, database, log, progress, quotas, objects, provisioner, signing_in, directory, granted),
         allowances=allowances,
         documents=_documents(settings, database, redis, listener),
         endpoints=_endpoints(database, await _credential_keys(settings, provisioner), listener),
         calls=calls,
+        answers=answers,
     )
     return services, listener, sealer
 
