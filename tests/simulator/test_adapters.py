@@ -22,4 +22,6 @@ async def test_a_harmless_call_passes(provider: str, version: str) -> None:
         finally:
             await calls.close()
         tally = city.journal.tallies[provider]
-        assert tally.received == tally.done == 1
+        assert tally.received == 1
+        # Some have nothing harmless to ask for but what is not there.
+        assert tally.done == 1 or tally.by_status == {"404": 1}

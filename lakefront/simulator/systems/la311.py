@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +25,9 @@ TYPES: Final = {
     "Other": ("311", "The request was answered."),
 }
 """What can be requested, who sees to it, and how it ends."""
+
+ZONE: Final = ZoneInfo("America/Los_Angeles")
+"""Times are written without a zone: the city's."""
 
 STATUSES: Final = {
     Stage.OPEN: "Open",
@@ -125,15 +129,15 @@ class La311(System):
 
     def _told(self, ticket: Ticket) -> dict[str, Any]:
         tickets, form = self.city.tickets, "%m/%d/%Y %I:%M:%S %p"
-        stage = tickets.stage(ticket)
+        stage, updated = tickets.stage(ticket), tickets.updated(ticket).astimezone(ZONE)
         return {
             "SRNumber": ticket.id,
             "RequestType": ticket.service,
             "Status": STATUSES[stage],
             "Owner": ticket.agency,
-            "CreatedDate": f"{ticket.created:{form}}",
-            "UpdatedDate": f"{tickets.updated(ticket):{form}}",
-            "ServiceDate": f"{tickets.updated(ticket):{form}}" if stage is Stage.CLOSED else None,
+            "CreatedDate": f"{ticket.created.astimezone(ZONE):{form}}",
+            "UpdatedDate": f"{updated:{form}}",
+            "ServiceDate": f"{updated:{form}}" if stage is Stage.CLOSED else None,
             "ActionTaken": tickets.note(ticket),
             "RequestSource": "API",
             "Address": ticket.address or None,

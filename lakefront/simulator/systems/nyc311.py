@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from random import Random
 from typing import Any, ClassVar, Final
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,6 +30,9 @@ CODES: Final = {
     Stage.CLOSED: "614110003",
 }
 """Today's form writes where a ticket stands as a number."""
+
+ZONE: Final = ZoneInfo("America/New_York")
+"""Today's form writes times without a zone: the city's."""
 
 SEEDED: Final = 25
 """Tickets that are there from the start, so that today's form has something to tell."""
@@ -248,4 +252,4 @@ def _sr_number(number: int) -> str:
 
 
 def _local(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%S")
+    return at.astimezone(ZONE).strftime("%Y-%m-%dT%H:%M:%S")

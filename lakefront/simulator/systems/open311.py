@@ -89,9 +89,10 @@ class Open311(System):
         ]
 
     def doors(self) -> Sequence[Door]:
-        """A door a city."""
+        """A door a city, in JSON and in XML."""
         return [
-            Door("v2", {"key": KEY, "jurisdiction_id": name}, city, "/open311/v2")
+            Door(version, {"key": KEY, "jurisdiction_id": name}, city, "/open311/v2")
+            for version in ("v2", "v2-xml")
             for name, city in JURISDICTIONS.items()
         ]
 

@@ -29,7 +29,7 @@ async def test_a_request_is_filed_looked_up_and_closed(city: Simulator, http: ht
         ("SRNumber", "1-4000000001"),
         ("Status", "Open"),
         ("Owner", "BSS"),
-        ("CreatedDate", "05/28/2026 02:00:00 PM"),
+        ("CreatedDate", "05/28/2026 07:00:00 AM"),
         ("ActionTaken", None),
     }
     assert (await http.get(f"{PATH}/{told['SRNumber']}", headers=ADMITTED)).json() == told

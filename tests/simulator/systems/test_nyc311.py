@@ -125,7 +125,7 @@ async def test_todays_form_tells_of_what_the_guides_filed(city: Simulator, http:
         "ProblemDetails": "Pothole on the road",
         "AdditionalDetails": "N/A",
         "Status": "614110001",
-        "DateTimeSubmitted": "2026-05-28T14:00:00",
+        "DateTimeSubmitted": "2026-05-28T10:00:00",
         "SLARemainingDays": "7",
         "Address": {"Borough": "MANHATTAN", "FullAddress": "123 BROADWAY, MANHATTAN, NY, 10001"},
     }
