@@ -21,7 +21,7 @@ from lakefront.db.migrate import migrate
 from lakefront.domain import documents, integrations, rights
 from lakefront.domain.answers import Answers
 from lakefront.domain.documents import Documents, Modes, Registered, Trusted
-from lakefront.domain.integrations import CredentialKeys, Endpoints
+from lakefront.domain.integrations import CredentialKeys, Endpoints, TokenCipher
 from lakefront.domain.integrations.rotation import under_unknown_keys
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.rights import Rights
@@ -172,7 +172,13 @@ async def _services(
     listener.on(PROJECTIONS_CHANNEL, lambda _: progress.note())
     quotas, allowances = Quotas(redis, enabled=settings.limits_on), Allowances(redis)
     stack.push_async_callback(allowances.close)
-    calls = Calls(redis, loopback=settings.loopback_integrations, networks=settings.integration_networks)
+    keys = await _credential_keys(settings, provisioner)
+    calls = Calls(
+        redis,
+        loopback=settings.loopback_integrations,
+        networks=settings.integration_networks,
+        cipher=TokenCipher(keys),
+    )
     stack.push_async_callback(calls.close)
     answers = Answers(redis)
     stack.push_async_callback(answers.close)
@@ -180,7 +186,7 @@ async def _services(
         *(settings, database, log, progress, quotas, objects, provisioner, signing_in, directory, granted),
         allowances=allowances,
         documents=_documents(settings, database, redis, listener),
-        endpoints=_endpoints(database, await _credential_keys(settings, provisioner), listener),
+        endpoints=_endpoints(database, keys, listener),
         calls=calls,
         answers=answers,
     )

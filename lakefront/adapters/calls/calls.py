@@ -23,6 +23,7 @@ from lakefront.adapters.calls.policy import Policy
 from lakefront.adapters.calls.quotas import Left, Meter, ProviderQuotas, Rate, Spent
 from lakefront.adapters.calls.reading import Unreadable, bounded, fits, media_type
 from lakefront.adapters.calls.redaction import excerpt, members
+from lakefront.adapters.calls.tokens import Cipher, Tokens
 from lakefront.adapters.endpoint import Key
 from lakefront.errors import LakefrontError, RateLimited, Unavailable, ValidationError
 
@@ -83,15 +84,18 @@ class Calls:
         policy: Policy | None = None,
         loopback: bool = False,
         networks: Iterable[str] = (),
+        cipher: Cipher | None = None,
     ) -> None:
         """``redis`` None: only this process counts. ``loopback``: this machine itself may be called (simulator).
 
         ``networks`` are private ones where outside systems may be; elsewhere only public addresses are called.
+        Without a ``cipher`` no token leaves this process.
         """
         self._policy = policy or Policy()
         self._connections = Connections(self._policy, networks=(*networks, *(LOOPBACK if loopback else ())))
         self._lines = Lines(self._policy, loopback=loopback)
         self._quotas = ProviderQuotas(redis)
+        self.tokens = Tokens(redis, cipher)
         self.metrics = CallMetrics(self._least_left, self._longest_open)
 
     async def call(

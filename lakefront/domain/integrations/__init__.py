@@ -18,6 +18,7 @@ from lakefront.domain.integrations.integration import (
 )
 from lakefront.domain.integrations.keys import CredentialKeys
 from lakefront.domain.integrations.manage import integrations, rotate, upsert
+from lakefront.domain.integrations.tokens import TokenCipher
 from lakefront.domain.integrations.trial import Trial, adapter, try_out
 from lakefront.domain.integrations.writing import Parts
 
@@ -32,6 +33,7 @@ __all__ = [
     "Integration",
     "IntegrationInput",
     "Parts",
+    "TokenCipher",
     "Trial",
     "adapter",
     "adapter_of",

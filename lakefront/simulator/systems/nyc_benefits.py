@@ -61,7 +61,7 @@ class NycBenefits(System):
         """Today's form, and the guide's."""
         return [
             Door("today", {"username": USER, "password": PASSWORD}, "nyc"),
-            Door("v1", {"client_id": CLIENT, "client_secret": SECRET}, "nyc", "/v1"),
+            Door("v1", {"username": CLIENT, "password": SECRET}, "nyc", "/v1"),
         ]
 
     async def oauth_token(self, request: Request) -> Response:
