@@ -81,13 +81,20 @@ class Slow:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Pass the request on only once ``until`` is set."""
+
+    until: asyncio.Event
+
+
+@dataclass(frozen=True, slots=True)
 class Truncate:
     """Pass on so many bytes of the answer's body, then cut the connection."""
 
     body: int
 
 
-Fault = Refuse | Cut | Late | Slow | Truncate
+Fault = Refuse | Cut | Late | Slow | Held | Truncate
 Rule = Callable[[Request], Fault | None]
 
 
@@ -198,6 +205,9 @@ class FaultyProxy:
                 writer.write(answer)
             case Slow(seconds):
                 await asyncio.sleep(seconds)
+                writer.write(await self._forward(request))
+            case Held(until):
+                await until.wait()
                 writer.write(await self._forward(request))
             case Truncate(body):
                 answer = await self._forward(request)

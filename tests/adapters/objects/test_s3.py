@@ -14,7 +14,7 @@ import pytest
 from lakefront.adapters.objects import ObjectConflict
 from lakefront.adapters.objects.s3 import S3Store
 from lakefront.errors import NotFound, Unavailable
-from tests.adapters.faults import Cut, Fault, FaultyProxy, Late, Refuse, Slow, Truncate, first
+from tests.adapters.faults import Cut, Fault, FaultyProxy, Held, Late, Refuse, Slow, Truncate, first
 from tests.adapters.s3_server import BUCKET, admin
 
 MIB = 1024 * 1024
@@ -68,13 +68,16 @@ async def test_a_put_survives_what_passes(
 async def test_other_bytes_that_came_in_between_are_a_conflict(
     store: S3Store, proxy: FaultyProxy, data: bytes, s3: str
 ) -> None:
+    creating, came_first = "put" if data is SMALL else "complete", asyncio.Event()
+
     async def put_before_it_ends() -> None:
-        await proxy.asked("put" if data is SMALL else "complete")
+        await proxy.asked(creating)
         await other.put(KEY, b"first")
+        came_first.set()
 
     other = S3Store(f"s3://{BUCKET}?endpoint={quote(s3)}&prefix={store.location.prefix}")
     await other.open()
-    proxy.rule = first(1, Slow(0.3), "put" if data is SMALL else "complete")
+    proxy.rule = lambda request: Held(came_first) if request.kind == creating else None
     racing = asyncio.create_task(put_before_it_ends())
     with pytest.raises(ObjectConflict):
         await store.put(KEY, data)
