@@ -1,9 +1,9 @@
 """Answers of outside systems, remembered: in Redis for all servers, and one flight for each question in a process."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from hashlib import blake2b
+from time import time
 from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 
 import msgspec
@@ -52,7 +52,7 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
     @classmethod
     def of(cls, told: Told) -> Self:
         """What was told just now."""
-        now = time.time()
+        now = time()
         return cls(now, now + told.fresh, now + told.keep, msgspec.Raw(told.body))
 
 
@@ -84,7 +84,7 @@ class Answers:
         found = await self._find(keys)
         # From here to the end nothing is awaited: whoever comes meanwhile finds the flight.
         found |= self._fresh(keys)
-        now = time.time()
+        now = time()
         wanted = {key: at for at, key in enumerate(keys) if key not in found or found[key].fresh_until <= now}
         missing = {key: at for key, at in wanted.items() if key not in self._flights}
         for key, ask in zip(missing, asks(list(missing.values())) if missing else (), strict=True):
@@ -113,7 +113,7 @@ class Answers:
 
     def _fresh(self, keys: Iterable[str]) -> dict[str, Known]:
         """What this process itself knows."""
-        now = time.time()
+        now = time()
         known = {key: self._at_hand.get(key) for key in keys}
         return {key: answer for key, answer in known.items() if answer is not None and answer.fresh_until > now}
 
@@ -146,7 +146,7 @@ class Pending:
         if self._flight is None:
             assert known is not None
             return known
-        if known is None or known.kept_until <= time.time():
+        if known is None or known.kept_until <= time():
             return await _landed(self._flight, PATIENCE)
         try:
             return await _landed(self._flight, PATIENCE_WITH_OLDER)

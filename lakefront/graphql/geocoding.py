@@ -77,8 +77,8 @@ class Query:
 
     @field(
         "Where an address is: the best match, none where there is no such place. The city's own geocoder is asked, or "
-        "Mapbox where that fails; what they say is kept for a day. Many of these in one document go together. Null beside an error at "
-        "its path.",
+        "Mapbox where that fails; what they say is kept for a day. Many of these in one document go together. Null "
+        "beside an error at its path.",
         requires=PLACES_READ,
         limit="600/minute",
         weight=weights.OUTSIDE,

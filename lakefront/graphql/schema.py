@@ -20,12 +20,13 @@ from lakefront.graphql import (
     pipelines,
     rights,
     tenants,
+    weather,
 )
 from lakefront.graphql.declare.permission import guard
 from lakefront.graphql.scalars import SCALARS
 from lakefront.graphql.tenants import usage
 
-DOMAINS = (node, permits, pipelines, lake, keys, tenants, usage, rights, cities, integrations, geocoding, cost)
+DOMAINS = (node, permits, pipelines, lake, keys, tenants, usage, rights, cities, integrations, geocoding, weather, cost)
 """Each may have classes ``Query``, ``Mutation`` and ``Subscription``: their fields are the schema's root fields."""
 
 
