@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from lakefront.adapters.base import Adapter
+from lakefront.adapters.calls import Response
+from lakefront.adapters.calls.failure import Failure, Kind
 from lakefront.adapters.dto import Dto, Moment
-from lakefront.errors import UpstreamDenied, UpstreamRejected, ValidationError
+from lakefront.errors import UpstreamRejected, ValidationError
 
 _MAIL = re.compile(r"[^\s@<>,;:\"()\\\x00-\x1f]{1,64}@[^\s@<>,;:\"()\\\x00-\x1f]{1,189}\.[^\W_]{2,63}")
 """Addresses as people have them; what is beyond that (quoted names, bare hosts) providers refuse, too."""
@@ -122,15 +124,18 @@ class Messenger(Adapter):
 
     tells: ClassVar[frozenset[str]] = frozenset({"code", "status"})
 
-    def _denied(self, why: str) -> UpstreamDenied:
-        """The provider does not let us, in a status that is not 401 or 403; ``why`` goes on from its name."""
-        told = f"{self.title} {why}. An operator has to look after its credentials: rotateIntegrationKey."
-        return UpstreamDenied(told, details=[{"provider": self.provider}])
-
     def _rejected(self, why: str, status: int, *, code: int | None = None) -> UpstreamRejected:
         """The provider does not take this message; ``code`` is its own word for the reason."""
         details = {"provider": self.provider, "status": str(status)} | ({"code": str(code)} if code else {})
         return UpstreamRejected(f"{self.title} {why}.", details=[details])
+
+
+def denied(why: str, answer: Response) -> Failure:
+    """What reading an answer ends in by which the provider refuses our key in a status that is not 401 or 403.
+
+    ``why`` goes on from its name. Of it becomes ``UpstreamDenied``, of which the log tells operators.
+    """
+    return Failure(Kind.DENIED, why, status=answer.status, body=answer.body)
 
 
 def _wrong(field: str, message: str) -> ValidationError:

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from lakefront.adapters.calls import Request, Response, Unreadable
 from lakefront.adapters.dto import Wire
-from lakefront.adapters.messages import Alert, Delivery, Messenger, Receipt, written
+from lakefront.adapters.messages import Alert, Delivery, Messenger, Receipt, denied, written
 
 _KEY, _SUMMARY = 255, 1024
 """Characters of an alert's key and summary."""
@@ -58,7 +58,7 @@ class PagerDuty(Messenger):
         if answer.status == 400:
             # Also of a wrong key it says 400, and only in words.
             if any("routing_key" in error for error in answer.model(_Refusal).errors):
-                raise self._denied("does not know our key")
+                raise denied("does not know our key", answer)
             raise self._rejected("refuses this event: correct it, the same will be refused again", 400)
         told = answer.model(_Taken)
         if told.status != "success":

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from lakefront.adapters.calls import Request, Response, Unreadable
 from lakefront.adapters.dto import Wire
-from lakefront.adapters.messages import Delivery, Mail, Messenger, Receipt, mail_address, written
+from lakefront.adapters.messages import Delivery, Mail, Messenger, Receipt, denied, mail_address, written
 
 _SUBJECT, _TEXT = 998, 100_000
 """Characters: of a header's line (RFC 5322), and of what anybody will read."""
@@ -38,9 +38,7 @@ class SendGrid(Messenger):
 
     async def test(self) -> None:
         """What the key may do: send mails, one hopes."""
-        scopes = await self._call(Request("scopes", "GET", "/v3/scopes", headers=self._key()), _scopes)
-        if "mail.send" not in scopes:
-            raise self._denied("does not let this key send mail")
+        await self._call(Request("scopes", "GET", "/v3/scopes", headers=self._key()), _may_send)
 
     def _key(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.credential('key')}"}
@@ -67,8 +65,9 @@ class _Scopes(Wire):
     scopes: list[str]
 
 
-def _scopes(answer: Response) -> list[str]:
-    return answer.model(_Scopes).scopes
+def _may_send(answer: Response) -> None:
+    if "mail.send" not in answer.model(_Scopes).scopes:
+        raise denied("does not let this key send mail", answer)
 
 
 def _taken(answer: Response) -> Receipt:

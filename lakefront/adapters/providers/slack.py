@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from lakefront.adapters.calls import Request, Response, Unreadable, segment
-from lakefront.adapters.messages import Delivery, Messenger, Receipt, written
+from lakefront.adapters.messages import Delivery, Messenger, Receipt, denied, written
 
 
 class Slack(Messenger):
@@ -40,7 +40,7 @@ class Slack(Messenger):
 
     def _posted(self, answer: Response) -> Receipt:
         if answer.status == 404:
-            raise self._denied("has no such webhook any more")
+            raise denied("has no such webhook any more", answer)
         if answer.body.strip() != b"ok":
             raise Unreadable("it does not say ok")
         return Receipt(external_id=None, delivery=Delivery.DELIVERED, source=self.provider)

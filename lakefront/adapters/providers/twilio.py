@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from lakefront.adapters.calls import Request, Response, segment
 from lakefront.adapters.dto import Wire, found_at
-from lakefront.adapters.messages import Delivery, Messenger, Receipt, TextMessage, telephone, written
+from lakefront.adapters.messages import Delivery, Messenger, Receipt, TextMessage, denied, telephone, written
 
 _QUEUE = 20.0
 """Seconds that a message waits for its turn: so many may stand in the line, of all servers together."""
@@ -72,9 +72,7 @@ class Twilio(Messenger):
 
     async def test(self) -> None:
         """The account, whether it is active."""
-        request = Request("account", "GET", f"{self._account()}.json", headers=self._key())
-        if await self._call(request, lambda answer: answer.model(_Account).status) != "active":
-            raise self._denied("says that the account is not active")
+        await self._call(Request("account", "GET", f"{self._account()}.json", headers=self._key()), _active)
 
     def _account(self) -> str:
         return f"/2010-04-01/Accounts/{segment(self.credential('account_sid'))}"
@@ -104,6 +102,11 @@ class _Account(Wire):
 
 class _Refusal(Wire):
     code: int | None = None
+
+
+def _active(answer: Response) -> None:
+    if answer.model(_Account).status != "active":
+        raise denied("says that the account is not active", answer)
 
 
 def _receipt(answer: Response) -> Receipt:

@@ -4,7 +4,7 @@ import re
 import time
 from datetime import UTC, datetime
 from typing import ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import orjson
@@ -13,7 +13,7 @@ from lakefront.adapters.calls import Request, Response, Unreadable
 from lakefront.adapters.calls.reading import media_type
 from lakefront.adapters.messages import Delivery, Messenger, Notification, Receipt
 from lakefront.adapters.signatures import key_of, signed
-from lakefront.errors import ValidationError
+from lakefront.errors import UpstreamDenied, ValidationError
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST_BYTES = 256 * 1024
@@ -29,8 +29,9 @@ class Webhook(Messenger):
     credentials: ClassVar = {
         "secret": "secret that both know (whsec_ and base64, or any text)",
         "next_secret": "the one that comes after it: while it is set, both sign",
+        "path": "what comes behind the base URL, with its query, where the URL is itself a secret",
     }
-    optional_credentials = frozenset({"next_secret"})
+    optional_credentials = frozenset({"next_secret", "path"})
 
     async def deliver(self, event: Notification, *, trace_id: str = "") -> Receipt:
         """Tell of ``event``, which is taken by any answer of 2xx but a page of HTML: those come from proxies."""
@@ -44,10 +45,12 @@ class Webhook(Messenger):
             raise ValidationError("The event has what JSON cannot say.") from None
         if len(body) > _MOST_BYTES:
             raise ValidationError(f"The event has more than {_MOST_BYTES} bytes: tell where it can be read instead.")
+        path, query = self._place()
         request = Request(
             name="deliver",
             method="POST",
-            path="" if urlsplit(self.endpoint.base_url).path else "/",
+            path=path,
+            query=query,
             headers=signed(event.id, int(time.time()), body, self._keys()) | {"content-type": "application/json"},
             content=body,
             kinds=("application/json", "text/*"),
@@ -65,7 +68,15 @@ class Webhook(Messenger):
         try:
             return [key_of(secret) for secret in secrets if secret]
         except ValueError:
-            raise self._denied("has a secret that is no base64 behind whsec_") from None
+            told = "A secret of the webhook is no base64 behind whsec_. Set it again: rotateIntegrationKey."
+            raise UpstreamDenied(told, details=[{"provider": self.provider}]) from None
+
+    def _place(self) -> tuple[str, list[tuple[str, str]]]:
+        """What comes behind the base URL: a path, and a query."""
+        path, _, query = self.endpoint.credentials.get("path", "").partition("?")
+        if not path.startswith("/") and (path or not urlsplit(self.endpoint.base_url).path):
+            path = f"/{path}"
+        return path, parse_qsl(query, keep_blank_values=True)
 
 
 def _taken(answer: Response) -> None:

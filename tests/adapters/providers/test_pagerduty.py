@@ -92,10 +92,13 @@ async def test_it_is_told_again_until_it_is_heard(calls: Calls, fault: str) -> N
         assert list(city.alerts) == [ALERT.key]
 
 
-async def test_refusals_in_words(calls: Calls) -> None:
+async def test_refusals_in_words(calls: Calls, caplog: pytest.LogCaptureFixture) -> None:
     async with Simulator(seed=1) as city:
         with pytest.raises(UpstreamDenied, match="rotateIntegrationKey"):
             await _at(city, calls, routing_key="0" * 32).trigger(ALERT)
+        assert [(record.levelname, vars(record)["error_code"]) for record in caplog.records] == [
+            ("ERROR", "upstream_denied")
+        ]
     async with Outside(lambda _: told({"errors": ["'payload' is odd"]}, 400)) as outside:
         with pytest.raises(UpstreamRejected) as raised:
             await _adapter(outside.url, calls).trigger(ALERT)

@@ -119,6 +119,24 @@ async def test_what_cannot_be_told_is_not(calls: Calls, change: dict[str, Any]) 
     assert outside.got == []
 
 
+@pytest.mark.parametrize(
+    ("base", "path", "target"),
+    [
+        ("", "", "/"),
+        ("/hooks", "", "/hooks"),
+        ("/hooks", "/", "/hooks/"),
+        ("/hooks", "a/b/", "/hooks/a/b/"),
+        ("", "/a?sig=a%2Fb&v=", "/a?sig=a%2Fb&v="),
+        ("", "?sig=1", "/?sig=1"),
+        ("/hooks", "?sig=1", "/hooks?sig=1"),
+    ],
+)
+async def test_urls_that_are_secrets(calls: Calls, base: str, path: str, target: str) -> None:
+    async with Outside() as outside:
+        await _adapter(f"{outside.url}{base}", calls, secret=SECRET, path=path).deliver(EVENT)
+    assert [got.target for got in outside.got] == [target]
+
+
 async def test_a_secret_that_is_none_is_told_without_a_word_of_it(calls: Calls) -> None:
     async with Outside() as outside:
         with pytest.raises(UpstreamDenied, match="no base64 behind whsec_") as raised:
