@@ -14,18 +14,9 @@ def test_addresses(address: str) -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        *(
-            "",
-            "jane",
-            "jane@",
-            "@b.example",
-            "a@b",
-            "a@b@c.example",
-            "a b@c.example",
-            "Jane <a@b.example>",
-            "a@b.ex\nBcc: c",
-        ),
-        *("a@b.example,c@d.example", f"{'a' * 65}@b.example", "a@b.1_2", pytest.param(f"a@{'b.' * 1000}example", id="long")),
+        *("", "jane", "jane@", "@b.example", "a@b", "a@b@c.example", "a b@c.example", "a@b.example,c@d.example"),
+        *("Jane <a@b.example>", "a@b.ex\nBcc: c", "a@b.1_2", f"{'a' * 65}@b.example"),
+        pytest.param(f"a@{'b.' * 1000}example", id="long"),
     ],
 )
 def test_what_is_no_address_is_refused_without_a_word_of_it(address: str) -> None:
