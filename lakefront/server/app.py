@@ -30,7 +30,7 @@ from lakefront.server.operation_metrics import show_operations
 from lakefront.server.pages.bundle import ASSETS_PATH, Assets, Page
 from lakefront.server.pages.graphiql import GraphiQLOrGraphQL
 from lakefront.server.responses import error_response
-from lakefront.server.rest import api_keys, cities, integrations, lake, permits, system, tenant_usage, tenants
+from lakefront.server.rest import api_keys, cities, integrations, lake, maps, permits, system, tenant_usage, tenants
 from lakefront.server.rest.door import Handler, RestDoor
 from lakefront.server.security_headers import SecurityHeaders
 from lakefront.server.subscription_metrics import show_sockets, show_subscriptions
@@ -49,7 +49,7 @@ def build_app(running: Running) -> Starlette:
     doors, settings = running.doors, running.settings
     schema = build_schema()
     operations = Operations(schema, doors.services, Context.for_operation, permission)
-    limits = RateLimits(settings, running.redis, rate_limits(schema))
+    limits = RateLimits(settings, running.redis, rate_limits(schema) | maps.TILES)
     running.at_end.push_async_callback(limits.windows.close)
     authenticate = doors.authenticator.authenticate
     http = GraphQLHTTP(operations, authenticate, settings, doors.budget, doors.services.documents)
@@ -115,6 +115,7 @@ def _rest_routes(running: Running) -> list[BaseRoute]:
         rest("/integrations/providers", "GET", integrations.list_providers),
         rest("/integrations/rotate-key", "POST", integrations.rotate_key),
         rest("/integrations/test", "POST", integrations.test_integration),
+        rest(maps.PATH, "GET", maps.get_tile),
         rest("/docs", "GET", Page("docs")),
         rest("/redoc", "GET", Page("redoc")),
         rest(ASSETS_PATH, "GET", Assets()),
