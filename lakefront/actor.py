@@ -39,13 +39,16 @@ INTEGRATIONS_MANAGE: Final = "integrations:manage"
 PLACES_READ: Final = "places:read"
 """Geocoding, the weather, tiles of maps: what outside systems know of places, which counts in their quotas (C4, C8)."""
 
+BENEFITS_SCREEN: Final = "benefits:screen"
+"""Which benefits a household may be eligible for (C6)."""
+
 SIGNED_IN: Final = "signed-in"
 """What every actor may do: there is none without credentials that hold. No role needs to grant it."""
 
 SCOPES: Final = frozenset(
     {PERMITS_READ, PERMITS_WRITE, PERMITS_INSPECTOR, METRICS_READ, LAKE_MANAGE, KEYS_MANAGE}
     | {SERVICE_REQUESTS_READ, SERVICE_REQUESTS_CREATE, SERVICE_REQUESTS_UPDATE}
-    | {TENANT_READ, TENANTS_MANAGE, POLICIES_MANAGE, INTEGRATIONS_MANAGE, PLACES_READ}
+    | {TENANT_READ, TENANTS_MANAGE, POLICIES_MANAGE, INTEGRATIONS_MANAGE, PLACES_READ, BENEFITS_SCREEN}
 )
 """Every scope that a role can grant: ``object:action``. Which role grants which: ``lakefront.domain.rights``."""
 

@@ -9,6 +9,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 
 from lakefront.graphql import (
+    benefits,
     cities,
     cost,
     geocoding,
@@ -26,7 +27,22 @@ from lakefront.graphql.declare.permission import guard
 from lakefront.graphql.scalars import SCALARS
 from lakefront.graphql.tenants import usage
 
-DOMAINS = (node, permits, pipelines, lake, keys, tenants, usage, rights, cities, integrations, geocoding, weather, cost)
+DOMAINS = (
+    node,
+    permits,
+    pipelines,
+    lake,
+    keys,
+    tenants,
+    usage,
+    rights,
+    cities,
+    integrations,
+    geocoding,
+    weather,
+    benefits,
+    cost,
+)
 """Each may have classes ``Query``, ``Mutation`` and ``Subscription``: their fields are the schema's root fields."""
 
 
