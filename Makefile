@@ -67,8 +67,9 @@ bench-graphql: install ## Measure GraphQL reads beside PostGraphile 5 and hand-w
 bench-subscriptions: install ## Deliver one stream to 200 and 2,000 sockets, beside stock Strawberry; print a table.
 	$(BIN)/python -m bench.subscriptions
 
-bench-adapters: install ## Measure what the life of an outside system's call costs over bare httpx; print ratios.
+bench-adapters: install ## Measure what the life of an outside system's call costs over bare httpx, and how many calls 100 geocodes make.
 	$(BIN)/python -m bench.adapters
+	$(BIN)/python -m bench.geocodes
 
 chaos: install ## Kill the server 20 times and PostgreSQL 5 times under load; nothing may be lost or doubled.
 	$(BIN)/python -m tests.chaos
