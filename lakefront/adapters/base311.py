@@ -86,8 +86,9 @@ class Base311Adapter(Adapter):
     async def find(
         self, request: NewServiceRequest, *, tried_at: datetime, trace_id: str = ""
     ) -> ServiceRequestDTO | None:
-        """What became of ``request``, which was filed, or not, at ``tried_at``; None where it certainly was not.
+        """What became of ``request``, which was filed, or not, at ``tried_at``; None where it was not.
 
+        Ask some minutes later: what the city still works on is not there yet, and would be filed a second time.
         Raises ``UpstreamUncertain`` where that cannot be told: then a person has to look.
         """
         raise self._in_doubt("has no look-up")

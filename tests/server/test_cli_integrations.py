@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lakefront.actor import system_actor
+from lakefront.adapters.registry import providers
 from lakefront.db.database import Database
 from lakefront.domain import cities, integrations
 from lakefront.domain.integrations import CredentialKeys, Endpoints
@@ -92,11 +93,12 @@ def type_in(environment: dict[str, str], arguments: Sequence[str], answers: Sequ
 
 
 async def test_keys_are_typed_unseen(environment: dict[str, str], keeping: Keeping) -> None:
+    of_cities = [name for name, adapter in providers().items() if adapter.city_bound]
     shown = type_in(
         environment,
         (*BOSTON, "--time-zone", "America/New_York"),
         [
-            ("(geoclient) for Boston?", "y"),
+            *((f"({name}) for Boston?", "y" if name == "geoclient" else "n") for name in of_cities),
             ("base URL", ""),
             ("subscription key", SECRET),
             ("second key", ""),
