@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from lakefront.actor import (
+    BENEFITS_SCREEN,
     CITY,
     CITYS_ALONE,
     KEYS_MANAGE,
@@ -47,7 +48,7 @@ def test_service_requests_are_read_and_updated_by_staff_created_and_read_by_thei
     assert staff.scopes >= {SERVICE_REQUESTS_READ, SERVICE_REQUESTS_UPDATE}
     assert SERVICE_REQUESTS_CREATE not in staff.scopes | staff.own
     owned = frozenset({SERVICE_REQUESTS_READ, SERVICE_REQUESTS_CREATE})
-    assert citizen == Granted(frozenset({PERMITS_READ, PLACES_READ}), owned)
+    assert citizen == Granted(frozenset({PERMITS_READ, PLACES_READ, BENEFITS_SCREEN}), owned)
 
 
 def test_admin_reads_writes_and_deletes_where_a_reader_reads() -> None:
