@@ -52,11 +52,12 @@ async def main() -> None:
             )
             counted = simulator.journal.tallies["geoclient"]
             total = 0
-            for name, documents in {
+            sides: dict[str, list[tuple[str, dict[str, Any]]]] = {
                 "each an operation, at once": [(ONE, {"address": line}) for line in lines],
                 "the same again": [(ONE, {"address": line}) for line in lines],
                 "in one document": [(together + "}", {})],
-            }.items():
+            }
+            for name, documents in sides.items():
                 started = time.perf_counter()
                 await asyncio.gather(*(_ask(operations, document, variables) for document, variables in documents))
                 seconds = time.perf_counter() - started
