@@ -85,6 +85,7 @@ class HTTPProtocol(HttpToolsProtocol):
         self._earlier: list[Any] = []
         self._head_timer: TimerHandle | None = None
         self._linger_timer: TimerHandle | None = None
+        self._resting_since = 0.0
         self._unsent_timer: TimerHandle | None = None
         self._refusal: LakefrontError | None = None
         self._stopping = asyncio.Event()
@@ -117,7 +118,6 @@ class HTTPProtocol(HttpToolsProtocol):
             return
         # The parser keeps an unfinished header or trailer in memory, however long it gets.
         self._unread_bytes += len(data)
-        self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:
@@ -224,7 +224,13 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The answer is out; a body that still comes in is taken for a moment only, so that its sender can read it."""
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+            else:
+                self._rest()
         self._watch_closing()
         if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
             self._linger_timer = self.loop.call_later(LINGER, self.transport.abort)
@@ -245,9 +251,24 @@ class HTTPProtocol(HttpToolsProtocol):
         self._stop_unsent_timer()
         self._watch_closing()
 
+    def _rest(self) -> None:
+        """Wait for the next request. The clock runs on from one to the next: to set it anew for each costs more."""
+        self._resting_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._set_keep_alive(self.timeout_keep_alive)
+
+    def _set_keep_alive(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
     def timeout_keep_alive_handler(self) -> None:
         """No further request came: close, unless the client is still busy reading the last answer."""
-        if not self.flow.write_paused:
+        self.timeout_keep_alive_task = None
+        left = self._resting_since + self.timeout_keep_alive - self.loop.time()
+        if not self._idle() or self._head_timer is not None:
+            return  # a request is under way, or its head is, which has a clock of its own
+        if left > 0:
+            self._set_keep_alive(left)
+        elif not self.flow.write_paused:
             super().timeout_keep_alive_handler()
             self._watch_closing()
 

@@ -26,7 +26,7 @@ from lakefront.server.compression import pack
 from lakefront.server.cycle import JOINED, known_line
 from lakefront.server.cycle import line as header_line
 from lakefront.server.graphql_http import VARY, reply_to
-from lakefront.server.limits.headers import rate_limit_headers
+from lakefront.server.limits.headers import rate_limit_lines
 from lakefront.server.limits.rooms import Standing
 from lakefront.server.metrics import Metrics
 from lakefront.settings import Settings
@@ -54,6 +54,29 @@ class Line:
         self._metrics = metrics
         self._route = route
         self._common: tuple[Sequence[Pair], bytes] = ((), b"")
+        self._under_way: dict[Ride, float] = {}
+        self._clock: asyncio.TimerHandle | None = None
+
+    def depart(self, ride: "Ride") -> None:
+        """``ride`` has to arrive in time. All have the same time, so that one clock, for the oldest, does for all."""
+        loop = asyncio.get_running_loop()
+        self._under_way[ride] = loop.time() + self.timeout
+        if self._clock is None:
+            self._clock = loop.call_later(self.timeout, self._look)
+
+    def arrive(self, ride: "Ride") -> None:
+        """``ride`` waits no more."""
+        self._under_way.pop(ride, None)
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._clock = None
+        while self._under_way:
+            ride, due = next(iter(self._under_way.items()))
+            if due > loop.time():
+                self._clock = loop.call_at(due, self._look)
+                return
+            ride.expire()
 
     def common(self, headers: Sequence[Pair]) -> bytes:
         """``headers`` that uvicorn has for every answer, as they are sent; it makes them anew each second."""
@@ -78,7 +101,7 @@ class Ride:
 
     __slots__ = (
         *("_bound", "_caller", "_carrier", "_line", "_operation", "_standings"),
-        *("_began", "_task", "_timer", "_told", "disconnected", "keep_alive", "response_complete"),
+        *("_began", "_task", "_told", "disconnected", "keep_alive", "response_complete"),
     )
 
     more_body: Final = False
@@ -104,10 +127,10 @@ class Ride:
         self._told = self.disconnected = self.response_complete = False
         self.keep_alive = True
         self._task: asyncio.Task[None] | None = None
-        self._timer = carrier.loop.call_later(line.timeout, self._expire)
 
     def start(self) -> None:
         """Have the statement run."""
+        self._line.depart(self)
         runner = self._line.operations.runner
         if self._bound.shape.batched:
             runner.batches.add(self._bound, self)
@@ -147,7 +170,7 @@ class Ride:
 
     def _settle(self) -> None:
         self._told = True
-        self._timer.cancel()
+        self._line.arrive(self)
 
     def _stop(self) -> None:
         """Wait for nothing any more."""
@@ -158,7 +181,8 @@ class Ride:
         elif waited:
             self._line.operations.runner.batches.leave(self._bound, self)
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """Its time is up."""
         self._stop()
         operation = self._operation
         self._later(self._reply(timed_out(operation.planned.plan, OperationTimeout(), operation.trace_id)))
@@ -213,16 +237,16 @@ class Ride:
 
     def _write(self, status: int, head: bytes, body: bytes) -> None:
         """``head``: the status line and what the answer has in common with others."""
-        lines = [b"%b: %b\r\n" % pair for pair in rate_limit_headers(self._standings)]
+        own = rate_limit_lines(self._standings)
         if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
+            own += b"connection: close\r\n"
         carrier = self._carrier
         head = b"%b%bx-trace-id: %b\r\ncontent-length: %d\r\n%b\r\n" % (
             head,
             self._line.common(carrier.server_state.default_headers),
             self._operation.trace_id.encode(),
             len(body),
-            b"".join(lines),
+            own,
         )
         if len(body) > JOINED:
             carrier.transport.writelines((head, body))

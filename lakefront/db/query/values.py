@@ -36,12 +36,19 @@ def operand(column: ColumnElement[Any], value: Any) -> BindParameter[Any]:
 
 def from_json(type_: TypeEngine[Any], value: Any) -> Any:
     """The value of a column of ``type_`` that ``row_to_json`` wrote as ``value``; raises ``ValueError`` for others."""
-    if value is None:
-        return None
+    return None if value is None else reader(type_)(value)
+
+
+def reader(type_: TypeEngine[Any]) -> Callable[[Any], Any]:
+    """``from_json`` for many values of one type; raises ``ValueError`` where there is none."""
     for known, read in _READERS.items():
         if isinstance(type_, known):
-            return read(value)
+            return partial(_nullable, read)
     raise ValueError(f"no value of {type_!r} can be read back")
+
+
+def _nullable(read: Callable[[Any], Any], value: Any) -> Any:
+    return None if value is None else read(value)
 
 
 def readable(type_: TypeEngine[Any]) -> bool:

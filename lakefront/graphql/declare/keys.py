@@ -1,13 +1,11 @@
 """Keys of rows, as clients name them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy.types import TypeEngine
-
 from lakefront.db.query import Key, Source
-from lakefront.db.query.values import from_json
+from lakefront.db.query.values import reader
 
 
 def read_key(source: Source, values: Sequence[Any]) -> Key | None:
@@ -15,12 +13,12 @@ def read_key(source: Source, values: Sequence[Any]) -> Key | None:
     if len(values) != len(source.key):
         return None
     try:
-        return tuple(from_json(type_, value) for type_, value in zip(_types(source), values, strict=True))
+        return tuple([read(value) for read, value in zip(_readers(source), values, strict=True)])
     except ValueError:
         return None
 
 
 @cache
-def _types(source: Source) -> tuple[TypeEngine[Any], ...]:
-    """The types of the key's columns; there are as many sources as tables."""
-    return tuple(source.column(name).type for name in source.key)
+def _readers(source: Source) -> tuple[Callable[[Any], Any], ...]:
+    """What reads the values of the key's columns; there are as many sources as tables."""
+    return tuple(reader(source.column(name).type) for name in source.key)

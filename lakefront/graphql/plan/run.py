@@ -86,19 +86,23 @@ def unread(failure: BaseException) -> LakefrontError | None:
 
 def named(compiled: Compiled, found: Sequence[Value]) -> Values:
     """What a statement ``found``, and what was known beforehand, by response name."""
-    known = {key: [text] for key, text in compiled.known.items()}
     if (only := compiled.spread) is not None:
         members = zip([key for key, _ in only.members], ([value or b"null"] for value in found), strict=True)
-        return {**dict.fromkeys(compiled.read, object_of(members)), **known}
-    return {**{key: [value or b"null"] for key, value in zip(compiled.read, found, strict=True)}, **known}
+        values = dict.fromkeys(compiled.read, object_of(members))
+    else:
+        values = {key: [value or b"null"] for key, value in zip(compiled.read, found, strict=True)}
+    for key, text in compiled.known.items():
+        values[key] = [text]
+    return values
 
 
 def object_of(members: Iterable[tuple[str, list[bytes]]]) -> list[bytes]:
     """A JSON object, in parts; its names are GraphQL's."""
-    parts: list[bytes] = []
+    parts, between = [b"{"], b""
     for key, value in members:
-        parts.append(b'%b"%b":' % (b"," if parts else b"{", key.encode()))
+        parts.append(b'%b"%b":' % (between, key.encode()))
         parts += value
+        between = b","
     parts.append(b"}")
     return parts
 

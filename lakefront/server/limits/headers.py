@@ -20,17 +20,30 @@ def rate_limit_headers(standings: Sequence[Standing]) -> list[tuple[bytes, bytes
 
     Those tell of requests, and of costs only where these are why a request is refused.
     """
+    pairs = (line.partition(b": ") for line in rate_limit_lines(standings).splitlines())
+    return [(name, value) for name, _, value in pairs]
+
+
+def rate_limit_lines(standings: Sequence[Standing]) -> bytes:
+    """The same as they are sent."""
     if not standings:
-        return []
+        return b""
     tightest = standings[0] if len(standings) == 1 else min(standings, key=_tightness)
-    states = [b"%b%d;t=%d" % (it.policy.state, it.remaining, ceil(it.reset)) for it in standings]
-    return [
-        (b"x-ratelimit-limit", b"%d" % tightest.policy.limit),
-        (b"x-ratelimit-remaining", b"%d" % tightest.remaining),
-        (b"x-ratelimit-reset", b"%d" % ceil(time.time() + tightest.reset)),
-        (b"ratelimit-policy", b", ".join([it.policy.quota for it in standings])),
-        (b"ratelimit", b", ".join(states)),
+    return _LINES % (
+        tightest.policy.limit,
+        tightest.remaining,
+        ceil(time.time() + tightest.reset),
+        b", ".join([it.policy.quota for it in standings]),
+        b", ".join([b"%b%d;t=%d" % (it.policy.state, it.remaining, ceil(it.reset)) for it in standings]),
+    )
+
+
+_LINES: Final = b"".join(
+    [
+        b"x-ratelimit-limit: %d\r\nx-ratelimit-remaining: %d\r\nx-ratelimit-reset: %d\r\n",
+        b"ratelimit-policy: %b\r\nratelimit: %b\r\n",
     ]
+)
 
 
 def _tightness(standing: Standing) -> tuple[bool, bool, int]:

@@ -38,6 +38,12 @@ CASES: Final = {
     "constants about pages of related rows": Case(
         "{ permits(first: 9) { nodes { events(last: 2) { pageInfo { hasNextPage } __typename } } } }"
     ),
+    "a page without members": Case("{ permits { totalCount @include(if: false) } }"),
+    "a page without members, beside others": Case(
+        "{ a: permits { totalCount @skip(if: true) } b: permits { totalCount nodes { id } __typename } }"
+    ),
+    "no root field": Case("{ __typename @include(if: false) }", tier=3),
+    "a page whose members are constants": Case("{ permits { a: __typename b: __typename } }"),
     "a place next to the equator": Case(
         "query ($near: NearInput) { permits(filter: {addresses: {some: {location: {near: $near}}}}) { totalCount } }",
         {"near": {"latitude": 5e-324, "longitude": 1e-300, "meters": 1e-320}},
