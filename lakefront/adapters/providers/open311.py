@@ -106,7 +106,7 @@ class Open311(Base311Adapter):
             seen.update(each.external_id for each in found)
             if len(seen) == before:
                 break
-        if len(seen) >= MOST_LISTED:
+        if len(seen) >= MOST_LISTED or page == MOST_PAGES:
             raise self._in_doubt("has too many requests to list them all")
         kinds = {each.code: each.answering for each in await self.services(trace_id=trace_id)}
         if kinds.get(request.service_code or "") is not Answering.REALTIME:

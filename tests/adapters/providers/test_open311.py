@@ -1,16 +1,21 @@
 """Open311 in both formats: files by services and their definitions, tokens, and the look-up before a retry."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError as FormError
 
-from lakefront.adapters.calls import Calls
+from lakefront.adapters.calls import Calls, Response, Unreadable
 from lakefront.adapters.dto import Point
 from lakefront.adapters.endpoint import Endpoint
-from lakefront.adapters.providers.open311 import Open311
+from lakefront.adapters.providers.open311 import MOST_PAGES, Open311
 from lakefront.adapters.service_requests import Answering, Caller, NewServiceRequest, Resubmission, State
 from lakefront.errors import NotFound, UpstreamDenied, UpstreamError, UpstreamRejected, UpstreamUncertain
 from lakefront.simulator import Fault, Kind, Simulator
@@ -28,6 +33,7 @@ TRASH = NewServiceRequest(
     caller=Caller(first_name="Jane", email="jane@example.org"),
 )
 VERSIONS = ("v2", "v2-xml")
+TEXTS = ("", "1", "true", "batch", "open", "2026-13-45", "2026-05-28T14:00:00Z", "1e300", "NaN", "x" * 300)
 
 
 @pytest.fixture
@@ -50,8 +56,14 @@ def _at(city: Simulator, calls: Calls, version: str = "v2", **credentials: str) 
     return Open311(Endpoint(tenant="city", quota_daily=None, version=1, **door), calls)
 
 
+class Unhurried(Open311):
+    """Without its rate: a look-up of many pages takes two seconds with it."""
+
+    rate = None
+
+
 def _adapter(url: str, calls: Calls, version: str = "v2") -> Open311:
-    return Open311(Endpoint("city", "open311", "bos", url, version, {"key": "k"}, None, 1), calls)
+    return Unhurried(Endpoint("city", "open311", "bos", url, version, {"key": "k"}, None, 1), calls)
 
 
 def _about(code: str, **changes: Any) -> NewServiceRequest:
@@ -172,6 +184,42 @@ async def test_a_look_up_that_cannot_be_sure_says_so(calls: Calls, rows: list[An
     async with Outside(lambda _: told(rows)) as outside:
         with pytest.raises(UpstreamUncertain, match=why):
             await _adapter(outside.url, calls).find(TRASH, tried_at=START)
+
+
+async def test_a_look_up_ends_where_pages_do_not(calls: Calls) -> None:
+    async with Outside() as outside:
+        outside.rule = lambda _: told([{"service_request_id": len(outside.got), "description": "x"}])
+        with pytest.raises(UpstreamUncertain, match="too many"):
+            await _adapter(outside.url, calls).find(TRASH, tried_at=START)
+        assert len(outside.got) == MOST_PAGES
+
+
+@given(source=st.randoms(use_true_random=False))
+def test_any_xml_is_understood_or_refused(source: Random) -> None:
+    names = [
+        *map(str, Open311.field_map.values()),
+        "attributes",
+        "attribute",
+        "values",
+        "value",
+        "key",
+        "code",
+        "request",
+    ]
+    names += ["service_requests", "services", "service", "type", "order", "required"]
+
+    def element(depth: int) -> str:
+        name = source.choice(names)
+        inner = "".join(element(depth - 1) for _ in range(source.randint(0, 3))) if depth else source.choice(TEXTS)
+        return f"<{name}>{inner}</{name}>"
+
+    adapter = _adapter("http://127.0.0.1:9", Calls(), "v2-xml")
+    for root in ("service_requests", "services", "service_definition"):
+        body = f"<{root}>{''.join(element(3) for _ in range(2))}</{root}>"
+        answer = Response(200, {}, body.encode())
+        for read in (adapter._told, adapter._listing, adapter._services, lambda it: adapter._definition(it, "1")):
+            with contextlib.suppress(Unreadable, FormError):
+                read(answer)
 
 
 async def test_the_wrong_key_and_the_wrong_jurisdiction(city: Simulator, calls: Calls) -> None:
