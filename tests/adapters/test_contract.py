@@ -209,7 +209,7 @@ async def test_its_quota_holds(outside: Outside, calls: Calls, name: str, versio
 
 @pytest.mark.parametrize(("name", "version"), FORMS)
 async def test_it_passes_its_own_test_at_the_simulator(name: str, version: str) -> None:
-    async with Simulator(seed=1) as city:
+    async with Simulator(seed=1, rows=50) as city:
         calls = Calls(loopback=True)
         doors = [door for door in city.endpoints() if (door["provider"], door["api_version"]) == (name, version)]
         assert doors, f"the simulator does not play {name} {version}"
@@ -228,7 +228,7 @@ async def test_it_lives_with_a_system_that_fails_in_every_way(
 ) -> None:
     """Three of ten requests are struck; every call ends, in an answer or an error of the catalogue, and is counted."""
     faults = [FaultRule(kind=Kind.ANY, probability=0.3, seconds=0.6)]
-    async with Simulator(seed=7, faults=faults, limits={name: ""}) as city:
+    async with Simulator(seed=7, faults=faults, limits={name: ""}, rows=50) as city:
         door = next(door for door in city.endpoints() if (door["provider"], door["api_version"]) == (name, version))
         adapter = _unhurried(name)(Endpoint(tenant="city", quota_daily=None, version=1, **door), calls)
         ends = [end for _ in range(4) for end in await asyncio.gather(*(_error(adapter.test) for _ in range(10)))]
