@@ -112,7 +112,8 @@ INSERT INTO lakefront.cities (tenant_id, slug, name, created_at, updated_at)
 INSERT INTO lakefront.integrations
   (tenant_id, provider, city, base_url, api_version, credentials, key_id, credentials_set, quota_daily, enabled,
    version, created_at, updated_at, updated_by)
-  VALUES ($1, 'openweather', '', 'https://' || $2 || '.example', $2, repeat($2, 9)::bytea, '0123456789abcdef', -- the server's, which its log names
+  -- The key's id is the server's own, which its log names.
+  VALUES ($1, 'openweather', '', 'https://' || $2 || '.example', $2, repeat($2, 9)::bytea, '0123456789abcdef',
     jsonb_build_object('key', '2024-01-02T00:00:00+00:00', $2::text, '2024-01-02T00:00:00+00:00'), 4711, true,
     1, '2024-01-02', '2024-01-02', $2);
 INSERT INTO lakefront.integration_changes

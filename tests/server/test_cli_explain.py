@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ query Both($n: Int) { permits(first: $n) { nodes { permitId } } me { subject } }
 """
 
 
-def explain(tmp_path: Path, text: str, *options: str, **environment: str) -> CompletedProcess[str]:
+def explain(tmp_path: Path, text: str, *options: str, **environment: Any) -> CompletedProcess[str]:
     """Run the command on a document, and see that it leaves nothing behind."""
     file = tmp_path / "page.graphql"
     file.write_text(text)

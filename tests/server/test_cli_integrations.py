@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,8 +49,8 @@ def environment(dsn: str, tmp_path: Path) -> dict[str, str]:
 def command(environment: dict[str, str]) -> Command:
     """``lakefront`` with something piped into it."""
 
-    def run(*arguments: str, piped: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-        return lakefront(*arguments, piped=piped, **{**environment, **more})
+    def run(*arguments: str, piped: str = "", **more: Any) -> subprocess.CompletedProcess[str]:
+        return lakefront(*arguments, piped=piped, **environment | more)
 
     return run
 
