@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -61,6 +62,18 @@ async def test_a_failure_has_its_path_and_the_rest_its_data(ask: Ask, simulator:
     assert (error["path"], error["extensions"]["code"]) == (["b"], "UPSTREAM_ERROR")
     assert dead["data"]["b"] is None
     assert (len(dead["data"]["a"]), len(dead["data"]["cities"]), dead["data"]["permits"]["totalCount"]) == (1, 2, 0)
+
+
+async def test_a_slow_one_delays_its_own_field_alone(ask: Ask, simulator: Simulator) -> None:
+    one, other = (f'geocode(address: "260 Broadway", city: "{city}") {{ label }}' for city in ("nyc", "bos"))
+    await ask(f"{{ {one} }}")
+    simulator.faults.add(Fault(kind=Kind.LATENCY, seconds=0.2, system="mapbox"))
+    with patch("lakefront.domain.answers.PATIENCE", 0.01):
+        slow = await ask(f"{{ a: {one} b: {other} }}")
+    assert (len(slow["data"]["a"]), slow["data"]["b"]) == (1, None)
+    assert [error["path"] for error in slow["errors"]] == [["b"]]
+    later = await ask(f"{{ b: {other} }}")
+    assert later["data"]["b"]
 
 
 @pytest.mark.parametrize(
