@@ -149,10 +149,11 @@ class GraphQLHTTP:
                 if isinstance(asked, Answer)
                 else self._operations.prepare(asked, actor, trace_id, allow_mutations=post, following=following)
             )
-            del request, asked
             await meter.count_operation(actor, operation)
             if isinstance(operation, Answer):
                 return reply_to(operation, wanted.media, trace_id, headers)
+            await self._documents.keep(actor, request.document, request.sha256)
+            del request, asked
             if not wanted.events or operation.kind is not OperationType.SUBSCRIPTION:
                 with _listening(scope, operation):
                     answer = await self._operations.run(operation)

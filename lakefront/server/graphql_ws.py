@@ -326,6 +326,7 @@ class _Connection:
         if isinstance(operation, Answer):
             yield operation
             return
+        await self._documents.keep(watch.actor, message.request.document, message.request.sha256)
         async with aclosing(self._operations.follow(operation, outlet)) as answers:
             async for answer in answers:
                 yield answer

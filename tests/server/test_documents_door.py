@@ -184,3 +184,14 @@ async def test_other_answers_are_not_kept(served: Wired) -> None:
     ):
         assert "etag" not in response.headers
         assert response.headers["cache-control"] == "no-store"
+
+
+async def test_a_text_that_is_refused_is_not_kept(served: Wired) -> None:
+    text = 'mutation { rotateIntegrationKey(input: {provider: "openweather", credentials: {key: "s3cret"}}) { city } }'
+    for role in ("admin", "citizen"):
+        refused = await post(served, {"query": text, "extensions": apollo(text)}, role)
+        assert refused.status_code >= 400 or "errors" in refused.json()
+        assert code(await post(served, {"extensions": apollo(text)}, role)) == "PERSISTED_QUERY_NOT_FOUND"
+    valid = "{ __typename }"
+    await post(served, {"query": valid, "extensions": apollo(valid)})
+    assert (await post(served, {"extensions": apollo(valid)})).json() == {"data": {"__typename": "Query"}}

@@ -31,9 +31,9 @@ class Documents:
     async def text(self, actor: Actor, sent: str, sha256: bytes | None) -> str:
         """The document of a request of ``actor`` that sent the text ``sent`` (``""``: none) and named ``sha256``.
 
-        A text that comes with its hash is registered for the tenant, where the mode has that. Raises
-        ``PersistedQueryNotFound``, ``PersistedQueryNotSupported``, ``DocumentNotTrusted``, ``BadRequest`` (they do not
-        fit together), and ``Unavailable`` when PostgreSQL must tell what is trusted and is away.
+        A text that comes with its hash is one to ``keep``. Raises ``PersistedQueryNotFound``,
+        ``PersistedQueryNotSupported``, ``DocumentNotTrusted``, ``BadRequest`` (they do not fit together), and
+        ``Unavailable`` when PostgreSQL must tell what is trusted and is away.
         """
         mode = self._modes.of(actor.roles)
         if sha256 is None:
@@ -48,9 +48,15 @@ class Documents:
             raise BadRequest("provided sha does not match query: it must be the SHA-256 of the text, byte by byte.")
         if mode is Mode.TRUSTED_ONLY:
             await self._require_trust(sha256)
-        else:
-            await self._registered.keep(actor.tenant, sha256, sent)
         return sent
+
+    async def keep(self, actor: Actor, sent: str, sha256: bytes | None) -> None:
+        """Register the text of a request that came with its hash, for the actor's tenant, where the mode has that.
+
+        To be called once the text is known to be valid: one that is refused may hold a secret in its place.
+        """
+        if sent and sha256 is not None and self._modes.of(actor.roles) is Mode.APQ:
+            await self._registered.keep(actor.tenant, sha256, sent)
 
     async def _named(self, actor: Actor, sha256: bytes, mode: Mode) -> str:
         text = await self._trusted.text(sha256)

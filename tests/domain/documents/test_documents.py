@@ -44,6 +44,9 @@ async def test_others_are_registered_where_that_may_be(documents: Documents) -> 
     assert missed.value.graphql_code == "PERSISTED_QUERY_NOT_FOUND"
     assert "as 'query' beside it" in missed.value.details[0]["message"]
     assert await documents.text(reader, OTHER, name) == OTHER
+    with pytest.raises(PersistedQueryNotFound):
+        await documents.text(reader, "", name)  # nobody has said that it is valid
+    await documents.keep(reader, OTHER, name)
     assert await documents.text(reader, "", name) == OTHER
     with pytest.raises(PersistedQueryNotFound):
         await documents.text(actor("reader", "acme"), "", name)
