@@ -48,7 +48,8 @@ a {{ color: #0b6e8f; }}
 <tr><td><code>GET /integrations/providers</code></td><td>those that can be set up</td></tr>
 <tr><td><code>POST /integrations/rotate-key</code></td><td>renew credentials</td></tr>
 <tr><td><code>POST /integrations/test</code></td><td>try one out</td></tr>
-<tr><td><code>GET /maps/tiles/{{owner}}/{{style}}/{{zoom}}/{{column}}/{{row}}</code></td><td>tiles of maps, without Mapbox's token (bearer token)</td></tr>
+<tr><td><code>GET /maps/tiles/{{owner}}/{{style}}/{{zoom}}/{{column}}/{{row}}</code></td>
+<td>tiles of maps (bearer token)</td></tr>
 <tr><td><a href="/health">/health</a></td><td>the process lives</td></tr>
 <tr><td><a href="/ready">/ready</a></td><td>its parts answer</td></tr>
 <tr><td><code>GET /metrics</code></td><td>for Prometheus (bearer token)</td></tr>
