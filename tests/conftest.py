@@ -41,6 +41,13 @@ def parts_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """As ``tmp_path``, with a path that is short enough for sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="lf-") as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
 async def postgres(parts_folder: Path) -> AsyncIterator[EmbeddedPostgres]:
     """PostgreSQL for the whole run; without fsync, as no test cuts the power."""

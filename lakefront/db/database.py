@@ -262,8 +262,13 @@ class Database:
         try:
             return await waiter
         except asyncio.CancelledError:
-            if not waiter.cancelled():
-                self._hand_over(waiter.result())
+            # Both may have come at once: a connection, or the end of its patience, and this.
+            if not waiter.cancelled() and waiter.exception() is None:
+                handed = waiter.result()
+                if handed is None:
+                    self._hand_over(None)
+                else:
+                    await self._give_back(handed)
             raise
         finally:
             timer.cancel()
@@ -340,7 +345,8 @@ class _Lease:
                     connection.terminate()  # the pool would wait to cancel what had no answer in time
                 await database._release(connection, unsettled=True)  # noqa: SLF001
         except CONNECTION_LOST as why:
-            raise _away() from why
+            if error is None or isinstance(error, Exception):  # whoever was cancelled is told of that alone
+                raise _away() from why
         if lost:
             raise _away() from error
 

@@ -35,6 +35,11 @@ def check_asked(request: OperationRequest, actor: Actor) -> None:
         )
 
 
+def asked_of(request: OperationRequest) -> frozenset[str]:
+    """Which of ours are asked for: clients send others of their own (Apollo's tells its version)."""
+    return frozenset(name for name in (COST, PLAN) if request.extensions.get(name) is True)
+
+
 def extended(answer: Answer, planned: Planned, actor: Actor, statements: Statements, limit: int) -> Answer:
     """``answer`` with the extensions that its request asks for; ``limit`` is the most that an operation may cost."""
     asked = planned.request.extensions

@@ -25,7 +25,7 @@ from lakefront.errors import (
 )
 from lakefront.graphql.answers import Answer, OperationRequest, refused
 from lakefront.graphql.execution import run_to_end
-from lakefront.graphql.extensions import check_asked, extended
+from lakefront.graphql.extensions import asked_of, check_asked, extended
 from lakefront.graphql.following import Following
 from lakefront.graphql.guard import Guard
 from lakefront.graphql.operation import Operation
@@ -34,12 +34,13 @@ from lakefront.graphql.plan.cost import check_cost
 from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument
 from lakefront.graphql.plan.errors import format_exception, format_request_errors
 from lakefront.graphql.plan.mixed import Answered, LiveExecutor, MixedExecutor, go_on
-from lakefront.graphql.plan.planner import MIB, Planner
+from lakefront.graphql.plan.planner import Planner
 from lakefront.graphql.plan.run import Runner, answered, failed, joined, named, timed_out, unread, whole
 from lakefront.graphql.plan.statements import Bound
 from lakefront.graphql.sharing.seat import Outlet
 from lakefront.graphql.subscriptions import Subscriptions
 from lakefront.graphql.turns import Turns
+from lakefront.settings import MIB
 
 _WHERE_SUBSCRIPTIONS_RUN: Final = (
     "Subscriptions run at this path over WebSocket, with the subprotocol graphql-transport-ws, or as server-sent "
@@ -187,7 +188,7 @@ class Operations:
         Whoever runs it has the answer by ``answer_of``, or by ``recover``; clock, turn and counting are theirs.
         """
         plan = operation.planned.plan
-        if plan.compiled is None or plan.rest is not None or plan.compiled.tree.below or operation.request.extensions:
+        if plan.compiled is None or plan.rest is not None or plan.compiled.tree.below or asked_of(operation.request):
             return None
         return self.runner.statements.ready(operation.planned, operation.actor)
 
@@ -198,11 +199,11 @@ class Operations:
         self.runner.tiers[plan.tier] += 1
         return b"".join((b'{"data":', *whole(plan, named(plan.compiled, found)), b"}"))
 
-    async def recover(self, operation: Operation, failure: BaseException) -> Answer:
-        """The answer where the statement failed: told at its fields, or given by resolvers."""
+    async def recover(self, operation: Operation, failure: BaseException, seconds: float) -> Answer:
+        """The answer where the statement failed: told at its fields, or given by resolvers within ``seconds``."""
         plan = operation.planned.plan
         try:
-            with self.guarded(operation.trace_id):
+            with Guard(operation.trace_id, seconds):
                 told = unread(failure)
                 if told is None:
                     self.runner.tiers[3] += 1

@@ -17,7 +17,7 @@ from lakefront.graphql.rate_limits import rate_limits
 from lakefront.graphql.schema import build_schema
 from lakefront.server.compression import Compressed
 from lakefront.server.cors import Cors
-from lakefront.server.express import OPERATIONS, Express
+from lakefront.server.express import Express
 from lakefront.server.graphql_http import GraphQLHTTP
 from lakefront.server.graphql_ws import GraphQLSocket
 from lakefront.server.hosts import HostCheck
@@ -29,7 +29,7 @@ from lakefront.server.openapi import OpenAPIDocument
 from lakefront.server.operation_metrics import show_operations
 from lakefront.server.pages.bundle import ASSETS_PATH, Assets, Page
 from lakefront.server.pages.graphiql import GraphiQLOrGraphQL
-from lakefront.server.responses import error_response
+from lakefront.server.responses import GRAPHQL_PATH, error_response
 from lakefront.server.rest import api_keys, cities, integrations, lake, maps, permits, system, tenant_usage, tenants
 from lakefront.server.rest.door import Handler, RestDoor
 from lakefront.server.security_headers import SecurityHeaders
@@ -53,7 +53,7 @@ def build_app(running: Running) -> Starlette:
     running.at_end.push_async_callback(limits.windows.close)
     authenticate = doors.authenticator.authenticate
     http = GraphQLHTTP(operations, authenticate, settings, doors.budget, doors.services.documents)
-    counted = Counted(http, doors.metrics, OPERATIONS)
+    counted = Counted(http, doors.metrics, GRAPHQL_PATH)
     socket = GraphQLSocket(operations, authenticate, settings, doors.services.documents)
     doors.authenticator.on_revocation(socket.look_again)
     doors.authenticator.on_revocation(http.look_again)
@@ -64,8 +64,8 @@ def build_app(running: Running) -> Starlette:
     show_operations(doors.metrics, operations, express.asked)
     # The first that fits is taken, and the doors of GraphQL are the ones asked for most.
     routes: list[BaseRoute] = [
-        Route(OPERATIONS, GraphiQLOrGraphQL(RestDoor(doors, OPERATIONS, Page("graphiql")), counted)),
-        WebSocketRoute(OPERATIONS, socket),
+        Route(GRAPHQL_PATH, GraphiQLOrGraphQL(RestDoor(doors, GRAPHQL_PATH, Page("graphiql")), counted)),
+        WebSocketRoute(GRAPHQL_PATH, socket),
         *_rest_routes(running),
     ]
     routes.append(Route("/openapi.json", RestDoor(doors, "/openapi.json", OpenAPIDocument(routes)), methods=["GET"]))

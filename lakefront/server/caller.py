@@ -25,7 +25,9 @@ from lakefront.settings import Settings
 _VARYING: Final = frozenset({b"content-length", b"traceparent", b"tracestate"})
 """Headers that differ from request to request and say nothing of whoever asks."""
 
-_SPECIAL: Final = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade", b"x-user-id"})
+_SPECIAL: Final = frozenset(
+    {b"content-encoding", b"expect", b"last-event-id", b"transfer-encoding", b"upgrade", b"x-user-id"}
+)
 """Headers that nothing is to be known of beforehand: with them a request goes the long way."""
 
 Pair = tuple[bytes, bytes]

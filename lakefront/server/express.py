@@ -8,8 +8,6 @@ goes the long way from its beginning; nothing has happened to it yet.
 
 from typing import Final, NamedTuple, Protocol
 
-from graphql import OperationType
-
 from lakefront import tracing
 from lakefront.actor import Actor
 from lakefront.domain.services import Services
@@ -19,8 +17,9 @@ from lakefront.graphql.following import Following
 from lakefront.graphql.operation import Operation
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.plan.cache import Cache
+from lakefront.graphql.plan.errors import log_unforeseen
 from lakefront.graphql.plan.plan import Planned
-from lakefront.graphql.plan.planner import BYTES_PER_CHARACTER, MIB
+from lakefront.graphql.plan.planner import BYTES_PER_CHARACTER
 from lakefront.graphql.plan.statements import BYTES_AT_LEAST, Bound
 from lakefront.server.auth.authenticator import Authenticator
 from lakefront.server.bodies import FREE, parse_json
@@ -28,13 +27,15 @@ from lakefront.server.caller import Caller, Callers, Head
 from lakefront.server.graphql_http import ENVELOPE_DEPTH, operation_request
 from lakefront.server.limits import RateLimits
 from lakefront.server.metrics import Metrics
-from lakefront.server.responses import expiry_headers
+from lakefront.server.responses import GRAPHQL_PATH, expiry_headers
 from lakefront.server.ride import Carrier, Line, Ride
+from lakefront.settings import MIB
 
-OPERATIONS: Final = "/graphql"
-"""The path of GraphQL."""
+_TARGET: Final = GRAPHQL_PATH.encode()
 
-_TARGET: Final = OPERATIONS.encode()
+
+LONGEST: Final = 4096
+"""Bytes of a body that is remembered."""
 
 
 class Asked(NamedTuple):
@@ -69,25 +70,34 @@ class Express:
         self._authenticator = authenticator
         self._limits = limits
         self._callers = Callers(settings, limits.addresses)
-        self._line = Line(operations, metrics, OPERATIONS, settings)
+        self._line = Line(operations, metrics, GRAPHQL_PATH, settings)
         self.asked: Cache[tuple[bytes, frozenset[str], frozenset[str]], Asked] = Cache(
             settings.plan_cache * MIB // 4, _weight
         )
 
     def take(self, connection: Connection, body: bytes) -> Ride | None:
         """The ride of a request by POST that has arrived on ``connection``; ``None``: it has to go the long way."""
+        try:
+            return self._take(connection, body)
+        except Exception as error:  # noqa: BLE001 - the long way tells it as it tells whatever nobody foresaw
+            log_unforeseen(error, tracing.received(connection.headers))
+            return None
+
+    def _take(self, connection: Connection, body: bytes) -> Ride | None:
         if connection.url != _TARGET or len(body) > self._most or tracing.recording():
             return None
         caller = self._callers.of(connection)
         actor = None if caller is None else self._authenticator.recognised(caller.key)
         if caller is None or actor is None or not self._is_plain(caller, actor):
             return None
+        if self._operations.turns.locked() or self._limits.is_full(actor, GRAPHQL_PATH):
+            return None
         asked = self._asked(body, actor)
-        if asked is None or self._operations.turns.locked():
+        if asked is None:
             return None
         planned, bound = asked
         operation = Operation(planned, actor, tracing.received(connection.headers), Following())
-        plenty = self._limits.plenty(actor, OPERATIONS, operation)
+        plenty = self._limits.plenty(actor, GRAPHQL_PATH, operation)
         if plenty is None or not self._take_request(operation):
             return None
         self._operations.turns.take_at_once()
@@ -107,7 +117,7 @@ class Express:
         asked = self.asked.get(key)
         if asked is None:
             asked = self._read(body, actor)
-            if asked is not None and not asked.bound.shape.batched:
+            if asked is not None and not asked.bound.shape.batched and len(body) <= LONGEST:
                 self.asked.put(key, asked)
             return asked
         planned, bound = asked
@@ -118,10 +128,10 @@ class Express:
             request = operation_request(parse_json(body, max_depth=self._depth))
         except LakefrontError:
             return None
-        if request.sha256 is not None:
+        if request.sha256 is not None or not self._operations.planner.knows_query(request):
             return None
         operation = self._operations.prepare(request, actor, "")
-        if isinstance(operation, Answer) or operation.kind is not OperationType.QUERY:
+        if isinstance(operation, Answer):
             return None
         bound = self._operations.at_once(operation)
         return None if bound is None else Asked(operation.planned, bound)
@@ -137,4 +147,4 @@ def _weight(asked: Asked) -> int:
     """As much as it may keep alive: its plan and its statement, which others like it share."""
     request, sql = asked.planned.request, asked.bound.shape.template.sql
     text = len(request.document)
-    return 2 * BYTES_AT_LEAST + BYTES_PER_CHARACTER * text + 4 * (len(sql) + len(str(request.variables)))
+    return LONGEST + BYTES_AT_LEAST + BYTES_PER_CHARACTER * text + 4 * (len(sql) + len(str(request.variables)))

@@ -124,9 +124,10 @@ class HTTPProtocol(HttpToolsProtocol):
             self._refuse(self._refusal or BadRequest("The request is not well-formed HTTP/1.1."))
         except httptools.HttpParserUpgrade:
             if self._should_upgrade():
+                self._unset_keepalive_if_required()
                 self.handle_websocket_upgrade()
                 return
-        if self._body is not None:
+        if self._body is not None and not self.transport.is_closing():
             self._go_the_long_way()
         if self._in_head and self._unread_bytes and not self.transport.is_closing():
             self._start_head_timer()
@@ -177,7 +178,9 @@ class HTTPProtocol(HttpToolsProtocol):
         return (
             self._express is not None
             and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
+            and not self.flow.write_paused
             and self._idle()
         )
 
@@ -268,7 +271,9 @@ class HTTPProtocol(HttpToolsProtocol):
             return  # a request is under way, or its head is, which has a clock of its own
         if left > 0:
             self._set_keep_alive(left)
-        elif not self.flow.write_paused:
+        elif self.flow.write_paused:
+            self._set_keep_alive(self.timeout_keep_alive)
+        else:
             super().timeout_keep_alive_handler()
             self._watch_closing()
 

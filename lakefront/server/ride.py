@@ -156,7 +156,10 @@ class Ride:
     def set_result(self, result: Value, /) -> None:
         """Answer with the only root field's value."""
         if not self._told:
-            self._succeed([result])
+            try:
+                self._succeed([result])
+            except Exception as error:  # noqa: BLE001 - others of the batch wait for theirs
+                self._break(error)
 
     def set_exception(self, exception: BaseException, /) -> None:
         """Answer as the long way does where the statement failed."""
@@ -194,22 +197,29 @@ class Ride:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - whatever it is, the client must not wait for ever
-            log_unforeseen(error, self._operation.trace_id)
-            if not self.response_complete:
-                self._end()
-                self._carrier.transport.close()
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        """End without an answer: even to say so has failed."""
+        log_unforeseen(error, self._operation.trace_id)
+        if not self.response_complete:
+            self._end()
+            self._carrier.transport.close()
 
     async def _read(self) -> None:
         try:
             found = await self._line.operations.runner.alone(self._bound)
         except Exception as failure:  # noqa: BLE001 - it is told as on the long way
-            self._settle()
-            await self._recover(failure)
+            if not self._told:  # else it was cancelled, and that went wrong
+                self._settle()
+                await self._recover(failure)
         else:
-            self._succeed(found)
+            if not self._told:
+                self._succeed(found)
 
     async def _recover(self, failure: BaseException) -> None:
-        await self._reply(await self._line.operations.recover(self._operation, failure))
+        left = max(0.0, self._line.timeout - (time.perf_counter() - self._began))
+        await self._reply(await self._line.operations.recover(self._operation, failure, left))
 
     def _succeed(self, found: Sequence[Value]) -> None:
         self._settle()
@@ -237,6 +247,8 @@ class Ride:
 
     def _write(self, status: int, head: bytes, body: bytes) -> None:
         """``head``: the status line and what the answer has in common with others."""
+        if self.response_complete:
+            return
         own = rate_limit_lines(self._standings)
         if not self.keep_alive:
             own += b"connection: close\r\n"
@@ -259,5 +271,6 @@ class Ride:
         carrier.on_response_complete()
 
     def _end(self) -> None:
-        self.response_complete = True
-        self._line.operations.turns.release()
+        if not self.response_complete:
+            self.response_complete = True
+            self._line.operations.turns.release()

@@ -14,12 +14,19 @@ import httpx
 import pytest
 
 from lakefront.actor import CITY
+from lakefront.db.database import Database
 from lakefront.db.embedded import EmbeddedRedis
-from lakefront.server.express import OPERATIONS, Express
+from lakefront.errors import Unavailable
+from lakefront.graphql.operations import Operations
+from lakefront.graphql.plan.run import Runner
+from lakefront.server.express import Express
+from lakefront.server.keys import mint
+from lakefront.server.responses import GRAPHQL_PATH
 from lakefront.server.ride import Ride
 from lakefront.settings import Settings
 from tests.databases import NewDatabase
 from tests.domain.permits.events import filed
+from tests.server.serving import exchange
 from tests.server.wired import Wired, wired
 from tests.slow import locked
 
@@ -117,7 +124,7 @@ async def plain(dsn: str, tmp_path: Path) -> AsyncIterator[Wired]:
 def wire(served: Wired, query: str, *more: str, variables: dict[str, Any] | None = None) -> bytes:
     """The bytes of a request by POST."""
     body = json.dumps({"query": query, "variables": variables}).encode()
-    lines = [f"POST {OPERATIONS} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json"]
+    lines = [f"POST {GRAPHQL_PATH} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json"]
     lines += [f"Authorization: {served.bearer('reader')['Authorization']}", f"Content-Length: {len(body)}", *more]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
@@ -129,7 +136,7 @@ async def ask(served: Wired, body: str, headers: dict[str, str], *, chunked: boo
         yield body.encode()
 
     own = {"Content-Type": "application/json", "Host": "127.0.0.1", **served.bearer("reader"), **headers}
-    return await served.client.post(OPERATIONS, content=parts() if chunked else body, headers=own)
+    return await served.client.post(GRAPHQL_PATH, content=parts() if chunked else body, headers=own)
 
 
 def told(response: httpx.Response) -> list[tuple[str, str]]:
@@ -193,7 +200,7 @@ async def counted(served: Wired) -> tuple[float, float, float]:
     allowances = served.parts.doors.services.allowances
     used = await allowances.requests(CITY, allowances.today)
     operations = [
-        f'lakefront_http_requests_total{{route="{OPERATIONS}",status="200"}}',
+        f'lakefront_http_requests_total{{route="{GRAPHQL_PATH}",status="200"}}',
         'lakefront_operations_total{tier="1"}',
     ]
     return shown[operations[0]], shown[operations[1]], used
@@ -338,17 +345,17 @@ async def test_a_key_that_was_revoked_holds_no_more(served: Wired, rides: list[R
     ).json()
     own = {"X-API-Key": made["api_key"]}
     for _ in range(3):
-        response = await served.client.post(OPERATIONS, json={"query": ONE}, headers=own)
+        response = await served.client.post(GRAPHQL_PATH, json={"query": ONE}, headers=own)
         assert response.status_code == 200
         await asyncio.sleep(0.05)
     assert rides
     rides.clear()
     assert (await served.client.delete(f"{keys}/{made['key_id']}", headers=admin)).status_code < 300
     async with asyncio.timeout(1):
-        while (await served.client.post(OPERATIONS, json={"query": ONE}, headers=own)).status_code != 401:  # noqa: ASYNC110
+        while (await served.client.post(GRAPHQL_PATH, json={"query": ONE}, headers=own)).status_code != 401:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     rides.clear()
-    assert (await served.client.post(OPERATIONS, json={"query": ONE}, headers=own)).status_code == 401
+    assert (await served.client.post(GRAPHQL_PATH, json={"query": ONE}, headers=own)).status_code == 401
     assert not rides
 
 
@@ -364,3 +371,105 @@ async def test_a_node_rides_whatever_it_is(plain: Wired, rides: list[Ride]) -> N
     for _ in range(3):
         assert (await plain.ask(NODE, id=found["permit"]["id"]))["node"]["permitId"] == "P1"
     assert len(rides) == 2
+
+
+async def test_one_body_shows_each_tenant_its_own_rows(plain: Wired, provisioner: Database, rides: list[Ride]) -> None:
+    """What a body asks for is remembered for all tenants; who asks is not."""
+    async with provisioner.transaction("-") as transaction:
+        await transaction.execute(
+            "INSERT INTO tenants.tenant_profiles (tenant_id, company_name, admin_email, status) "
+            "VALUES ('acme', 'Acme', 'ann@acme.example', 'active')"
+        )
+    plain.parts.doors.services.directory.changed()
+
+    def as_ann(role: str) -> dict[str, str]:
+        token = mint(plain.parts.key, plain.parts.settings, "test:ann", role, "acme", 600)
+        return {"Authorization": f"Bearer {token}"}
+
+    theirs = [filed(name, "2024-01-01T00:00:00Z", description="theirs") for name in ("P1", "X1")]
+    assert (await plain.ingest(theirs, **as_ann("ingest"))).status_code == 200
+    bearers = {CITY: plain.bearer("reader"), "acme": as_ann("reader")}
+    one, listed = (
+        '{ permit(permitId: "P1") { description } }',
+        "{ permits(first: 100) { nodes { permitId description } } }",
+    )
+
+    async def asked(tenant: str, query: str) -> Any:
+        response = await plain.client.post(GRAPHQL_PATH, json={"query": query}, headers=bearers[tenant])
+        assert response.status_code == 200, response.text
+        return response.json()["data"]
+
+    async with asyncio.timeout(5):
+        while len((await asked("acme", listed))["permits"]["nodes"]) < len(theirs):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    for query in (one, listed):
+        before = {tenant: await asked(tenant, query) for tenant in bearers}
+        rides.clear()
+        tenants = [*bearers] * 10
+        found = await asyncio.gather(*(asked(tenant, query) for tenant in tenants))
+        assert [before[tenant] for tenant in tenants] == found
+        assert len(rides) == len(tenants)
+    nodes = [{"permitId": name, "description": "theirs"} for name in ("P1", "X1")]
+    assert before["acme"] == {"permits": {"nodes": nodes}}
+    assert "theirs" not in json.dumps(before[CITY])
+
+
+async def test_extensions_of_clients_keep_nobody_from_riding(plain: Wired, rides: list[Ride]) -> None:
+    await plain.ask(ONE)
+    rides.clear()
+    of_apollo = {"query": ONE, "variables": {}, "extensions": {"clientLibrary": {"name": "x", "version": "4"}}}
+    assert (await ask(plain, json.dumps(of_apollo), {})).json()["data"]["permit"]["permitId"] == "P1"
+    assert len(rides) == 1
+
+
+async def test_a_read_that_fails_after_its_time_is_answered_once(plain: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection may take as long to be let go, and then the failure is another one."""
+    await plain.ask(LIST)
+
+    async def late(*_: Any) -> Any:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.2)
+            raise Unavailable from None
+
+    monkeypatch.setattr(Runner, "alone", late)
+    reader, writer = await asyncio.open_connection("127.0.0.1", plain.port)
+    writer.write(wire(plain, LIST))
+    assert b"OPERATION_TIMEOUT" in await answer(reader)
+    await asyncio.sleep(0.4)
+    writer.write(wire(plain, "{ __typename }"))
+    assert json.loads(await answer(reader)) == {"data": {"__typename": "Query"}}
+    writer.close()
+
+
+async def test_an_answer_that_cannot_be_made_ends_its_connection_alone(
+    plain: Wired, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await plain.ask(ONE)
+    broken, whole = Operations.answer_of, asyncio.Event()
+
+    def fails_once(self: Operations, *arguments: Any) -> bytes:
+        if not whole.is_set():
+            whole.set()
+            raise ZeroDivisionError
+        return broken(self, *arguments)
+
+    monkeypatch.setattr(Operations, "answer_of", fails_once)
+    streams = [await asyncio.open_connection("127.0.0.1", plain.port) for _ in range(3)]
+    for _, writer in streams:
+        writer.write(wire(plain, ONE))
+    async with asyncio.timeout(5):
+        answers = await asyncio.gather(*(reader.read(10) for reader, _ in streams))
+    assert sorted(answers) == [b"", b"HTTP/1.1 2", b"HTTP/1.1 2"]
+    assert "ZeroDivisionError" in caplog.text
+    for _, writer in streams:
+        writer.close()
+
+
+async def test_http_1_0_goes_the_long_way(plain: Wired, rides: list[Ride]) -> None:
+    await plain.ask(ONE)
+    rides.clear()
+    request = wire(plain, ONE, "Connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert b'"permitId":"P1"' in await exchange(plain.port, request)
+    assert not rides

@@ -53,10 +53,12 @@ async def test_a_store_that_is_none_is_refused_at_the_start(dsn: str, redis_url:
             pass
 
 
-async def test_a_server_waits_for_a_postgresql_that_starts(dsn: str, redis_url: str, tmp_path: Path) -> None:
+async def test_a_server_waits_for_a_postgresql_that_starts(
+    dsn: str, redis_url: str, tmp_path: Path, short_folder: Path
+) -> None:
     parts = urlsplit(dsn)
     options = dict(parse_qsl(parts.query))
-    there, not_yet = Path(options["host"]), tmp_path / "sockets"
+    there, not_yet = Path(options["host"]), short_folder / "sockets"
     later = urlunsplit(parts._replace(query=urlencode({**options, "host": str(not_yet)})))
 
     async def start() -> None:

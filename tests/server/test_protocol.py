@@ -214,3 +214,29 @@ async def test_broken_handshakes_are_refused(port: int, headers: bytes, caplog: 
 async def test_other_upgrades_are_ignored(port: int) -> None:
     request = GET + b"Connection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n"
     assert (await exchange(port, request, seconds=2)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_the_clock_of_a_resting_connection_ends_when_it_becomes_a_socket() -> None:
+    """A proxy sends its upgrades over connections on which requests were answered before."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body"})
+            return
+        await send({"type": "websocket.accept"})
+        await asyncio.sleep(0.6)
+        await send({"type": "websocket.send", "text": "still here"})
+
+    async with serving(app, settings(), timeout_keep_alive=0.2) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        async with asyncio.timeout(3):
+            assert b"101" in await reader.readuntil(b"\r\n\r\n")
+            assert b"still here" in await reader.readexactly(12)
+        writer.close()

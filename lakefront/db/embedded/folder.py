@@ -9,6 +9,7 @@ import stat
 import tempfile
 import time
 from pathlib import Path
+from typing import Final
 
 from lakefront.db.embedded.errors import EmbeddedError
 from lakefront.db.embedded.process import NOBODY
@@ -114,26 +115,50 @@ def give(folder: Path, owner: int) -> None:
         os.chown(path, owner, owner if owner else os.getegid(), follow_symlinks=False)
 
 
+TEMPORARY: Final = "lakefront-"
+"""What the names of temporary folders for sockets begin with."""
+
+
 def make_socket_folder(folder: Path, socket: str, owner: int) -> Path:
     """Return an empty 0700 folder in which the path of `socket` is short enough.
 
-    It is `folder/run`; where that is too long, a new folder among the temporary ones, to which `folder/run` then links.
+    It is `folder/run`; where that is too long, a folder among the temporary ones, to which `folder/run` then links. One
+    that is left of a crash is used again: whoever was connected looks for the socket there.
     """
-    remove_socket_folder(folder)
     run = folder / "run"
+    if (left := _left_over(run, socket)) is not None:
+        return left
+    remove_socket_folder(folder)
     if _addressable(run / socket):
         run.mkdir(mode=0o700)
         os.chown(run, owner, -1, follow_symlinks=False)
         return run
-    for base in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes a new private folder in it
-        if os.access(base, os.W_OK) and _addressable(Path(base, "lakefront-01234567", socket)):
-            short = Path(tempfile.mkdtemp(prefix="lakefront-", dir=base))
+    for base in _bases():
+        if os.access(base, os.W_OK) and _addressable(Path(base, f"{TEMPORARY}01234567", socket)):
+            short = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=base))
             os.chown(short, owner, -1)
             run.symlink_to(short)
             return short
     raise EmbeddedError(
         f"no folder for a socket: the path of {folder} is too long and no temporary folder can be written"
     )
+
+
+def _bases() -> tuple[str, ...]:
+    return (tempfile.gettempdir(), "/tmp")  # noqa: S108 - mkdtemp makes a new private folder in it
+
+
+def _left_over(run: Path, socket: str) -> Path | None:
+    """The temporary folder to which `run` links, emptied; None if there is none that is surely one of these."""
+    if not run.is_symlink():
+        return None
+    left = run.readlink()
+    named = left.name.startswith(TEMPORARY) and str(left.parent) in _bases()
+    if not named or not _is_ours(left) or not _addressable(left / socket):
+        return None
+    for path in left.iterdir():
+        path.unlink()
+    return left
 
 
 def socket_folder(folder: Path) -> Path:

@@ -27,7 +27,7 @@ from lakefront.actor import Actor
 from lakefront.errors import OperationRefused
 from lakefront.graphql.access import manages_access
 from lakefront.graphql.answers import OperationRequest
-from lakefront.graphql.plan.authorise import authorise_document, authorise_variables
+from lakefront.graphql.plan.authorise import authorise, authorise_document, authorise_variables
 from lakefront.graphql.plan.cache import Cache
 from lakefront.graphql.plan.coerce import Variables
 from lakefront.graphql.plan.cost import formula
@@ -41,9 +41,7 @@ from lakefront.graphql.plan.plan import Plan, Planned, part_of
 from lakefront.graphql.plan.selection import Selections, conditions_of
 from lakefront.graphql.plan.variables import check_variables
 from lakefront.graphql.rate_limits import root_fields
-from lakefront.settings import Settings
-
-MIB: Final = 1 << 20
+from lakefront.settings import MIB, Settings
 
 BYTES_PER_CHARACTER: Final = 60
 """What a parsed document and its plan take in memory, for each character of its text (22 kB for a usual one)."""
@@ -112,6 +110,12 @@ class Planner:
             authorise_variables(self.schema, operation, actor, self.permission, request.variables)
         return Planned(plan, request, variables, plan.cost.estimate(variables.coerced))
 
+    def knows_query(self, request: OperationRequest) -> bool:
+        """Whether ``request`` asks for a query that has been planned before."""
+        document = self.documents.get(request.document)
+        known = None if document is None else document.operations.get(request.operation_name)
+        return known is not None and known[0].operation is OperationType.QUERY
+
     def _operation(self, document: Document, request: OperationRequest) -> tuple[OperationDefinitionNode, Variables]:
         operation = select_operation(document.node, request.operation_name)
         return document.operations.setdefault(request.operation_name, (operation, Variables(self.schema, operation)))
@@ -120,8 +124,8 @@ class Planner:
         self, document: DocumentNode, operation: OperationDefinitionNode, request: OperationRequest, actor: Actor
     ) -> None:
         """Pass if ``actor`` may run the operation as it is asked for; raises ``Forbidden``."""
-        authorise_document(self.schema, document, operation, actor, self.permission, nulls=self._nulls)
-        authorise_variables(self.schema, operation, actor, self.permission, request.variables)
+        wanted = request.variables
+        authorise(self.schema, document, operation, actor, self.permission, variables=wanted, nulls=self._nulls)
 
     def _read(self, text: str) -> Document:
         refused = self.refused.get(text)

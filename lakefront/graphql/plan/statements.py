@@ -1,6 +1,8 @@
 """From a plan and the values of a request to a statement that can run: compiled once for each shape of the values."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -102,21 +104,31 @@ class Statements:
         """The statement's text with its parameters below, to be looked at; raises as ``bind``."""
         asked = _ask(planned)
         shape = self.shapes.get((planned.plan.number, asked.requests))
-        bound = _bound(shape or compile_shape(planned.plan, asked.requests, actor), asked, actor)
+        if shape is None:
+            with _allowed():
+                shape = compile_shape(planned.plan, asked.requests, actor)
+        bound = _bound(shape, asked, actor)
         if planned.plan.compiled is not None and isinstance(_single(planned.plan.compiled), Linked):
             bound = bound._replace(key=())  # of rows that come with an event
         return with_parameters(bound.statement())
 
     async def _write(self, plan: Plan, asked: "_Asked", actor: Actor) -> Shape:
-        try:
+        with _allowed():
             if asked.work <= AT_ONCE:
                 shape = compile_shape(plan, asked.requests, actor)
             else:
                 async with self._writing:
                     shape = await asyncio.to_thread(compile_shape, plan, asked.requests, actor)
-        except LakefrontError as told:
-            raise NotCompiled(f"it is not allowed: {told}") from told
         return self.shapes.put((plan.number, asked.requests), shape)
+
+
+@contextmanager
+def _allowed() -> Iterator[None]:
+    """What the actor may not is for the resolvers to tell."""
+    try:
+        yield
+    except LakefrontError as told:
+        raise NotCompiled(f"it is not allowed: {told}") from told
 
 
 class _Asked(NamedTuple):

@@ -9,13 +9,14 @@ from graphql import FieldNode, OperationDefinitionNode, VariableNode
 from graphql.language import Visitor, visit
 
 from lakefront.actor import Actor, Kind
+from lakefront.graphql.extensions import asked_of
 from lakefront.graphql.operation import Operation
 
 RESUMING: Final = frozenset({"after", "heartbeat"})
 """Arguments of a root field that say where a subscriber begins and how often it hears that nothing happened."""
 
 ShareKey = tuple[Actor, str, str | None, bytes]
-"""(who asks, as far as it matters; document, operation name; variables and extensions in canonical JSON)."""
+"""(who asks, as far as it matters; document, operation name; variables and our extensions in canonical JSON)."""
 
 
 def share_key(operation: Operation) -> ShareKey:
@@ -24,7 +25,7 @@ def share_key(operation: Operation) -> ShareKey:
     resuming = set(_resuming(operation))
     variables = {name: value for name, value in request.variables.items() if name not in resuming}
     # Not orjson, which refuses integers past 64 bits.
-    asked = json.dumps([variables, request.extensions], sort_keys=True, default=str).encode()
+    asked = json.dumps([variables, sorted(asked_of(request))], sort_keys=True, default=str).encode()
     return group_actor(operation), request.document, request.operation_name, asked
 
 

@@ -94,9 +94,10 @@ def _explained(request: "OperationRequest", actor: "Actor", settings: "Settings"
     from lakefront.graphql.declare import permission
     from lakefront.graphql.plan.document import InvalidDocument
     from lakefront.graphql.plan.explain import explain as explain_plan
-    from lakefront.graphql.plan.planner import MIB, Planner
+    from lakefront.graphql.plan.planner import Planner
     from lakefront.graphql.plan.statements import Statements
     from lakefront.graphql.schema import build_schema
+    from lakefront.settings import MIB
 
     try:
         planned = Planner(build_schema(), settings, permission).plan(request, actor)

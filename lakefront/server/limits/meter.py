@@ -67,6 +67,10 @@ class RateLimits:
                 amounts += [(self.fields[field], uses[field]) for field in sorted(uses.keys() & self.fields.keys())]
         return amounts
 
+    def is_full(self, actor: Actor, path: str) -> bool:
+        """Whether this process knows that ``actor`` has no request left at ``path``."""
+        return self.enabled and self.windows.full(self.policies.of_path(path), _who(actor)) is not None
+
     def plenty(self, actor: Actor, path: str, operation: Operation) -> list[tuple[Room, int]] | None:
         """For ``Windows.let_in``, where it does what ``Meter.count_operation`` would do; ``None`` otherwise."""
         return self.windows.plenty(_who(actor), self.amounts(path, operation)) if self.enabled else []

@@ -19,9 +19,9 @@ from tests.adapters.probe import QUICK, Probe, limited, probe
 
 
 @pytest.fixture
-async def redis(tmp_path: Path) -> AsyncIterator[EmbeddedRedis]:
+async def redis(short_folder: Path) -> AsyncIterator[EmbeddedRedis]:
     """A Redis that may be killed."""
-    server = EmbeddedRedis(tmp_path / "r")
+    server = EmbeddedRedis(short_folder / "r")
     await server.start()
     yield server
     await server.stop()

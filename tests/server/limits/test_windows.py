@@ -118,10 +118,10 @@ async def test_redis_holds_no_subjects_and_forgets(redis: "Redis") -> None:
 
 
 async def test_a_killed_redis_is_noticed_once_and_a_new_one_found(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    short_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="lakefront.server.limits")
-    server = EmbeddedRedis(tmp_path / "redis")
+    server = EmbeddedRedis(short_folder / "redis")  # started anew its socket is where it was
     await server.start()
     async with client_of(server.url) as client:
         windows = Windows(client)
