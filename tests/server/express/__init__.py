@@ -1,0 +1,1 @@
+"""Tests of the express way: what it answers, and how it ends."""
