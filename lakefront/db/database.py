@@ -264,11 +264,7 @@ class Database:
         except asyncio.CancelledError:
             # Both may have come at once: a connection, or the end of its patience, and this.
             if not waiter.cancelled() and waiter.exception() is None:
-                handed = waiter.result()
-                if handed is None:
-                    self._hand_over(None)
-                else:
-                    await self._give_back(handed)
+                await self._pass_on(waiter.result())
             raise
         finally:
             timer.cancel()
@@ -283,8 +279,9 @@ class Database:
         if connection is not None:
             self._kept.append(connection)
 
-    async def _give_back(self, connection: "PoolConnectionProxy[Any]") -> None:
-        if self._closing or not _open(connection) or connection.is_in_transaction():
+    async def _pass_on(self, connection: "PoolConnectionProxy[Any] | None") -> None:
+        """What its user is done with, or was handed and has no use for."""
+        if connection is not None and (self._closing or not _open(connection) or connection.is_in_transaction()):
             await self._release(connection)
         else:
             self._hand_over(connection)
@@ -339,7 +336,7 @@ class _Lease:
         lost = error is not None and (isinstance(error, CONNECTION_LOST) or write_failed(connection, error))
         try:
             if error is None:
-                await database._give_back(connection)  # noqa: SLF001
+                await database._pass_on(connection)  # noqa: SLF001
             else:
                 if isinstance(error, TimeoutError):
                     connection.terminate()  # the pool would wait to cancel what had no answer in time
