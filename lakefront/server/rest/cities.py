@@ -8,19 +8,10 @@ from starlette.responses import Response
 from lakefront.actor import INTEGRATIONS_MANAGE, SIGNED_IN
 from lakefront.domain import cities
 from lakefront.domain.cities import City, CityInput
-from lakefront.errors import (
-    BadRequest,
-    Conflict,
-    IdempotencyConflict,
-    LakefrontError,
-    PayloadTooLarge,
-    RequestTimeout,
-    Unavailable,
-    UnsupportedMediaType,
-    ValidationError,
-)
+from lakefront.errors import Unavailable
 from lakefront.server.openapi import Answer, Content, Operation, describe
 from lakefront.server.responses import json_response
+from lakefront.server.rest.changes import CHANGE_ERRORS, IDEMPOTENCY
 from lakefront.server.rest.door import RestRequest
 from lakefront.server.rest.json_body import read_json
 from lakefront.server.rest.methods import by_method
@@ -32,22 +23,12 @@ class CitiesAnswer(msgspec.Struct):
     cities: list[City]
 
 
-_IDEMPOTENCY: Final = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "The same key with the same body changes nothing more.",
-    "schema": {"type": "string", "maxLength": 200},
-}
 _DRY_RUN: Final = {
     "name": "dry_run",
     "in": "query",
     "description": "Check, but change nothing.",
     "schema": {"type": "boolean", "default": False},
 }
-_BODY_ERRORS: Final[tuple[type[LakefrontError], ...]] = (
-    *(ValidationError, BadRequest, RequestTimeout, PayloadTooLarge, UnsupportedMediaType),
-    *(Conflict, IdempotencyConflict, Unavailable),
-)
 
 
 @describe(
@@ -73,9 +54,9 @@ async def list_cities(request: RestRequest) -> Response:
         {200: Answer("The city; on a dry run, as it would be.", Content(City))},
         "The one of that slug; what is left out stays as it is. By GraphQL: `upsertCity`.",
         INTEGRATIONS_MANAGE,
-        (_IDEMPOTENCY, _DRY_RUN),
+        (IDEMPOTENCY, _DRY_RUN),
         Content(CityInput, example={"slug": "bos", "name": "Boston", "time_zone": "America/New_York"}),
-        _BODY_ERRORS,
+        CHANGE_ERRORS,
     )
 )
 async def put_city(request: RestRequest) -> Response:

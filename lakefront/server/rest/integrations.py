@@ -9,20 +9,10 @@ from starlette.responses import Response
 from lakefront.actor import INTEGRATIONS_MANAGE, Actor
 from lakefront.domain import integrations
 from lakefront.domain.integrations import MOST_CREDENTIAL, Change, CredentialState, Integration, IntegrationInput, Trial
-from lakefront.errors import (
-    BadRequest,
-    Conflict,
-    IdempotencyConflict,
-    LakefrontError,
-    NotFound,
-    PayloadTooLarge,
-    RequestTimeout,
-    Unavailable,
-    UnsupportedMediaType,
-    ValidationError,
-)
+from lakefront.errors import NotFound, Unavailable
 from lakefront.server.openapi import Answer, Content, Operation, describe
 from lakefront.server.responses import json_response
+from lakefront.server.rest.changes import CHANGE_ERRORS, IDEMPOTENCY
 from lakefront.server.rest.door import RestRequest
 from lakefront.server.rest.json_body import read_json
 from lakefront.server.rest.methods import by_method
@@ -83,22 +73,12 @@ class ChangeAnswer(msgspec.Struct):
     dry_run: bool
 
 
-_IDEMPOTENCY: Final = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "The same key with the same body changes nothing more.",
-    "schema": {"type": "string", "maxLength": 200},
-}
 _DRY_RUN: Final = {
     "name": "dry_run",
     "in": "query",
     "description": "Check and report, but change nothing.",
     "schema": {"type": "boolean", "default": False},
 }
-_BODY_ERRORS: Final[tuple[type[LakefrontError], ...]] = (
-    *(ValidationError, BadRequest, RequestTimeout, PayloadTooLarge, UnsupportedMediaType),
-    *(Conflict, IdempotencyConflict, Unavailable),
-)
 _PLACE: Final = {"provider": "geoclient", "city": "nyc"}
 
 
@@ -158,9 +138,9 @@ async def list_providers(request: RestRequest) -> Response:
         "Credentials are sent only to the host that they were given for: with a base URL elsewhere, give all of them "
         "anew; null removes one. By GraphQL: `upsertIntegration`.",
         INTEGRATIONS_MANAGE,
-        (_IDEMPOTENCY, _DRY_RUN),
+        (IDEMPOTENCY, _DRY_RUN),
         Content(IntegrationInput, example={**_PLACE, "credentials": {"key": "…"}, "quota_daily": 50000}),
-        _BODY_ERRORS,
+        CHANGE_ERRORS,
     )
 )
 async def put_integration(request: RestRequest) -> Response:
@@ -179,9 +159,9 @@ async def put_integration(request: RestRequest) -> Response:
         {200: Answer("The new ones are used on every server within a second.", Content(ChangeAnswer))},
         "What was there under the same names is gone. By GraphQL: `rotateIntegrationKey`.",
         INTEGRATIONS_MANAGE,
-        (_IDEMPOTENCY, _DRY_RUN),
+        (IDEMPOTENCY, _DRY_RUN),
         Content(RotationRequest, example={**_PLACE, "credentials": {"key": "…"}}),
-        (*_BODY_ERRORS, NotFound),
+        (*CHANGE_ERRORS, NotFound),
     )
 )
 async def rotate_key(request: RestRequest) -> Response:
@@ -204,7 +184,7 @@ async def rotate_key(request: RestRequest) -> Response:
         INTEGRATIONS_MANAGE,
         (_DRY_RUN,),
         Content(TrialRequest, example=_PLACE),
-        (*_BODY_ERRORS, NotFound),
+        (*CHANGE_ERRORS, NotFound),
     )
 )
 async def test_integration(request: RestRequest) -> Response:
