@@ -1,0 +1,94 @@
+"""What runs beside the doors: the projections, the sealer, the log's upkeep, and what waits for outside systems."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
+
+from lakefront.db.database import READING_THE_LOG, Database
+from lakefront.db.listener import Listener
+from lakefront.domain.services import Services
+from lakefront.domain.tenants import bi
+from lakefront.errors import Unavailable
+from lakefront.eventlog.backlog import Backlog
+from lakefront.eventlog.lake.manifest import CHANNEL as LAKE_CHANNEL
+from lakefront.eventlog.lake.sealer import Sealer
+from lakefront.eventlog.postgres import PostgresLog
+from lakefront.eventlog.postgres.append import CHANNEL as EVENTS_CHANNEL
+from lakefront.eventlog.projections.permits import PERMITS
+from lakefront.eventlog.projections.runner import ProjectionRunner
+from lakefront.settings import Settings
+
+MAINTENANCE = 3600.0
+"""Seconds between two looks at what the log has to tidy up."""
+
+OVERLONG_EVERY = 30.0
+"""Seconds between two looks for sessions of BI tools whose transaction is open for too long."""
+
+_log = logging.getLogger(__name__)
+
+
+async def start(
+    settings: Settings, services: Services, listener: Listener, sealer: Sealer, stack: AsyncExitStack
+) -> None:
+    """Start every worker and the listener, whose notices wake them; the stack stops them in reverse."""
+    assert isinstance(services.log, PostgresLog)
+    background = Database(services.database.dsn, pool_size=2, planner=READING_THE_LOG)
+    await background.open()
+    stack.push_async_callback(background.close)
+    projection = ProjectionRunner(
+        background,
+        PERMITS,
+        Backlog(services.provisioner),
+        poll=settings.poll_interval,
+        busy=services.log.appending,
+    )
+    listener.on(EVENTS_CHANNEL, projection.notice)
+    listener.watch(lambda _: projection.wake())
+    listener.watch(lambda _: sealer.wake())
+    listener.on(LAKE_CHANNEL, services.meters.sealed)
+    await listener.open()
+    stack.push_async_callback(listener.close)
+    tally = services.meters.tally
+    stack.push_async_callback(tally.close, services.database)
+    stack.enter_context(_worker("counting", partial(tally.keep_writing, services.database)))
+    stack.enter_context(_worker("projection permits", projection.run))
+    stack.enter_context(_worker("sealer", sealer.run))
+    stack.enter_context(_worker("maintenance", partial(_maintain, services.log)))
+    stack.enter_context(_worker("overlong sessions", partial(_end_overlong, services.provisioner)))
+
+
+@contextmanager
+def _worker(name: str, work: Callable[[], Awaitable[None]]) -> Iterator[None]:
+    task = asyncio.ensure_future(work())
+    task.add_done_callback(partial(_ended, name))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _ended(name: str, task: "asyncio.Future[None]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.critical("worker %s ended", name, exc_info=task.exception())
+
+
+async def _maintain(log: PostgresLog) -> None:
+    while True:
+        try:
+            await log.maintain()
+        except Exception:  # noqa: BLE001 - upkeep that failed is due again in an hour
+            _log.exception("the log's upkeep failed")
+        await asyncio.sleep(MAINTENANCE)
+
+
+async def _end_overlong(provisioner: Database) -> None:
+    while True:
+        try:
+            await bi.end_overlong(provisioner)
+        except Unavailable:
+            _log.info("sessions of BI tools were not looked at: PostgreSQL is away")
+        except Exception:  # noqa: BLE001 - the next look is due in a moment
+            _log.exception("the look at sessions of BI tools failed")
+        await asyncio.sleep(OVERLONG_EVERY)
