@@ -42,6 +42,9 @@ PLACES_READ: Final = "places:read"
 BENEFITS_SCREEN: Final = "benefits:screen"
 """Which benefits a household may be eligible for (C6)."""
 
+NOTICES_MANAGE: Final = "notices:manage"
+"""Who is told what, by which way, and the receivers of webhooks (C8)."""
+
 SIGNED_IN: Final = "signed-in"
 """What every actor may do: there is none without credentials that hold. No role needs to grant it."""
 
@@ -49,6 +52,7 @@ SCOPES: Final = frozenset(
     {PERMITS_READ, PERMITS_WRITE, PERMITS_INSPECTOR, METRICS_READ, LAKE_MANAGE, KEYS_MANAGE}
     | {SERVICE_REQUESTS_READ, SERVICE_REQUESTS_CREATE, SERVICE_REQUESTS_UPDATE}
     | {TENANT_READ, TENANTS_MANAGE, POLICIES_MANAGE, INTEGRATIONS_MANAGE, PLACES_READ, BENEFITS_SCREEN}
+    | {NOTICES_MANAGE}
 )
 """Every scope that a role can grant: ``object:action``. Which role grants which: ``lakefront.domain.rights``."""
 
