@@ -2,18 +2,29 @@
 
 A field begins with ``info.context.following.start(after, heartbeat)`` and yields deliveries. With that it is resumable
 over every door: the door learns the cursor of each delivery whatever the document selects, and may say where to go on.
-A field that hands ``start.meet`` on is shared, too: it replays up to where a group of equal subscriptions stands, and
-ends there (``lakefront.graphql.sharing``).
+A field that hands this ``Start`` on to ``domain.following`` is shared, too: it replays up to where a group of equal
+subscriptions stands, and ends there (``lakefront.graphql.sharing``).
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
 
-from lakefront.eventlog.events import Offsets
+import strawberry
 
-Meet = Callable[[str, Offsets], Awaitable[Offsets | None]]
-"""(stream, position) -> the position up to which to read on; ``None``: all that comes next is the group's to tell."""
+from lakefront.domain.following import LATEST, Meet, Start
+
+After = Annotated[
+    str | None,
+    strawberry.argument(description='Replay from this cursor or from "earliest"; "latest", or left out: from now on.'),
+]
+"""The argument ``after`` of a subscription that can be resumed."""
+
+Heartbeat = Annotated[
+    int | None,
+    strawberry.argument(description="Seconds of silence after which a message without event tells the cursor."),
+]
+"""Its argument ``heartbeat``."""
 
 
 @runtime_checkable
@@ -37,20 +48,6 @@ def together(deliveries: Iterable[D]) -> Iterator[D]:
         delivery: Any = coming.popleft()
         delivery.coming = coming
         yield delivery
-
-
-class Start(NamedTuple):
-    """Where to begin and how often to tell the cursor; with ``greet`` it is told at once, too.
-
-    With ``marks`` it is told after every page that was read, whether events of it were told or not. With ``meet`` the
-    source ends where that says so.
-    """
-
-    after: str | None
-    heartbeat: float | None
-    greet: bool
-    marks: bool = False
-    meet: Meet | None = None
 
 
 class Following:
@@ -95,7 +92,7 @@ class Tail(Following):
     def start(self, after: str | None, heartbeat: float | None) -> Start:
         """Whatever the document of the group's first member said: members replay by themselves."""
         del after, heartbeat
-        return Start("latest", None, greet=True, marks=True)
+        return Start(LATEST, greet=True, marks=True)
 
     def hides(self, payload: object) -> bool:
         """Marks are not executed; the latest is kept for those who want a heartbeat."""

@@ -9,11 +9,12 @@ from strawberry import UNSET
 
 from lakefront.actor import PERMITS_READ
 from lakefront.domain import permits as domain
+from lakefront.domain.following import Arrival
 from lakefront.graphql.context import Info
 from lakefront.graphql.declare.operators import refused
 from lakefront.graphql.declare.selection import selected
 from lakefront.graphql.fields import given, subscription
-from lakefront.graphql.following import together
+from lakefront.graphql.following import After, Heartbeat, together
 from lakefront.graphql.permits.enums import PermitEventType
 from lakefront.graphql.permits.types import PERMITS, Permit, PermitEvent
 
@@ -57,16 +58,8 @@ class Subscription:
             PermitEventSubscriptionFilter | None,
             strawberry.argument(name="filter", description="Which events; all when left out."),
         ] = UNSET,
-        after: Annotated[
-            str | None,
-            strawberry.argument(
-                description='Replay from this cursor or from "earliest"; "latest", or left out: from now on.'
-            ),
-        ] = UNSET,
-        heartbeat: Annotated[
-            int | None,
-            strawberry.argument(description="Seconds of silence after which a message without event tells the cursor."),
-        ] = UNSET,
+        after: After = UNSET,
+        heartbeat: Heartbeat = UNSET,
     ) -> AsyncIterator[PermitEventDelivery]:
         """Replay, then live."""
         lists = _checked(wanted)
@@ -75,14 +68,8 @@ class Subscription:
             info.context.services,
             info.context.actor,
             PERMITS,
-            permit_ids=given(lists.permit_ids),
-            event_types=given(lists.event_types),
-            neighborhoods=given(lists.neighborhoods),
-            after=start.after,
-            heartbeat=start.heartbeat,
-            greet=start.greet,
-            marks=start.marks,
-            meet=start.meet,
+            domain.Wanted(given(lists.permit_ids), given(lists.event_types), given(lists.neighborhoods)),
+            start,
             with_permit="permit" in selected(info.selected_fields),
         )
         async with aclosing(pages):
@@ -91,10 +78,10 @@ class Subscription:
                     yield delivery
 
 
-def _delivery(notice: domain.PermitEventNotice) -> PermitEventDelivery:
-    event = PermitEvent(row=notice.event) if notice.event is not None else None
-    permit = Permit(row=notice.permit) if notice.permit is not None else None
-    return PermitEventDelivery(cursor=notice.cursor, event=event, permit=permit)
+def _delivery(arrival: Arrival) -> PermitEventDelivery:
+    event = PermitEvent(row=arrival.event) if arrival.event is not None else None
+    permit = Permit(row=arrival.row) if arrival.row is not None else None
+    return PermitEventDelivery(cursor=arrival.cursor, event=event, permit=permit)
 
 
 def _checked(wanted: PermitEventSubscriptionFilter | None) -> PermitEventSubscriptionFilter:
