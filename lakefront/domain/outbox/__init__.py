@@ -1,0 +1,24 @@
+"""What must reach the outside (C2): written with the row that wants it, carried out by a worker, never twice blindly.
+
+A use-case ``enqueue``s a job in the transaction that writes its row: both are there or neither. A worker gives it to
+the ``Handler`` of its kind, which makes the call and writes what came of it with ``finish`` in one transaction. What
+the handler raises decides what is next (``outcome.py``, ADR 34); what cannot be done becomes a dead letter.
+"""
+
+from lakefront.domain.outbox.enqueue import CHANNEL, enqueue, finish
+from lakefront.domain.outbox.handlers import Handler, nothing_sent, record
+from lakefront.domain.outbox.jobs import Job, JobState, LeaseLost, LetterState, NewJob
+
+__all__ = [
+    "CHANNEL",
+    "Handler",
+    "Job",
+    "JobState",
+    "LeaseLost",
+    "LetterState",
+    "NewJob",
+    "enqueue",
+    "finish",
+    "nothing_sent",
+    "record",
+]

@@ -1,0 +1,47 @@
+"""The two ends of a job, each in a transaction of the domain that it is about (C2)."""
+
+from typing import Final
+from uuid import UUID, uuid4
+
+import orjson
+
+from lakefront.db.database import Transaction
+from lakefront.domain.outbox.jobs import Job, NewJob
+
+CHANNEL: Final = "lakefront_outbox"
+"""NOTIFY channel, without a payload: a job is due, or a dead letter came or went."""
+
+_PUT: Final = """
+WITH put AS (
+  INSERT INTO lakefront.outbox (tenant_id, job_id, kind, key, provider, city, payload, trace_id, due_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, coalesce($9, now())) ON CONFLICT DO NOTHING RETURNING 1)
+SELECT pg_notify($10, '') FROM put
+"""
+
+_DONE: Final = """
+UPDATE lakefront.outbox SET state = 'DONE', due_at = NULL, in_doubt_since = NULL, trying_since = NULL,
+  error_code = NULL, error_message = NULL, updated_at = now()
+WHERE tenant_id = $1 AND job_id = $2 AND state = 'RUNNING' AND attempts = $3 RETURNING 1
+"""
+
+
+async def enqueue(transaction: Transaction, tenant: str, job: NewJob) -> UUID:
+    """Put ``job`` into the outbox, in the transaction that writes the row it is about (C2); its id.
+
+    Workers hear of it as soon as that commits. A job whose ``job_id`` is there already, done or not, stays as it is.
+    """
+    job_id = job.job_id or uuid4()
+    await transaction.execute(
+        _PUT,
+        *(tenant, job_id, job.kind, job.key, job.provider, job.city, orjson.dumps(job.payload), job.trace_id),
+        *(job.due_at, CHANNEL),
+    )
+    return job_id
+
+
+async def finish(transaction: Transaction, job: Job) -> bool:
+    """Say that ``job`` is done, in the transaction that writes what came of it.
+
+    False: another worker has it by now. Roll back (raise ``LeaseLost``); ``record`` does it by itself.
+    """
+    return bool(await transaction.fetch(_DONE, job.tenant, job.job_id, job.attempt))

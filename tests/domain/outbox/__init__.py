@@ -1,0 +1,1 @@
+"""The outbox: jobs, the worker, dead letters."""
