@@ -42,8 +42,14 @@ PLACES_READ: Final = "places:read"
 BENEFITS_SCREEN: Final = "benefits:screen"
 """Which benefits a household may be eligible for (C6)."""
 
+OPEN_DATA_READ: Final = "open_data:read"
+"""Published data as they were imported: which data sets there are, food inspections (C5)."""
+
 NOTICES_MANAGE: Final = "notices:manage"
 """Who is told what, by which way, and the receivers of webhooks (C8)."""
+
+ALERTS_MANAGE: Final = "alerts:manage"
+"""Rules of alerts, and saying that one looks after one (C13); to see them is METRICS_READ."""
 
 SIGNED_IN: Final = "signed-in"
 """What every actor may do: there is none without credentials that hold. No role needs to grant it."""
@@ -52,7 +58,7 @@ SCOPES: Final = frozenset(
     {PERMITS_READ, PERMITS_WRITE, PERMITS_INSPECTOR, METRICS_READ, LAKE_MANAGE, KEYS_MANAGE}
     | {SERVICE_REQUESTS_READ, SERVICE_REQUESTS_CREATE, SERVICE_REQUESTS_UPDATE}
     | {TENANT_READ, TENANTS_MANAGE, POLICIES_MANAGE, INTEGRATIONS_MANAGE, PLACES_READ, BENEFITS_SCREEN}
-    | {NOTICES_MANAGE}
+    | {NOTICES_MANAGE, OPEN_DATA_READ, ALERTS_MANAGE}
 )
 """Every scope that a role can grant: ``object:action``. Which role grants which: ``lakefront.domain.rights``."""
 

@@ -25,7 +25,7 @@ from lakefront.adapters.calls.reading import Unreadable, bounded, fits, media_ty
 from lakefront.adapters.calls.redaction import excerpt, members
 from lakefront.adapters.calls.tokens import Cipher, Tokens
 from lakefront.adapters.endpoint import Key
-from lakefront.errors import LakefrontError, RateLimited, Unavailable, ValidationError
+from lakefront.errors import LakefrontError, RateLimited, Unavailable, UpstreamDenied, ValidationError
 
 if TYPE_CHECKING:
     from lakefront.adapters.base import Adapter
@@ -72,6 +72,16 @@ class BreakerState(NamedTuple):
     key: Key
     state: State
     open_seconds: float
+    version: int
+    """Of the integration's row."""
+
+
+class DeniedState(NamedTuple):
+    """An integration whose credentials are refused, as this process sees it: so many ``times`` in a row."""
+
+    key: Key
+    times: int
+    version: int
 
 
 class Calls:
@@ -118,15 +128,23 @@ class Calls:
                 result = await self._persist(call, read)
             except LakefrontError as error:
                 self.metrics.call(adapter.provider, error.code)
+                line.denied += isinstance(error, UpstreamDenied)
                 raise
             self.metrics.call(adapter.provider, "ok")
+            line.denied = 0
             return result
 
     def breakers(self) -> Iterator[BreakerState]:
         """All breakers that are not closed."""
         for key, line in self._lines:
             if line.breaker.state is not State.CLOSED:
-                yield BreakerState(key, line.breaker.state, line.breaker.open_seconds)
+                yield BreakerState(key, line.breaker.state, line.breaker.open_seconds, line.version)
+
+    def denied(self) -> Iterator[DeniedState]:
+        """All integrations whose last call was refused for its credentials (C3: operators are told)."""
+        for key, line in self._lines:
+            if line.denied:
+                yield DeniedState(key, line.denied, line.version)
 
     def quotas(self) -> Iterator[tuple[Meter, Left]]:
         """What is left of the day's quotas, of all that were used today."""
@@ -224,7 +242,11 @@ class Calls:
             raise
         finally:
             if breaker.leave(entry, held=held):
-                _log.warning("integrations: the breaker of %s is %s", _told(call.key), breaker.state)
+                _log.warning(
+                    "integrations: the breaker of %s is %s, trace %s",
+                    *(_told(call.key), breaker.state, call.trace_id),
+                    extra={"integration.provider": call.adapter.provider, "trace_id": call.trace_id},
+                )
 
     async def _send(self, call: _Call) -> Response:
         """The answer, whole; raises ``Failure``."""

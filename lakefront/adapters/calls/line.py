@@ -35,6 +35,8 @@ class Line:
         self.breaker = Breaker(policy)
         self.bulkhead = Bulkhead(policy.at_once, waiting=policy.waiting, patience=policy.bulkhead_patience)
         self.budget = RetryBudget(policy.retry_ratio)
+        self.denied = 0
+        """How many calls in a row were refused for their credentials."""
         self._hushed: dict[str, float] = {}
 
     def origin(self, *, fresh: bool) -> Origin:
