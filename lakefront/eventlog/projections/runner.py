@@ -4,6 +4,7 @@ Every process runs one; the row of ``consumer_offsets`` is the lock, taken for o
 processes share the shards and the others go on where one died.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -46,12 +47,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What is kept: a name (its consumer's), the stream it reads, how a batch is folded, how its rows are emptied."""
+    """What is kept: a name (its consumer's), the stream it reads, how a batch is folded, how its rows are emptied.
+
+    ``begin``: of a tenant and a shard, the first offset that it wants. What lies before is passed over unread.
+    """
 
     name: str
     stream: str
     project: Callable[[Transaction, str, Iterable[Mapping[str, Any]]], Awaitable[None]]
     clear: Callable[[Transaction, str], Awaitable[None]]
+    begin: Callable[[Transaction, str, int], Awaitable[int]] | None = None
 
 
 class ProjectionRunner:
@@ -65,8 +70,12 @@ class ProjectionRunner:
         *,
         poll: float,
         busy: Callable[[], bool] = lambda: False,
+        pace: float = 0.0,
     ) -> None:
-        """``poll``: seconds. ``busy``: this process has appends under way; they go first, somebody waits for them."""
+        """``poll``: seconds. ``busy``: this process has appends under way; they go first, somebody waits for them.
+
+        ``pace``: seconds between two looks at least, for what has time.
+        """
         self._database = database
         self._busy = busy
         self._projection = projection
@@ -76,6 +85,7 @@ class ProjectionRunner:
         self._named: set[str] = set()
         self._sweep_at = 0.0
         self._rests = Rests(poll)
+        self._pace = pace
 
     def notice(self, payload: str) -> None:
         """Something was appended by any process: ``tenant|stream``."""
@@ -104,6 +114,7 @@ class ProjectionRunner:
             if behind:
                 await lull(self._busy, max(COURTESY[0] * (time.monotonic() - started), COURTESY[1]))
             else:
+                await asyncio.sleep(self._pace)
                 await self._bell.wait(self._sweep_at - time.monotonic())
 
     async def _round(self, tenants: set[str]) -> set[str]:
@@ -163,6 +174,7 @@ class ProjectionRunner:
             start = await claim(transaction, tenant, self._projection, shard)
             if start is None:
                 return False
+            start = await _passed_over(transaction, tenant, self._projection, shard, start)
             taken = await take_batch(transaction, tenant, self._projection, shard, start)
         return taken == BATCH
 
@@ -191,6 +203,17 @@ async def claim(transaction: Transaction, tenant: str, projection: Projection, s
     return rows[0][0] if rows else None
 
 
+async def _passed_over(transaction: Transaction, tenant: str, projection: Projection, shard: int, start: int) -> int:
+    """``start``, moved to where ``projection`` wants to begin if that lies behind it."""
+    if projection.begin is None:
+        return start
+    wanted = await projection.begin(transaction, tenant, shard)
+    if wanted <= start:
+        return start
+    await _move(transaction, tenant, projection, shard, wanted)
+    return wanted
+
+
 async def take_batch(transaction: Transaction, tenant: str, projection: Projection, shard: int, start: int) -> int:
     """Fold the hot log's events of ``shard`` from ``start`` on, at most BATCH, and move the offset; how many it took.
 
@@ -198,8 +221,9 @@ async def take_batch(transaction: Transaction, tenant: str, projection: Projecti
     stands still.
     """
     events = await transaction.fetch(
-        'SELECT "offset", event_type, partition_key, occurred_at, ingested_at, payload, trace_id FROM lakefront.events '
-        'WHERE tenant_id = $1 AND stream = $2 AND shard = $3 AND "offset" >= $4 ORDER BY "offset" LIMIT $5',
+        'SELECT shard, "offset", event_id, event_type, partition_key, occurred_at, ingested_at, payload, trace_id '
+        'FROM lakefront.events WHERE tenant_id = $1 AND stream = $2 AND shard = $3 AND "offset" >= $4 '
+        'ORDER BY "offset" LIMIT $5',
         *(tenant, projection.stream, shard, start, BATCH),
     )
     # Asked after the events, as a trim says first what will be gone: what was not there to be read is missed for sure.
