@@ -96,6 +96,28 @@ class Settings(BaseSettings):
         "public addresses are called, whatever a name leads to.",
     )
 
+    open_data_interval: float | None = Field(
+        None,
+        ge=60,
+        description="Seconds after which a data set that was imported is imported again: what has changed of it. When "
+        "unset, somebody has to ask for each import.",
+    )
+    outbox_jobs: int = Field(
+        16, ge=1, le=256, description="Calls that change something outside, which one server makes at once (C2)."
+    )
+    outbox_look_up_after: float = Field(
+        180.0,
+        gt=0,
+        description="Seconds after which it is looked up whether a call went through that may have: what an outside "
+        "system still works on is not there to be found yet.",
+    )
+    outbox_retry_for: float = Field(
+        300.0, gt=0, description="Seconds of failures after which a job for an outside system is a dead letter (C3)."
+    )
+    outbox_replay_after: float = Field(
+        3600.0, gt=0, description="Seconds after which a dead letter is replayed by itself, where that may help (C12)."
+    )
+
     onboarding: Literal["open", "admin"] | None = Field(
         None,
         description="Who may onboard tenants: 'open', whoever reaches the server, at a limited rate; 'admin', the "

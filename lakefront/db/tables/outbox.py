@@ -34,6 +34,7 @@ outbox = Table(
     timestamp("due_at"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("replays", Integer, nullable=False, server_default=text("0")),
+    timestamp("round_at", nullable=False, server_default=func.now()),
     timestamp("in_doubt_since"),
     timestamp("trying_since"),
     Column("error_code", Text),
@@ -49,8 +50,9 @@ outbox = Table(
 passed; of one that is DEAD, when it is replayed by itself (NULL: never). ``number`` is the order of jobs of one
 ``key``: none is taken while one before it has a ``due_at`` or is UNCERTAIN. ``attempts`` grows with each claim, and is
 so what a worker's lease is known by. ``in_doubt_since``: since then a try may have gone through, so it is looked up
-first; NULL where surely none did. ``trying_since``: the first failure of this round of tries (C3). ``payload`` refers
-to rows and holds nothing personal. The provisioner sees ids and times: which jobs are due, of all tenants."""
+first; NULL where surely none did. ``round_at``: since when it is tried in this round, which each replay begins anew;
+``trying_since``: the first failure of it (C3). ``payload`` refers to rows and holds nothing personal. The provisioner
+sees ids and times: which jobs are due, of all tenants."""
 
 Index(
     "outbox_by_line",

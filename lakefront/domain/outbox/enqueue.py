@@ -9,12 +9,16 @@ from lakefront.db.database import Transaction
 from lakefront.domain.outbox.jobs import Job, NewJob
 
 CHANNEL: Final = "lakefront_outbox"
-"""NOTIFY channel, without a payload: a job is due, or a dead letter came or went."""
+"""NOTIFY channel: a job is due, or, with the payload LETTER, a dead letter came or went."""
+
+LETTER: Final = "letter"
 
 _PUT: Final = """
 WITH put AS (
-  INSERT INTO lakefront.outbox (tenant_id, job_id, kind, key, provider, city, payload, trace_id, due_at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, coalesce($9, now())) ON CONFLICT DO NOTHING RETURNING 1)
+  INSERT INTO lakefront.outbox (tenant_id, job_id, kind, key, provider, city, payload, trace_id, due_at,
+    round_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, coalesce($9, now()), coalesce($9, now()))
+  ON CONFLICT DO NOTHING RETURNING 1)
 SELECT pg_notify($10, '') FROM put
 """
 

@@ -23,6 +23,7 @@ CREATE TABLE lakefront.outbox (
   due_at timestamptz,
   attempts integer NOT NULL DEFAULT 0,
   replays integer NOT NULL DEFAULT 0,
+  round_at timestamptz NOT NULL DEFAULT now(),
   in_doubt_since timestamptz,
   trying_since timestamptz,
   error_code text,
