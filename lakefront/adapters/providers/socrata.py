@@ -74,7 +74,7 @@ class Socrata(Adapter):
             if page.last:
                 return
             place = page.next
-            if self._token is None:
+            if not self.has_token:
                 await asyncio.sleep(max(0.0, len(page.rows) / ROWS_A_SECOND - (time.monotonic() - started)))
 
     async def count(self, dataset: str, place: Place, *, trace_id: str = "") -> int:
@@ -86,6 +86,11 @@ class Socrata(Adapter):
         """A row of New York's 311; another city says that it has none of that name."""
         request = self._query("test", "erm2-nwe9", ":id", "", 1, expected=(_MISSING,))
         await self._answered(request, _there_or_not, "")
+
+    @property
+    def has_token(self) -> bool:
+        """Whether it reads with an app token: without one, ``ROWS_A_SECOND`` at most."""
+        return self._token is not None
 
     @property
     def _token(self) -> str | None:

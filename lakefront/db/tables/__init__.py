@@ -12,6 +12,7 @@ from lakefront.db.tables import (
     open_data,
     outbox,
     permits,
+    service_requests,
     tenants,
 )
 from lakefront.db.tables.base import metadata
@@ -29,5 +30,6 @@ __all__ = [
     "open_data",
     "outbox",
     "permits",
+    "service_requests",
     "tenants",
 ]

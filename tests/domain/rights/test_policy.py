@@ -11,6 +11,7 @@ from lakefront.actor import (
     CITYS_ALONE,
     KEYS_MANAGE,
     METRICS_READ,
+    OPEN_DATA_READ,
     OWNABLE,
     PERMITS_INSPECTOR,
     PERMITS_READ,
@@ -48,7 +49,7 @@ def test_service_requests_are_read_and_updated_by_staff_created_and_read_by_thei
     assert staff.scopes >= {SERVICE_REQUESTS_READ, SERVICE_REQUESTS_UPDATE}
     assert SERVICE_REQUESTS_CREATE not in staff.scopes | staff.own
     owned = frozenset({SERVICE_REQUESTS_READ, SERVICE_REQUESTS_CREATE})
-    assert citizen == Granted(frozenset({PERMITS_READ, PLACES_READ, BENEFITS_SCREEN}), owned)
+    assert citizen == Granted(frozenset({PERMITS_READ, PLACES_READ, OPEN_DATA_READ, BENEFITS_SCREEN}), owned)
 
 
 def test_admin_reads_writes_and_deletes_where_a_reader_reads() -> None:
@@ -59,8 +60,8 @@ def test_admin_reads_writes_and_deletes_where_a_reader_reads() -> None:
 
 def test_the_other_roles() -> None:
     granted = {role: DEFAULT.granted([role], "acme").scopes for role in DEFAULT.roles}
-    assert granted["reader"] == {PERMITS_READ, PERMITS_INSPECTOR, PLACES_READ}
-    assert granted["service"] == {PERMITS_READ, PERMITS_INSPECTOR, PERMITS_WRITE, PLACES_READ}
+    assert granted["reader"] == {PERMITS_READ, PERMITS_INSPECTOR, PLACES_READ, OPEN_DATA_READ}
+    assert granted["service"] == {PERMITS_READ, PERMITS_INSPECTOR, PERMITS_WRITE, PLACES_READ, OPEN_DATA_READ}
     assert granted["ingest"] == {PERMITS_WRITE}
     assert granted["monitor"] == {METRICS_READ}
 
@@ -85,8 +86,8 @@ def test_a_rule_adds_a_role_in_its_tenant_alone() -> None:
 
 def test_a_rule_takes_away_what_the_default_grants() -> None:
     policy = Policy([Rule("reader", "acme", "permits", "inspector", Rows.NONE)])
-    assert policy.granted(["reader"], "acme").scopes == {PERMITS_READ, PLACES_READ}
-    assert policy.granted(["reader"], "other").scopes == {PERMITS_READ, PERMITS_INSPECTOR, PLACES_READ}
+    assert policy.granted(["reader"], "acme").scopes == {PERMITS_READ, PLACES_READ, OPEN_DATA_READ}
+    assert policy.granted(["reader"], "other").scopes == {PERMITS_READ, PERMITS_INSPECTOR, PLACES_READ, OPEN_DATA_READ}
     assert Policy([Rule("reader", "*", "*", "*", Rows.NONE)]).granted(["reader"], "acme") == NOTHING
     kept = Policy([Rule("admin", "*", "keys", "manage", Rows.NONE)]).granted(["admin"], CITY).scopes
     assert kept == SCOPES - {KEYS_MANAGE}
@@ -106,8 +107,13 @@ def test_the_more_specific_of_the_operators_rules_decides() -> None:
     ]
     for given in (rules, rules[::-1]):
         policy = Policy(given)
-        assert policy.granted(["reader"], "other").scopes == {PLACES_READ}
-        assert policy.granted(["reader"], "acme").scopes == {PERMITS_READ, PERMITS_INSPECTOR, PLACES_READ}
+        assert policy.granted(["reader"], "other").scopes == {PLACES_READ, OPEN_DATA_READ}
+        assert policy.granted(["reader"], "acme").scopes == {
+            PERMITS_READ,
+            PERMITS_INSPECTOR,
+            PLACES_READ,
+            OPEN_DATA_READ,
+        }
 
 
 def test_what_is_taken_from_a_role_is_taken_from_those_that_include_it_unless_they_have_it_themselves() -> None:

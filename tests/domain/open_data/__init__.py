@@ -1,0 +1,1 @@
+"""Tests of ``lakefront.domain.open_data``."""
