@@ -2,22 +2,19 @@
 
 import asyncio
 import gc
-import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
-import orjson
 import uvicorn
 import uvloop
 from rich.console import Console
 
 from lakefront import __version__
-from lakefront.actor import CITY, system_actor
+from lakefront.actor import CITY
+from lakefront.adapters.endpoint import is_loopback
 from lakefront.db.embedded import EmbeddedError
-from lakefront.domain import permits
-from lakefront.errors import LakefrontError
 from lakefront.server import logs
 from lakefront.server.app import build_app
 from lakefront.server.keys import mint
@@ -28,12 +25,15 @@ from lakefront.settings import Settings
 DEMO_TOKEN_TTL = 86_400
 """Seconds that the token which ``serve`` prints is valid."""
 
-_log = logging.getLogger(__name__)
-
 
 def run(settings: Settings, *, demo: bool) -> None:
-    """Serve until SIGINT or SIGTERM; raises ``EmbeddedError``, with a clear text, when it cannot start."""
+    """Serve until SIGINT or SIGTERM; raises ``EmbeddedError``, with a clear text, when it cannot start.
+
+    A ``demo`` that this machine alone reaches has a made-up city, too, which it may call.
+    """
     logs.set_up(settings)
+    if demo and is_loopback(settings.host):
+        settings = settings.model_copy(update={"loopback_integrations": True})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, demo=demo))
 
@@ -41,10 +41,10 @@ def run(settings: Settings, *, demo: bool) -> None:
 async def _serve(settings: Settings, *, demo: bool) -> None:
     # The address first: a port that is taken is told before any part is started.
     with _bind(settings) as listening:
-        async with running(settings) as parts, _demo(parts, wanted=demo):
+        async with running(settings) as parts, _demo(parts, wanted=demo) as city:
             server = _Server(server_config(build_app(parts), settings))
             listening.listen(server.config.backlog)
-            _announce(parts, listening)
+            _announce(parts, listening, city)
             _settle_garbage()
             await server.serve(sockets=[listening])
 
@@ -94,7 +94,7 @@ def host_in_url(bound: str) -> str:
     return f"[{bound}]" if ":" in bound else bound
 
 
-def _announce(parts: Running, listening: socket.socket) -> None:
+def _announce(parts: Running, listening: socket.socket, city: str | None) -> None:
     """URLs on the terminal, and, where the parts are embedded, a token to begin with."""
     settings = parts.settings
     port = listening.getsockname()[1]
@@ -104,6 +104,8 @@ def _announce(parts: Running, listening: socket.socket) -> None:
     console.print(f"  front page   http://{host}:{port}/")
     console.print(f"  GraphQL      http://{host}:{port}/graphql   (subscriptions: ws://{host}:{port}/graphql)")
     console.print(f"  events in    http://{host}:{port}/sf-permit-events")
+    if city is not None:
+        console.print(f"  made-up city {city}   (docs/simulator.md)")
     if settings.embedded_postgres:
         token = mint(parts.key, settings, "serve", "admin", CITY, DEMO_TOKEN_TTL)
         # A fragment stays in the browser: no request, log or Referer has it.
@@ -114,29 +116,20 @@ def _announce(parts: Running, listening: socket.socket) -> None:
 
 
 @asynccontextmanager
-async def _demo(parts: Running, *, wanted: bool) -> AsyncIterator[None]:
+async def _demo(parts: Running, *, wanted: bool) -> AsyncIterator[str | None]:
+    """Run the demo, if it is ``wanted``, beside the server; yields the URL of its city, None where there is none."""
+    if not wanted:
+        yield None
+        return
+    from lakefront.server.demo import city, permits  # noqa: PLC0415 - only where they are wanted
+
+    services = parts.doors.services
     async with AsyncExitStack() as stack:
-        if wanted:
-            task = asyncio.create_task(_run_demo(parts), name="demo")
-            stack.callback(task.cancel)
-        yield
-
-
-async def _run_demo(parts: Running) -> None:
-    """Load the made-up permits, then let live events trickle; an outage is waited out."""
-    from lakefront.server.demo.permits import initial_events, trickle  # noqa: PLC0415 - only where it is wanted
-
-    actor = system_actor()
-
-    async def send(events: list[dict[str, object]]) -> None:
-        while True:
-            try:
-                await permits.ingest(parts.doors.services, actor, [orjson.dumps(event) for event in events])
-            except LakefrontError as away:
-                _log.info("the demo waits: %s", away.message)
-                await asyncio.sleep(away.retry_after or 1)
-            else:
-                return
-
-    await send(initial_events())
-    await trickle(send)
+        work = [permits.run(services)]
+        simulator = None
+        if city.wanted(parts.settings):
+            simulator = await stack.enter_async_context(city.simulated())
+            work.append(city.run(services, simulator))
+        for each in work:
+            stack.callback(asyncio.create_task(each, name="demo").cancel)
+        yield simulator.url if simulator is not None else None

@@ -130,6 +130,12 @@ async def test_with_no_settings_it_serves_the_demos_data_and_ends_without_a_trac
             asked = "{ permits(first: 5) { nodes { permitId status events(first: 1) { nodes { eventId } } } } }"
             permits = (await client.ask(asked))["permits"]["nodes"]
             assert all(permit["status"] and permit["events"]["nodes"] for permit in permits)
+            place = '{ geocode(address: "120 Broadway, New York", city: "nyc") { point { latitude } } }'
+            async with asyncio.timeout(60):
+                while not (await client.ask("{ integrations { provider } }"))["integrations"]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+            [match] = (await client.ask(place))["geocode"]
+            assert 40 < match["point"]["latitude"] < 41, "the demo's city services work without keys"
             assert await client.ready() == "ready"
         assert len(processes_of(folder)) >= 2, "PostgreSQL and Redis run in the folder"
         since = time.monotonic()

@@ -4,6 +4,7 @@ The first set is the same on every start, so that a second one adds only duplica
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,6 +12,12 @@ from random import Random
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
+import orjson
+
+from lakefront.actor import system_actor
+from lakefront.domain import permits
+from lakefront.domain.services import Services
+from lakefront.errors import LakefrontError
 from lakefront.server.demo import words
 from lakefront.server.load.cells import ZONE
 from lakefront.server.load.permits import Event, row_events
@@ -26,6 +33,8 @@ MOST_ALIVE: Final = 200
 """Permits that are followed live at a time; the oldest are let go."""
 
 Cells = dict[str, str]
+_log = logging.getLogger(__name__)
+
 Send = Callable[[list[Event]], Awaitable[object]]
 
 
@@ -43,6 +52,24 @@ async def trickle(send: Send, *, pause: float = 1.0, random: Random | None = Non
     while True:
         await asyncio.sleep(pause * city.random.uniform(0.5, 1.5))
         await send([city.next_event(datetime.now(UTC))])
+
+
+async def run(services: Services) -> None:
+    """Load the made-up past, then let live events trickle; an outage is waited out."""
+    actor = system_actor()
+
+    async def send(events: list[Event]) -> None:
+        while True:
+            try:
+                await permits.ingest(services, actor, [orjson.dumps(event) for event in events])
+            except LakefrontError as away:
+                _log.info("the demo waits: %s", away.message)
+                await asyncio.sleep(away.retry_after or 1)
+            else:
+                return
+
+    await send(initial_events())
+    await trickle(send)
 
 
 class Step(NamedTuple):
