@@ -61,12 +61,8 @@ class Base311Adapter(Adapter):
         Raises ``NotConfigured`` where nothing can be filed, ``ValidationError`` for what the provider needs and is
         not there, and ``UpstreamUncertain`` where it may have been filed: ``resubmission`` says what to do then.
         """
-        if self.resubmission is None:
-            raise self._files_nothing()
-        if request.test and self.endpoint.api_version not in self.takes_tests:
-            raise ValidationError(f"{self.title} knows no tests: this would be filed in earnest. Leave test out.")
-        again = self.resubmission is Resubmission.SAFE
-        told = await self._call(self._submission(request), self._told, trace_id=trace_id, idempotent=again)
+        checked, again = self._checked(request), self.resubmission is Resubmission.SAFE
+        told = await self._call(checked, self._told, trace_id=trace_id, idempotent=again)
         return told.model_copy(
             update={
                 "state": told.state or State.OPEN,
@@ -75,6 +71,10 @@ class Base311Adapter(Adapter):
                 "reference": request.reference,
             }
         )
+
+    def check(self, request: NewServiceRequest) -> None:
+        """Pass if ``submit`` would make its call; raises what it would raise before that."""
+        self._checked(request)
 
     async def status(self, external_id: str, *, trace_id: str = "") -> ServiceRequestDTO:
         """Where the request stands; raises ``NotFound`` where the city does not know it."""
@@ -104,6 +104,13 @@ class Base311Adapter(Adapter):
     async def definition(self, service_code: str, *, trace_id: str = "") -> ServiceDefinition:
         """What a service wants to know; raises ``NotFound`` where it wants nothing more."""
         raise NotFound(f"{self.title} has no definitions of services.")
+
+    def _checked(self, request: NewServiceRequest) -> Request:
+        if self.resubmission is None:
+            raise self._files_nothing()
+        if request.test and self.endpoint.api_version not in self.takes_tests:
+            raise ValidationError(f"{self.title} knows no tests: this would be filed in earnest. Leave test out.")
+        return self._submission(request)
 
     def _submission(self, request: NewServiceRequest) -> Request:
         """The request that files it."""

@@ -31,6 +31,7 @@ service_requests = Table(
     Column("owner", Text),
     Column("state", Text, nullable=False),
     timestamp("state_at", nullable=False),
+    timestamp("told_at"),
     Column("external_id", Text),
     Column("external_token", Text),
     Column("external_status", Text),
@@ -71,8 +72,9 @@ service_requests = Table(
 """The current state of each request, which is the truth of it; ``version`` grows by 1 with each change.
 
 ``source``: who filed it, we (``lakefront``) or somebody else, who published it (``open_data``). ``owner``: the subject
-that submitted it, NULL for published ones. ``state_at``: the time of the newest word on where it stands; outside news
-that are older come late, and do not count. ``checked_at``: when the city was last asked where it stands.
+that submitted it, NULL for published ones. ``state_at``: since when it stands so, as far as we know. ``told_at``: the
+time of the newest word of it, as whoever said it told it; what is older comes late, and does not count.
+``checked_at``: when the city was last asked where it stands.
 ``error_code, error_message``: why it is not filed. ``description, address, street_name, attributes, media_url`` and the
 point may be personal data: never in logs, spans, errors or events."""
 
@@ -125,7 +127,8 @@ service_request_callers = Table(
     Column("email", Text),
     timestamp("created_at", nullable=False, server_default=func.now()),
 )
-"""Who reports, while the city has not taken the request: personal data, deleted as soon as it has, or never will."""
+"""Who reports, while the city has not taken the request: personal data, deleted as soon as it has, or is not to, and
+after a month at the latest."""
 
 service_request_relay = Table(
     "service_request_relay",

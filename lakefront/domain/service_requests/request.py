@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -16,6 +18,10 @@ STREAM: Final = "service-request-events"
 
 SUBMIT: Final = "service_request.submit"
 """The outbox's kind of job that files a request with its city."""
+
+
+JOBS: Final = UUID("6d0f3d5e-7b0a-4f9b-9c53-2f6f6c1a0d11")
+"""The name space of those jobs' ids: one for each version of a request that is to be filed."""
 
 
 class State(StrEnum):
@@ -128,6 +134,7 @@ class ServiceRequest:
     owner: str | None
     state: State
     state_at: datetime
+    told_at: datetime | None = None
     external_id: str | None = None
     external_token: str | None = None
     external_status: str | None = None
@@ -167,12 +174,25 @@ class ServiceRequest:
         """The request of a row that has all ``COLUMNS``."""
         return cls(**{**row, "source": Origin(row["source"]), "state": State(row["state"])})
 
+    def values(self) -> dict[str, Any]:
+        """Column to value: not copied."""
+        return dict(zip(NAMES, _VALUES(self), strict=True))
+
     def __repr__(self) -> str:
         return f"ServiceRequest({self.request_id!r}, {self.city!r}, {self.state.value}, version={self.version})"
 
 
-COLUMNS: Final = [table.c[each.name] for each in fields(ServiceRequest)]
+NAMES: Final = tuple(each.name for each in fields(ServiceRequest))
+_VALUES: Final = attrgetter(*NAMES)
+
+COLUMNS: Final = [table.c[name] for name in NAMES]
 """Of a row, in the order of ``ServiceRequest``."""
+
+
+def member(column: str) -> str:
+    """A column as JSON and GraphQL name it: ``externalId``."""
+    first, *rest = column.split("_")
+    return first + "".join(map(str.capitalize, rest))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ CREATE TABLE lakefront.service_requests (
   state text NOT NULL
     CHECK (state IN ('PENDING_EXTERNAL', 'UNCERTAIN', 'OPEN', 'IN_PROGRESS', 'CLOSED', 'REJECTED')),
   state_at timestamptz NOT NULL,
+  told_at timestamptz,
   external_id text,
   external_token text,
   external_status text,
