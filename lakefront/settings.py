@@ -117,6 +117,9 @@ class Settings(BaseSettings):
     outbox_replay_after: float = Field(
         3600.0, gt=0, description="Seconds after which a dead letter is replayed by itself, where that may help (C12)."
     )
+    alert_interval: float = Field(
+        15.0, gt=0, le=300, description="Seconds between two looks at the rules of alerts (C13)."
+    )
 
     onboarding: Literal["open", "admin"] | None = Field(
         None,

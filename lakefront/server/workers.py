@@ -5,13 +5,19 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
+from typing import Final
+
+from redis.asyncio import Redis
 
 from lakefront.db.database import READING_THE_LOG, Database
 from lakefront.db.listener import Listener
+from lakefront.domain import alerts, outbox
+from lakefront.domain.outbox import OutboxWorker
 from lakefront.domain.services import Services
 from lakefront.domain.tenants import bi
 from lakefront.errors import Unavailable
 from lakefront.eventlog.backlog import Backlog
+from lakefront.eventlog.lake.locks import Locks
 from lakefront.eventlog.lake.manifest import CHANNEL as LAKE_CHANNEL
 from lakefront.eventlog.lake.sealer import Sealer
 from lakefront.eventlog.postgres import PostgresLog
@@ -26,11 +32,19 @@ MAINTENANCE = 3600.0
 OVERLONG_EVERY = 30.0
 """Seconds between two looks for sessions of BI tools whose transaction is open for too long."""
 
+HANDLERS: Final[tuple[outbox.Handler, ...]] = ()
+"""How the outbox' jobs are carried out: one of each kind. A domain that enqueues jobs adds its own here."""
+
 _log = logging.getLogger(__name__)
 
 
 async def start(
-    settings: Settings, services: Services, listener: Listener, sealer: Sealer, stack: AsyncExitStack
+    settings: Settings,
+    services: Services,
+    redis: "Redis | None",
+    listener: Listener,
+    sealer: Sealer,
+    stack: AsyncExitStack,
 ) -> None:
     """Start every worker and the listener, whose notices wake them; the stack stops them in reverse."""
     assert isinstance(services.log, PostgresLog)
@@ -48,15 +62,29 @@ async def start(
     listener.watch(lambda _: projection.wake())
     listener.watch(lambda _: sealer.wake())
     listener.on(LAKE_CHANNEL, services.meters.sealed)
+    outside = OutboxWorker(services, redis, HANDLERS)
+    listener.on(outbox.CHANNEL, outside.notice)
+    listener.watch(lambda _: outside.wake())
     await listener.open()
     stack.push_async_callback(listener.close)
     tally = services.meters.tally
     stack.push_async_callback(tally.close, services.database)
+    stack.push_async_callback(outside.close)
+    stack.enter_context(_worker("outbox", outside.run))
     stack.enter_context(_worker("counting", partial(tally.keep_writing, services.database)))
     stack.enter_context(_worker("projection permits", projection.run))
     stack.enter_context(_worker("sealer", sealer.run))
     stack.enter_context(_worker("maintenance", partial(_maintain, services.log)))
     stack.enter_context(_worker("overlong sessions", partial(_end_overlong, services.provisioner)))
+    _alerts(settings, services, stack)
+
+
+def _alerts(settings: Settings, services: Services, stack: AsyncExitStack) -> None:
+    locks = Locks(services.database.dsn)
+    stack.push_async_callback(locks.close)
+    evaluator = alerts.Evaluator(services, locks, interval=settings.alert_interval)
+    stack.push_async_callback(evaluator.close)
+    stack.enter_context(_worker("alerts", evaluator.run))
 
 
 @contextmanager

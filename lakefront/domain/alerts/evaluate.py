@@ -91,13 +91,13 @@ class Evaluator:
     async def run(self) -> None:
         """Look, for ever. What fails is tried again the next time."""
         while True:
+            await asyncio.sleep(self._interval)
             try:
                 await self.turn()
             except Unavailable:
                 _log.info("alerts were not looked at: PostgreSQL is away")
             except Exception:  # noqa: BLE001 - the next look is due in a moment
                 _log.exception("the look at alerts failed")
-            await asyncio.sleep(self._interval)
 
     async def close(self) -> None:
         """Take back what this server told of itself."""
