@@ -86,7 +86,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         authenticator = Authenticator(keys, services)
         authenticator.listen(listener)
         stack.push_async_callback(authenticator.close)
-        await workers.start(settings, services, listener, sealer, stack)
+        await workers.start(settings, services, redis, listener, sealer, stack)
         doors = Doors(services, authenticator, ByteBudget(settings.body_budget), Metrics(services))
         yield Running(settings, doors, redis, key, stack)
 

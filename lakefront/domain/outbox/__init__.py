@@ -8,6 +8,8 @@ the handler raises decides what is next (``outcome.py``, ADR 34); what cannot be
 from lakefront.domain.outbox.enqueue import CHANNEL, enqueue, finish
 from lakefront.domain.outbox.handlers import Handler, nothing_sent, record
 from lakefront.domain.outbox.jobs import Job, JobState, LeaseLost, LetterState, NewJob
+from lakefront.domain.outbox.pace import Pace
+from lakefront.domain.outbox.worker import OutboxWorker
 
 __all__ = [
     "CHANNEL",
@@ -17,6 +19,8 @@ __all__ = [
     "LeaseLost",
     "LetterState",
     "NewJob",
+    "OutboxWorker",
+    "Pace",
     "enqueue",
     "finish",
     "nothing_sent",

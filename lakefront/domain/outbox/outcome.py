@@ -33,7 +33,7 @@ _LONGEST_WAIT: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Trying:
-    """How it stands with a job that just failed: seconds since its round's first failure (or 0), and since that began."""
+    """How it stands with a job that failed: seconds since its round's first failure (or 0), and since that began."""
 
     looking_up: bool
     attempt: int
