@@ -33,15 +33,24 @@ STOP_PATIENCE = 60.0
 class ServerProcess:
     """A server on a port that stays its own over restarts; `environment` goes over ours, less Lakefront's settings.
 
+    Its package is the one in `folder`.
+
     It has a temporary data folder, removed at the end, unless `data` names one. `await start()` returns once `/ready`
     is 200; as an async context manager it is started, and in the end stopped, whatever happened between.
     """
 
-    def __init__(self, *, environment: Mapping[str, str] = MappingProxyType({}), data: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        data: Path | None = None,
+        folder: Path = ROOT,
+    ) -> None:
         self._temporary = Path(tempfile.mkdtemp(prefix="lf-"))  # short: a unix socket's path is
         self.data = data or self._temporary / "data"
         self.log_file = self._temporary / "server.log"
         self._environment = dict(environment)
+        self._folder = folder
         self._port = _reserve()
         self._process: Process | None = None
         host, port = self._port.getsockname()
@@ -107,7 +116,7 @@ class ServerProcess:
                 *("setpriv", "--pdeathsig=SIGTERM", "--"),  # a killed test run leaves nothing behind either
                 *(sys.executable, "-m", "lakefront", "serve", "--no-demo"),
                 *("--host", "127.0.0.1", "--port", str(port), "--data", str(self.data)),
-                cwd=ROOT,
+                cwd=self._folder,
                 env=kept | self._environment,
                 stdin=DEVNULL,
                 stdout=log,
