@@ -17,6 +17,7 @@ from lakefront.graphql import (
     keys,
     lake,
     node,
+    notices,
     permits,
     pipelines,
     rights,
@@ -41,6 +42,7 @@ DOMAINS = (
     geocoding,
     weather,
     benefits,
+    notices,
     cost,
 )
 """Each may have classes ``Query``, ``Mutation`` and ``Subscription``: their fields are the schema's root fields."""
