@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from lakefront.db.database import READING_THE_LOG, Database
 from lakefront.db.listener import Listener
-from lakefront.domain import alerts, outbox
+from lakefront.domain import alerts, notices, outbox
 from lakefront.domain.outbox import OutboxWorker
 from lakefront.domain.services import Services
 from lakefront.domain.tenants import bi
@@ -32,7 +32,10 @@ MAINTENANCE = 3600.0
 OVERLONG_EVERY = 30.0
 """Seconds between two looks for sessions of BI tools whose transaction is open for too long."""
 
-HANDLERS: Final[tuple[outbox.Handler, ...]] = ()
+NOTICES_EVERY = 0.5
+"""Seconds between two looks at what notices are due for: nobody waits for one."""
+
+HANDLERS: Final[tuple[outbox.Handler, ...]] = (notices.Sender(),)
 """How the outbox' jobs are carried out: one of each kind. A domain that enqueues jobs adds its own here."""
 
 _log = logging.getLogger(__name__)
@@ -65,6 +68,7 @@ async def start(
     outside = OutboxWorker(services, redis, HANDLERS)
     listener.on(outbox.CHANNEL, outside.notice)
     listener.watch(lambda _: outside.wake())
+    _notices(settings, services, background, listener, stack)
     await listener.open()
     stack.push_async_callback(listener.close)
     tally = services.meters.tally
@@ -77,6 +81,20 @@ async def start(
     stack.enter_context(_worker("maintenance", partial(_maintain, services.log)))
     stack.enter_context(_worker("overlong sessions", partial(_end_overlong, services.provisioner)))
     _alerts(settings, services, stack)
+
+
+def _notices(
+    settings: Settings, services: Services, database: Database, listener: Listener, stack: AsyncExitStack
+) -> None:
+    """What turns events into notices: a reader of each stream that rules can be about."""
+    for stream in notices.STREAMS:
+        backlog = Backlog(services.provisioner)
+        runner = ProjectionRunner(
+            database, notices.projection(stream), backlog, poll=settings.poll_interval, pace=NOTICES_EVERY
+        )
+        listener.on(EVENTS_CHANNEL, runner.notice)
+        listener.watch(lambda _, runner=runner: runner.wake())  # type: ignore[misc] # bound now
+        stack.enter_context(_worker(f"notices of {stream}", runner.run))
 
 
 def _alerts(settings: Settings, services: Services, stack: AsyncExitStack) -> None:
