@@ -123,10 +123,10 @@ async def follow(
     replay = None if start.meet is None else _replay(services, actor, followed.stream, position, heartbeat, start.meet)
     async with _pages(replay, services.log.follow(actor, followed.stream, position, heartbeat=heartbeat)) as pages:
         async for page in pages:
-            while not await _once_back(partial(following.projected, page, patience=heartbeat or PATIENCE)):
+            while not await once_back(partial(following.projected, page, patience=heartbeat or PATIENCE)):
                 if heartbeat is not None:
                     yield [following.arrival(position)]
-            kept = await _once_back(partial(following.matching, page.events))
+            kept = await once_back(partial(following.matching, page.events))
             coming = ((it.trace_id, it.ingested_at) for it in page.events if (it.shard, it.offset) in kept)
             with tracing.spans(
                 "lakefront.deliver", tracing.of_recent(coming), stream=followed.stream, events=len(kept)
@@ -168,12 +168,12 @@ async def _replay(
         if until is None:
             return
         while not reaches(position, until):
-            page = await _once_back(partial(services.log.read, actor, stream, position, limit=PAGE, until=until))
+            page = await once_back(partial(services.log.read, actor, stream, position, limit=PAGE, until=until))
             position = page.position
             yield page
 
 
-async def _once_back(read: Callable[[], Awaitable[T]]) -> T:
+async def once_back(read: Callable[[], Awaitable[T]]) -> T:
     """What ``read`` gives, once PostgreSQL is there: followers wait for it, as the log's own do."""
     while True:
         try:

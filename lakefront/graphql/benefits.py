@@ -6,7 +6,6 @@ from enum import Enum
 from typing import Annotated, Any, Self
 
 import strawberry
-from graphql import VariableNode
 from strawberry import UNSET
 
 from lakefront.actor import BENEFITS_SCREEN
@@ -14,9 +13,9 @@ from lakefront.adapters.benefits import BenefitEligibility as Found
 from lakefront.adapters.benefits import ExpenseType, Frequency, IncomeType, MemberType, RentalType
 from lakefront.domain import benefits as domain
 from lakefront.graphql import weights
+from lakefront.graphql.by_variable import only_by_variable
 from lakefront.graphql.context import Info
 from lakefront.graphql.declare import described
-from lakefront.graphql.declare.operators import refused
 from lakefront.graphql.fields import attribute, field, given
 from lakefront.graphql.outside import Provenance
 
@@ -236,26 +235,12 @@ class Query:
         ] = UNSET,
     ) -> list[BenefitEligibility] | None:
         """The one use-case; nullable, so that its failure leaves the rest (X3)."""
-        _only_by_variable(info)
+        only_by_variable(info, "household", "A household")
         context, slug = info.context, given(city)
         asked = domain.household_of(_plain(household))
         where = None if slug is None else str(slug)
         screening = await domain.screen(context.services, context.actor, asked, where, trace_id=context.trace_id)
         return [BenefitEligibility.of(found, screening.as_of) for found in screening.programmes]
-
-
-def _only_by_variable(info: Info) -> None:
-    """Documents are remembered by their text, as Secrets have it; raises ``ValidationError`` for a household in one."""
-    raw = info._raw_info  # noqa: SLF001 - Strawberry gives the nodes nowhere else
-    named = {
-        argument.value.name.value
-        for node in raw.field_nodes
-        for argument in node.arguments or ()
-        if argument.name.value == "household" and isinstance(argument.value, VariableNode)
-    }
-    defined = {each.variable.name.value: each.default_value for each in raw.operation.variable_definitions or ()}
-    if not named or any(defined.get(name) is not None for name in named):
-        raise refused("household", "A household is given by a variable, never within the document, which is kept.")
 
 
 def _plain(value: Any) -> Any:

@@ -33,13 +33,15 @@ class Bucket(StrEnum):
 
     NONE = ""
     DAY = "day"
+    WEEK = "week"
+    """From Monday on (ISO 8601)."""
     MONTH = "month"
     YEAR = "year"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows with the same value of ``column`` (or the same day, month, year of it) belong together."""
+    """Rows with the same value of ``column`` (or the same day, week, month, year of it) belong together."""
 
     column: str
     bucket: Bucket = Bucket.NONE

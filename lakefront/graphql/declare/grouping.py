@@ -27,7 +27,7 @@ MOST_GROUP_KEYS: Final = 10
 
 _ADDABLE: Final = (int, BigInt, float)
 _COMPARABLE: Final = (*_ADDABLE, datetime, date)
-_BUCKETS: Final = {Bucket.YEAR: "year", Bucket.MONTH: "month", Bucket.DAY: "day"}
+_BUCKETS: Final = {Bucket.YEAR: "year", Bucket.MONTH: "month", Bucket.WEEK: "week", Bucket.DAY: "day"}
 _arguments: dict[type, list[StrawberryArgument]] = {}
 
 

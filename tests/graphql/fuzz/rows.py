@@ -10,6 +10,7 @@ import asyncpg
 
 from lakefront.domain.permits import STREAM
 from lakefront.graphql.permits.enums import PermitEventType
+from lakefront.graphql.service_requests.enums import EventType, State
 from tests.graphql.fuzz.values import NASTY
 
 TENANTS: Final[Mapping[str, int]] = {"city": 150, "other": 40}
@@ -17,10 +18,16 @@ TENANTS: Final[Mapping[str, int]] = {"city": 150, "other": 40}
 
 _START = datetime(2024, 1, 1, tzinfo=UTC)
 _TEXTS = (*NASTY, "Mission", "Sunset/Parkside", "Bernal Heights", "mission", "filed", "issued")
+_PLACES = (0.0, 37.75, 37.7501, -37.0, 90.0, 5e-324, 0.1, 45)
+OWNERS: Final = ("ada", "bob", None)
+"""Whose service requests are."""
+
 _COLUMNS = """
 SELECT column_name, data_type, is_nullable = 'YES' FROM information_schema.columns
 WHERE (table_schema, table_name) = ('lakefront', $1) AND is_generated = 'NEVER' ORDER BY ordinal_position
 """
+
+_ANALYZED = ("permits", "permit_addresses", "events", "service_requests", "service_request_changes")
 
 Row = dict[str, Any]
 
@@ -34,6 +41,8 @@ async def fill(admin: "asyncpg.Connection[Any]") -> None:
             ("permit_addresses", _addresses(count)),
             ("events", _events(dice, count)),
             ("lake_objects", _objects()),
+            ("service_requests", _requests(dice, count // 2)),
+            ("service_request_changes", _changes(dice, count // 2)),
         ):
             await _write(admin, dice, tenant, table, rows)
         await admin.execute(
@@ -41,7 +50,7 @@ async def fill(admin: "asyncpg.Connection[Any]") -> None:
             "VALUES ($1, $1, 'a@example.com', 'active') ON CONFLICT DO NOTHING",
             tenant,
         )
-    await admin.execute("ANALYZE lakefront.permits, lakefront.permit_addresses, lakefront.events")
+    await admin.execute(f"ANALYZE {', '.join(f'lakefront.{table}' for table in _ANALYZED)}")
 
 
 async def _write(
@@ -69,7 +78,8 @@ def _any(dice: random.Random, kind: str) -> Any:
         "smallint": 0,
         "bigint": 0,
         "boolean": dice.random() < 0.5,
-        "double precision": dice.choice((0.0, 37.75, 37.7501, -37.0, 90.0, 5e-324, 0.1, 45)),
+        "double precision": dice.choice(_PLACES),
+        "ARRAY": dice.choice(([], ["state"], ["state", "resolution"])),
         "date": (_START + timedelta(days=dice.randrange(40))).date(),
         "timestamp with time zone": moment,
         "jsonb": "{}",
@@ -118,6 +128,35 @@ def _payload(dice: random.Random, number: int) -> Any:
             True,
         )
     )
+
+
+def _requests(dice: random.Random, count: int) -> Iterator[Row]:
+    """Some of them of somebody's, some of nobody's; some share a place with an address of a permit's."""
+    for number in range(count):
+        known = number % 4 > 0
+        yield {
+            "request_id": _id(number),
+            "owner": OWNERS[number % 3],
+            "source": ("lakefront", "open_data")[number % 2],
+            "state": dice.choice([member.value for member in State]),
+            "latitude": dice.choice(_PLACES) if known else None,
+            "longitude": dice.choice(_PLACES) if known else None,
+        }
+
+
+def _changes(dice: random.Random, count: int) -> Iterator[Row]:
+    """Up to four of each request."""
+    states = [member.value for member in State]
+    for number in range(count):
+        for version in range(1, number % 5 + 1):
+            yield {
+                "request_id": _id(number),
+                "version": version,
+                "owner": OWNERS[number % 3],
+                "event_type": dice.choice([member.value for member in EventType]),
+                "previous_state": dice.choice([None, *states]),
+                "state": dice.choice(states),
+            }
 
 
 def _objects() -> Iterator[Row]:

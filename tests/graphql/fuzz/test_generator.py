@@ -14,7 +14,7 @@ from tests.graphql.fuzz.facts import Facts
 from tests.graphql.fuzz.operations import Drawn, Queries
 from tests.graphql.fuzz.values import Pools
 
-COUNT = 400
+COUNT = 600
 
 
 @pytest.fixture(scope="module")
