@@ -31,7 +31,8 @@ class Answer:
     ``refusal`` is the error that decides the HTTP status, where there is one: of an operation that was not executed, or
     of one that got nothing at all because a part that is needed was away. ``cursor`` is where a resumable subscription
     stands after this answer, whatever it selects; on a ``heartbeat``, which only a door that asked gets, it is all.
-    ``raw`` is the data as JSON text where PostgreSQL wrote it: it then stands for ``data``.
+    ``raw`` is the data as JSON text where PostgreSQL wrote it: it then stands for ``data``. ``tier`` is how it was made
+    (see ``Plan.tier``), where it was.
     """
 
     data: Any = None
@@ -42,6 +43,7 @@ class Answer:
     cursor: str | None = None
     heartbeat: bool = False
     raw: bytes | None = None
+    tier: int | None = None
 
     def parse(self) -> "Answer":
         """The answer with its ``data`` as values."""

@@ -49,7 +49,7 @@ def extended(answer: Answer, planned: Planned, actor: Actor, statements: Stateme
     if asked.get(COST) is True:
         members[COST] = cost_of(answer, planned, limit)
     if asked.get(PLAN) is True:
-        members[PLAN] = plan_of(explain(planned, statements, actor))
+        members[PLAN] = plan_of(explain(planned, statements, actor, answer.tier))
     if members:
         answer.extensions = {**(answer.extensions or {}), **members}
     return answer
@@ -65,6 +65,7 @@ def plan_of(explanation: Explanation) -> dict[str, Any]:
     """``extensions.plan``."""
     estimate = explanation.estimate
     return {
+        "kind": explanation.kind,
         "tier": explanation.tier,
         "cost": {"estimated": estimate.total, "path": estimate.path, "formula": str(estimate.formula)},
         "permissions": list(explanation.permissions),
@@ -72,11 +73,12 @@ def plan_of(explanation: Explanation) -> dict[str, Any]:
             {
                 "name": field.cost.path,
                 "cost": field.cost.total,
-                "compiled": field.reason is None,
+                "compiled": field.compiled,
                 "reason": field.reason,
                 "path": field.path,
             }
             for field in explanation.fields
         ],
         "sql": explanation.sql,
+        "mistake": explanation.mistake,
     }

@@ -7,6 +7,7 @@ graphql-core is called directly; ADR 0008 says why neither Strawberry's doors no
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Final
 
 import strawberry
@@ -174,7 +175,8 @@ class Operations:
                 try:
                     with self.guarded(operation.trace_id):
                         await self.take_request(operation)
-                        return self.extended(operation, await self._answer(operation))
+                        answer = await self._answer(operation)
+                        return self.extended(operation, answer)
                 finally:
                     self.turns.release()
         except OperationTimeout as late:
@@ -206,8 +208,7 @@ class Operations:
             with Guard(operation.trace_id, seconds):
                 told = unread(failure)
                 if told is None:
-                    self.runner.tiers[3] += 1
-                    return await self._resolve(operation, operation.document)
+                    return await self._all_resolved(operation)
         except OperationTimeout as late:
             return timed_out(plan, late, operation.trace_id)
         except LakefrontError as error:
@@ -216,28 +217,31 @@ class Operations:
 
     async def _answer(self, operation: Operation) -> Answer:
         """By the statement of the plan, by resolvers, or by both; by resolvers alone where the statement cannot."""
-        plan, tiers = operation.planned.plan, self.runner.tiers
+        plan = operation.planned.plan
         bound = await self.runner.bind(operation.planned, operation.actor)
         if bound is None:
-            tiers[3] += 1
-            return await self._resolve(operation, operation.document)
+            return await self._all_resolved(operation)
         mixed = plan.compiled is not None and plan.compiled.tree.below
         beside = None if plan.rest is None or mixed else asyncio.create_task(self._resolve(operation, plan.rest))
         try:
             values = await self.runner.read(operation.planned, bound)
             if values is not None:
-                tiers[plan.tier] += 1
+                self.runner.tiers[plan.tier] += 1
                 if plan.rest is None:
-                    return Answer(raw=b"".join(whole(plan, values)))
+                    return Answer(raw=b"".join(whole(plan, values)), tier=plan.tier)
                 rest = await (beside or self._resolve(operation, plan.rest, answered(plan, values)))
-                return joined(plan, values, rest)
+                return replace(joined(plan, values, rest), tier=plan.tier)
         except LakefrontError as error:
             return failed(plan, error, operation.trace_id)
         finally:
             if beside is not None and not beside.done():
                 beside.cancel()
-        tiers[3] += 1
-        return await self._resolve(operation, operation.document)
+        return await self._all_resolved(operation)
+
+    async def _all_resolved(self, operation: Operation) -> Answer:
+        """By resolvers alone."""
+        self.runner.tiers[3] += 1
+        return replace(await self._resolve(operation, operation.document), tier=3)
 
     async def _resolve(self, operation: Operation, document: DocumentNode, known: Answered | None = None) -> Answer:
         """By resolvers; what is ``known`` already they are not asked for."""

@@ -6,6 +6,7 @@ A source that meets its like (``Following.meet``) ends where its group stands; f
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -21,7 +22,7 @@ from lakefront.graphql.operation import Operation
 from lakefront.graphql.plan.errors import format_execution_errors
 from lakefront.graphql.plan.live_run import Beside, placed, told
 from lakefront.graphql.plan.mixed import LiveExecutor
-from lakefront.graphql.plan.run import Runner as CompiledRunner
+from lakefront.graphql.plan.run import Runner
 from lakefront.graphql.sharing.group import Groups
 from lakefront.graphql.sharing.key import group_actor
 from lakefront.graphql.sharing.seat import Outlet, Seat, Shared
@@ -30,13 +31,13 @@ FAIR_SHARE: Final = 16
 """Events of one subscription that are told in a row before everybody else gets a turn on the event loop."""
 
 
-class Runner(Protocol):
+class Host(Protocol):
     """What subscriptions need of the operations that they are among."""
 
     def executor(self, operation: Operation) -> Executor[Any] | Answer:
         """graphql-core's executor with the variables coerced, or what is wrong with them."""
 
-    runner: CompiledRunner
+    runner: Runner
     """Runs the statements of plans."""
 
     def context_of(self, operation: Operation) -> Any:
@@ -55,9 +56,9 @@ class Runner(Protocol):
 class Subscriptions:
     """The subscriptions that run; each event takes one of ``slots`` while it is executed."""
 
-    def __init__(self, runner: Runner, slots: asyncio.Semaphore, buffer: int) -> None:
+    def __init__(self, host: Host, slots: asyncio.Semaphore, buffer: int) -> None:
         """``buffer``: how many answers may wait for one subscriber."""
-        self._runner = runner
+        self._host = host
         self._slots = slots
         self._seats: dict[int, Seat] = {}
         self.groups = Groups(self._run, buffer)
@@ -78,8 +79,8 @@ class Subscriptions:
         run = self._run(operation)
         try:
             if not isinstance(run, Answer):
-                with self._runner.guarded(operation.trace_id):
-                    await self._runner.take_request(operation)
+                with self._host.guarded(operation.trace_id):
+                    await self._host.take_request(operation)
         except LakefrontError as error:
             run = refused(error, operation.trace_id)
         async with self._counted():
@@ -119,8 +120,8 @@ class Subscriptions:
                     yield answer
 
     def _run(self, operation: Operation) -> "_Run | Answer":
-        executor = self._runner.executor(operation)
-        return executor if isinstance(executor, Answer) else _Run(self, self._runner, self._slots, operation, executor)
+        executor = self._host.executor(operation)
+        return executor if isinstance(executor, Answer) else _Run(self, self._host, self._slots, operation, executor)
 
     @asynccontextmanager
     async def _seated(self, operation: Operation, outlet: Outlet | None) -> AsyncIterator[Seat]:
@@ -149,17 +150,17 @@ class _Run:
     def __init__(
         self,
         counted: Subscriptions,
-        runner: Runner,
+        host: Host,
         slots: asyncio.Semaphore,
         operation: Operation,
         executor: Executor[Any],
     ) -> None:
         self._counted = counted
-        self._runner = runner
+        self._host = host
         self._slots = slots
         self._operation = operation
         self._executor = executor
-        self._beside = Beside(runner.runner)
+        self._beside = Beside(host.runner)
 
     async def answers(self) -> AsyncGenerator[Answer]:
         """The answers as they come; the last one is refused if the source fails."""
@@ -197,12 +198,12 @@ class _Run:
         live = operation.planned.plan.live
         raw = told(operation.planned, payload, {}) if live is not None and not live.reads else None
         if raw is not None:
-            answer = Answer(raw=raw)  # nothing is waited for
+            answer = Answer(raw=raw, tier=1)  # nothing is waited for
         else:
             async with self._slots:
-                with self._runner.guarded(operation.trace_id):
+                with self._host.guarded(operation.trace_id):
                     answer = await self._event(payload)
-        return self._runner.extended(operation, answer)
+        return self._host.extended(operation, answer)
 
     async def _event(self, payload: Any) -> Answer:
         """By the plan's statements as far as they go, by resolvers otherwise."""
@@ -212,17 +213,18 @@ class _Run:
             known = await self._beside.of(planned, operation.actor, payload)
             raw = None if known is None else told(planned, payload, known)
             if raw is not None:
-                return Answer(raw=raw)
+                return Answer(raw=raw, tier=1)
         event = self._executor.build_per_event_executor(payload)
         event._relevant_sub_fields = {}  # noqa: SLF001 - shared, it keeps every event's selection until the last
-        event.context_value = self._runner.context_of(operation)
+        event.context_value = self._host.context_of(operation)
         if known:
             assert isinstance(event, LiveExecutor), "subscriptions have one"
             event.known = placed(known)
-        return await run_to_end(event, partial(event.execute_operation, serially=False), operation.trace_id)
+        answer = await run_to_end(event, partial(event.execute_operation, serially=False), operation.trace_id)
+        return replace(answer, tier=2 if known else 3)
 
     async def _source(self) -> Any:
-        with self._operation.traced(), self._runner.guarded(self._operation.trace_id):
+        with self._operation.traced(), self._host.guarded(self._operation.trace_id):
             source: Any = create_source_event_stream(self._executor)
             return await source if self._executor.is_awaitable(source) else source
 

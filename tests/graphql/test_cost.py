@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import pytest
 
 from lakefront.actor import PERMITS_READ, POLICIES_MANAGE, Actor
@@ -13,7 +14,9 @@ from lakefront.domain.services import Services
 from lakefront.graphql.answers import OperationRequest
 from lakefront.graphql.context import Context
 from lakefront.graphql.declare import permission
+from lakefront.graphql.declare.cursors import node_id
 from lakefront.graphql.operations import Operations
+from lakefront.graphql.plan.explain import FELL_BACK
 from lakefront.graphql.schema import build_schema
 from tests.domain.permits.events import text
 from tests.graphql.conftest import Ask, RecordingDatabase
@@ -158,10 +161,52 @@ async def test_a_plan_is_told_to_admins_alone(operations: Operations, city: None
 
 
 async def test_a_plan_whose_values_are_refused_says_why(operations: Operations) -> None:
-    answer = await told(operations, PAGE, ADMIN, {"n": 5000}, plan=True)
+    two = "query ($n: Int) { a: permits { totalCount } b: permits { nodes { events(first: $n) { totalCount } } } }"
+    answer = await told(operations, two, ADMIN, {"n": 5000}, plan=True)
     plan = answer["extensions"]["plan"]
-    assert (plan["tier"], plan["sql"]) == (3, None)
-    assert "1000 rows" in plan["fields"][0]["reason"]
+    assert (plan["kind"], plan["tier"], plan["sql"]) == ("query", 3, None)
+    a, b = plan["fields"]
+    assert (a["compiled"], a["reason"], a["path"]) == (False, None, None)
+    assert (b["compiled"], b["path"]) == (False, "b.nodes.events")
+    assert "1000 rows" in b["reason"]
+    assert plan["mistake"].startswith("The argument is not valid at first: Ask for 0 to 1000 rows")
+
+
+async def test_what_cannot_be_written_is_told_of_its_field_alone(operations: Operations, city: None) -> None:
+    long = "its_response_name_is_longer_than_the_sixty_three_characters_of_a_name"
+    two = (
+        "query ($id: ID!) { a: permits { totalCount } b: node(id: $id) "
+        f"{{ ... on Permit {{ status }} ... on PermitEvent {{ {long}: eventId }} }} }}"
+    )
+    event = (await told(operations, "{ permitEvents(last: 1) { nodes { id } } }"))["data"]["permitEvents"]["nodes"][0]
+    for given, reason in (
+        (node_id("Permit", ("P001", 1)), "there can be no row with this id"),
+        (event["id"], "its response name is longer than 63"),
+    ):
+        plan = (await told(operations, two, ADMIN, {"id": given}, plan=True))["extensions"]["plan"]
+        a, b = plan["fields"]
+        assert (plan["tier"], a["reason"], b["path"]) == (3, None, "b")
+        assert b["reason"].startswith(reason), b
+
+
+async def test_the_tier_that_answered_is_told(operations: Operations, services: Services, city: None) -> None:
+    document = "{ permits(first: 1) { nodes { permitId status } } }"
+    plan = (await told(operations, document, ADMIN, plan=True))["extensions"]["plan"]
+    assert (plan["tier"], plan["fields"][0]["compiled"]) == (1, True)
+    connection = await asyncpg.connect(services.database.dsn)
+    await connection.execute("ALTER TABLE lakefront.permits RENAME COLUMN status TO secret_status")
+    plan = (await told(operations, document, ADMIN, plan=True))["extensions"]["plan"]
+    assert plan["tier"] == 3
+    [field] = plan["fields"]
+    assert field | {"cost": 0} == {
+        "name": "permits",
+        "cost": 0,
+        "compiled": False,
+        "reason": FELL_BACK,
+        "path": "permits",
+    }
+    await connection.execute("ALTER TABLE lakefront.permits RENAME COLUMN secret_status TO status")
+    await connection.close()
 
 
 async def test_each_event_tells_its_cost(operations: Operations, services: Services, actor: Actor) -> None:

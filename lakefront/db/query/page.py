@@ -1,6 +1,6 @@
 """Pages: of a source, or one for each of many parents in a single statement. No OFFSET anywhere."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -86,7 +86,7 @@ def related(join: Join, actor: Actor, keys: Sequence[Key]) -> Statement:
 
     Compiled once for each join: a subscription asks it for every event, and compiling took most of an event's time.
     """
-    values: dict[str, Any] = {f"keys{index}": [key[index] for key in keys] for index in range(len(join.on))}
+    values: dict[str, Any] = key_arrays(keys)
     subject = join.target.row_scope(actor)
     values |= {TENANT: actor.tenant, QUERY_TENANT: actor.tenant, SUBJECT: subject, QUERY_SUBJECT: subject}
     return _related(join, owned=subject is not None).bind(values)
@@ -192,6 +192,11 @@ def key_parents(source: Source) -> FromClause:
 def link_parents(join: Join) -> FromClause:
     """A row for each row from which ``join`` leads: its own columns by their names, and ``ordinal``; bound alike."""
     return _parents(join, (), join.local)
+
+
+def key_arrays(keys: Iterable[Key]) -> dict[str, list[Any]]:
+    """What is bound to ``keys0 …``: of each column of the key, the values of all ``keys``."""
+    return {f"keys{place}": list(values) for place, values in enumerate(zip(*keys, strict=True))}
 
 
 def _parents(join: Join, keys: Sequence[Key], called: Sequence[str] | None = None) -> FromClause:

@@ -143,14 +143,10 @@ class Batches:
 
     async def _fetch(self, batch: list[Bound]) -> list[Value]:
         first = batch[0]
-        keys = {
-            f"keys{place}": list(column) for place, column in enumerate(zip(*(each.key for each in batch), strict=True))
-        }
         self.statements += 1
         self.keys += len(batch)
-        template = first.shape.template
-        values = template.fill(first.slots, first.named() | keys)
-        answers: list[Value] = await self._database.value(template.sql, *values)
+        statement = first.together([each.key for each in batch])
+        answers: list[Value] = await self._database.value(statement.sql, *statement.values)
         return answers
 
 
@@ -163,10 +159,3 @@ def _fail(batch: _Waiting, failure: Exception) -> None:
     for waiting in batch:
         if not waiting.done():
             waiting.set_exception(failure)
-
-
-async def read(database: Database, bound: Bound) -> list[Value]:
-    """The root fields' values of a statement that goes alone."""
-    template = bound.shape.template
-    found: list[Value] = await database.value(template.sql, *template.fill(bound.slots, bound.named()))
-    return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from graphql import GraphQLError
 
@@ -13,12 +14,18 @@ from lakefront.graphql.plan.pick import NotCompiled
 from lakefront.graphql.plan.plan import Plan, Planned
 from lakefront.graphql.plan.statements import Statements
 
+FELL_BACK: Final = "what was compiled failed, and resolvers answered instead"
+
 
 @dataclass(frozen=True, slots=True)
 class RootField:
-    """A root field of the answer, by its response name; ``reason`` says why ``path`` keeps it from being SQL."""
+    """A root field of the answer, by its response name; ``reason`` says why ``path`` keeps it from being SQL.
+
+    Without a reason of its own a field is left to resolvers where another one keeps the only statement from running.
+    """
 
     cost: FieldCost
+    compiled: bool
     reason: str | None
     path: str | None
 
@@ -39,20 +46,24 @@ class Explanation:
     mistake: str | None = None
 
 
-def explain(planned: Planned, statements: Statements, actor: Actor) -> Explanation:
-    """Explain the plan; its statement is compiled, and not run."""
-    plan, sql, refused, mistake = planned.plan, None, None, None
+def explain(planned: Planned, statements: Statements, actor: Actor, answered: int | None = None) -> Explanation:
+    """Explain the plan; its statement is compiled, and not run. ``answered`` is the tier that did answer, if any."""
+    plan, sql, mistake = planned.plan, None, None
+    refused: NotCompiled | None = None
     try:
         if plan.compiled is not None:
             sql = statements.sql(planned, actor)
         elif plan.live is not None:
             sql = statements_of(plan.live, planned, statements, actor)
     except NotCompiled as why:
-        refused, told = why.reason, why.__cause__
+        refused, told = why, why.__cause__
         mistake = told.message if isinstance(told, LakefrontError | GraphQLError) else None
+    tier = plan.tier if refused is None else 3
+    if answered is not None and answered > tier:
+        tier, refused = answered, NotCompiled(FELL_BACK)
     return Explanation(
         kind=plan.operation.operation.value,
-        tier=plan.tier if refused is None else 3,
+        tier=tier,
         estimate=planned.estimate,
         permissions=tuple(sorted(plan.permissions)),
         fields=tuple(_fields(plan, planned.estimate, refused)),
@@ -61,9 +72,13 @@ def explain(planned: Planned, statements: Statements, actor: Actor) -> Explanati
     )
 
 
-def _fields(plan: Plan, estimate: Estimate, refused: str | None) -> Iterator[RootField]:
+def _fields(plan: Plan, estimate: Estimate, refused: NotCompiled | None) -> Iterator[RootField]:
     """``refused`` is why the values of this request leave it all to resolvers, where they do."""
     costs = {cost.path: cost for cost in estimate.fields()}
+    blamed = refused.path[0] if refused is not None and refused.path else None
     for root in plan.roots:
-        reason = root.reason or refused
-        yield RootField(costs[root.key], reason, ".".join((root.key, *root.path)) if root.reason else None)
+        reason, path = root.reason, (root.key, *root.path) if root.reason is not None else ()
+        compiled = reason is None and refused is None
+        if refused is not None and reason is None and blamed in (None, root.key):
+            reason, path = refused.reason, refused.path or (root.key,)
+        yield RootField(costs[root.key], compiled, reason, ".".join(path) or None)

@@ -18,14 +18,17 @@ from lakefront.graphql.plan.mixed import Mixed
 
 
 class Ask:
-    """The arguments of one selected field; ``read`` makes of their values (by GraphQL name) what is asked for.
+    """The arguments of the field at ``path``; ``read`` makes of their values (by GraphQL name) what is asked for.
 
     Reading raises ``ValidationError`` or ``GraphQLError``, as the resolver does, for values that mean nothing.
     """
 
-    __slots__ = ("_arguments", "_known", "_read")
+    __slots__ = ("_arguments", "_known", "_read", "path")
 
-    def __init__(self, arguments: Arguments, read: Callable[[Mapping[str, Any]], Any]) -> None:
+    def __init__(
+        self, arguments: Arguments, read: Callable[[Mapping[str, Any]], Any], path: tuple[str, ...] = ()
+    ) -> None:
+        self.path = path
         self._arguments = arguments
         self._read = read
         self._known: Any = None
@@ -46,7 +49,7 @@ class Later(Ask):
     __slots__ = ()
 
     def __init__(self) -> None:
-        pass
+        self.path = ()
 
     def values(self, variables: VariableValues) -> Any:
         """Nothing yet."""

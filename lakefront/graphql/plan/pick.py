@@ -71,10 +71,11 @@ _LEAVES: Final = (str, strawberry.ID, int, BigInt, float, bool, datetime, date, 
 
 
 class NotCompiled(Exception):
-    """A field cannot be SQL, because of ``reason``."""
+    """A field cannot be SQL, because of ``reason``; it is at ``path`` of the answer, where that is known."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, path: Sequence[str] = ()) -> None:
         self.reason = reason
+        self.path = tuple(path)
         super().__init__(reason)
 
 
@@ -213,7 +214,7 @@ class Picker:
     def _ask(
         self, definition: GraphQLField, details: FieldDetailsList, read: Callable[[Mapping[str, Any]], Any]
     ) -> int:
-        self.asks.append(Ask(Arguments(definition, details[0].node), read))
+        self.asks.append(Ask(Arguments(definition, details[0].node), read, tuple(self.path)))
         return len(self.asks) - 1
 
     def _column(self, field: StrawberryField, declaration: Column, type_: Any) -> Part:

@@ -12,7 +12,7 @@ from lakefront.actor import Actor
 from lakefront.db.database import Database
 from lakefront.errors import LakefrontError, OperationTimeout
 from lakefront.graphql.answers import Answer, encode, refused
-from lakefront.graphql.plan.batches import Batches, Value, read
+from lakefront.graphql.plan.batches import Batches, Value
 from lakefront.graphql.plan.errors import format_execution_errors
 from lakefront.graphql.plan.mixed import Answered
 from lakefront.graphql.plan.parts import Compiled, Root
@@ -65,7 +65,9 @@ class Runner:
 
     async def alone(self, bound: Bound) -> list[Value]:
         """The root fields' values of a statement that goes alone; raises what it raised."""
-        return await read(self._database, bound)
+        statement = bound.statement()
+        found: list[Value] = await self._database.value(statement.sql, *statement.values)
+        return found
 
 
 def unread(failure: BaseException) -> LakefrontError | None:

@@ -4,7 +4,7 @@ Names that must not meet a client's aliases begin with ``#``, which GraphQL cann
 pages, so that filters, orders and cursors mean here what they mean to the resolvers.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -70,6 +70,8 @@ class Writer:
         self._requests = requests
         self._names = 0
         self._touched: list[Source] = []
+        self.path: tuple[str, ...] = ()
+        """The root field that is written, of several."""
 
     @property
     def owned(self) -> bool:
@@ -86,9 +88,13 @@ class Writer:
     def _reads(self, what: Source | Join, condition: Expression | None = None, columns: Iterable[str] = ()) -> None:
         self._touched += check(self._actor, what, condition, columns)
 
-    def values(self, parts: Iterable[Part]) -> ColumnElement[Any]:
+    def values(self, parts: Mapping[str, Part]) -> ColumnElement[Any]:
         """The JSON values of root fields, as an array."""
-        return array([self._value(part, None) for part in parts], type_=JSON)
+        values = []
+        for key, part in parts.items():
+            self.path = (key,)
+            values.append(self._value(part, None))
+        return array(values, type_=JSON)
 
     def spread(self, part: Pages) -> ColumnElement[Any]:
         """The JSON values of the members of the root field ``part``, as an array."""

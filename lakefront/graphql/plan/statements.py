@@ -1,15 +1,14 @@
 """From a plan and the values of a request to a statement that can run: compiled once for each shape of the values."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from graphql import GraphQLError
 
 from lakefront.actor import Actor
-from lakefront.db.query import QUERY_SUBJECT, QUERY_TENANT, GroupRequest, PageRequest, Slots
+from lakefront.db.query import QUERY_SUBJECT, QUERY_TENANT, GroupRequest, Key, PageRequest, Slots, key_arrays
 from lakefront.db.statement import SUBJECT, TENANT, Statement, Template, template_of_value
 from lakefront.errors import LakefrontError, OperationRefused
 from lakefront.graphql.plan.cache import Cache
@@ -66,9 +65,12 @@ class Bound(NamedTuple):
 
     def statement(self) -> Statement:
         """What runs where nothing goes together with it."""
-        keys = {f"keys{place}": [value] for place, value in enumerate(self.key)}
+        return self.together([self.key])
+
+    def together(self, keys: Sequence[Key]) -> Statement:
+        """What runs for this request and others like it, whose keys are among ``keys``."""
         template = self.shape.template
-        return Statement(template.sql, template.fill(self.slots, self.named() | keys))
+        return Statement(template.sql, template.fill(self.slots, self.named() | key_arrays(keys)))
 
 
 class Statements:
@@ -85,8 +87,7 @@ class Statements:
         That is also where an argument means nothing, or the actor may not: they tell it as the specification says.
         Raises ``OperationRefused`` for more conditions than anybody should write.
         """
-        asked = _ask(planned)
-        shape = self.shapes.get((planned.plan.number, asked.requests))
+        asked, shape = self._known(planned)
         if shape is None:
             shape = await self._write(planned.plan, asked, actor)
         return _bound(shape, asked, actor)
@@ -94,41 +95,29 @@ class Statements:
     def ready(self, planned: Planned, actor: Actor) -> Bound | None:
         """As ``bind`` where the statement is written already, and nothing is to be refused; ``None`` otherwise."""
         try:
-            asked = _ask(planned)
+            asked, shape = self._known(planned)
         except (NotCompiled, LakefrontError):
             return None
-        shape = self.shapes.get((planned.plan.number, asked.requests))
         return None if shape is None else _bound(shape, asked, actor)
 
     def sql(self, planned: Planned, actor: Actor) -> str:
         """The statement's text with its parameters below, to be looked at; raises as ``bind``."""
+        asked, shape = self._known(planned)
+        shape = shape or compile_shape(planned.plan, asked.requests, actor)
+        return with_parameters(_bound(shape, asked, actor).statement())
+
+    def _known(self, planned: Planned) -> tuple["_Asked", Shape | None]:
+        """The request's values, and the statement for them if it is written."""
         asked = _ask(planned)
-        shape = self.shapes.get((planned.plan.number, asked.requests))
-        if shape is None:
-            with _allowed():
-                shape = compile_shape(planned.plan, asked.requests, actor)
-        bound = _bound(shape, asked, actor)
-        if planned.plan.compiled is not None and isinstance(_single(planned.plan.compiled), Linked):
-            bound = bound._replace(key=())  # of rows that come with an event
-        return with_parameters(bound.statement())
+        return asked, self.shapes.get((planned.plan.number, asked.requests))
 
     async def _write(self, plan: Plan, asked: "_Asked", actor: Actor) -> Shape:
-        with _allowed():
-            if asked.work <= AT_ONCE:
-                shape = compile_shape(plan, asked.requests, actor)
-            else:
-                async with self._writing:
-                    shape = await asyncio.to_thread(compile_shape, plan, asked.requests, actor)
+        if asked.work <= AT_ONCE:
+            shape = compile_shape(plan, asked.requests, actor)
+        else:
+            async with self._writing:
+                shape = await asyncio.to_thread(compile_shape, plan, asked.requests, actor)
         return self.shapes.put((plan.number, asked.requests), shape)
-
-
-@contextmanager
-def _allowed() -> Iterator[None]:
-    """What the actor may not is for the resolvers to tell."""
-    try:
-        yield
-    except LakefrontError as told:
-        raise NotCompiled(f"it is not allowed: {told}") from told
 
 
 class _Asked(NamedTuple):
@@ -150,7 +139,9 @@ def _ask(planned: Planned) -> _Asked:
         try:
             asked.append(ask.values(planned.variables))
         except (LakefrontError, GraphQLError) as told:
-            raise NotCompiled(f"its arguments are refused: {told}") from told
+            raise NotCompiled(f"its arguments are refused: {told}", ask.path) from told
+        except NotCompiled as found:
+            raise NotCompiled(found.reason, ask.path) from found
         requests.append(_skeleton(slots, asked[-1], keyed=single is None or place != single.ask))
         if slots.conditions > MOST_CONDITIONS:
             raise OperationRefused(
@@ -175,15 +166,23 @@ def _weight(shape: Shape) -> int:
 
 
 def compile_shape(plan: Plan, requests: tuple[Any, ...], actor: Actor) -> Shape:
-    """Write and compile the statement for ``requests`` (skeletons). Takes milliseconds."""
+    """Write and compile the statement for ``requests`` (skeletons). Takes milliseconds.
+
+    Raises ``NotCompiled``, also for what the actor may not: that is for the resolvers to tell.
+    """
     assert plan.compiled is not None, "a plan of tier 3 has no statement"
     writer, single = Writer(actor, requests), _single(plan.compiled)
-    if single is not None:
-        value = writer.batch(single)
-    elif (only := plan.compiled.spread) is not None:
-        value = writer.spread(only)
-    else:
-        value = writer.values(plan.compiled.read.values())
+    try:
+        if single is not None:
+            value = writer.batch(single)
+        elif (only := plan.compiled.spread) is not None:
+            value = writer.spread(only)
+        else:
+            value = writer.values(plan.compiled.read)
+    except LakefrontError as told:
+        raise NotCompiled(f"it is not allowed: {told}", writer.path) from told
+    except NotCompiled as found:
+        raise NotCompiled(found.reason, writer.path) from found
     owned = writer.owned
     return Shape(template_of_value(value, owned=owned), owned, single is not None)
 
