@@ -199,6 +199,12 @@ class Settings(BaseSettings):
         ge=10,
         description="Events a follower may fall behind before it is LAGGED, as it is after 32 MiB of them.",
     )
+    service_request_poll_interval: float = Field(
+        3600.0, ge=1, description="Seconds between two questions to a city where an open service request stands (C3)."
+    )
+    service_request_poll_pause: float = Field(
+        0.3, ge=0, description="Seconds between two such questions to one provider of one city (C3)."
+    )
     poll_interval: float = Field(1.0, gt=0, description="Seconds between looks at the log when no notice comes.")
 
     graphql_max_body: int = Field(1 * MIB, ge=1024, description="Largest GraphQL request in bytes.")

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -39,6 +40,10 @@ class Meters:
 
     def __init__(self) -> None:
         self.tally = Tally()
+        self.poller_lag: Mapping[str, float] = {}
+        """Provider -> seconds since that of its open service requests was asked after which waits longest (C13)."""
+        self.polled: Counter[str] = Counter()
+        """Provider -> how often this server asked where a service request stands."""
         self._sums: dict[Stream, Sums] = {}
         self._answers: dict[tuple[Stream, object], tuple[float, asyncio.Task[Any]]] = {}
         self._news: dict[Stream, asyncio.Event] = {}

@@ -57,7 +57,10 @@ class Metrics:
         self._registry.register(services.calls.metrics)
         self._pipelines = _Pipelines(services)
         self._registry.register(self._pipelines)
-        database = services.database
+        database, meters = services.database, services.meters
+        lag, asked = "Seconds since the last question after an open request.", "Questions after open requests."
+        self.gauges("service_request_poller_lag_seconds", lag, "provider", lambda: meters.poller_lag)
+        self.counters("service_request_polls", asked, "provider", lambda: meters.polled)
         self.gauge("lakefront_pool_in_use", "Connections to PostgreSQL in use.", lambda: database.connections[0])
         self.gauge("lakefront_pool_open", "Connections to PostgreSQL that are open.", lambda: database.connections[1])
 

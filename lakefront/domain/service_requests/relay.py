@@ -1,0 +1,117 @@
+"""Tells the log what became of requests, in their order, each change once (C15, X1).
+
+A change waits in ``service_request_relay`` from the transaction that made it on. Its event follows from its row alone,
+id and all: killed between the log's word and its own, the relay appends it again, and the log knows it.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from lakefront.actor import system_actor
+from lakefront.domain.service_requests.request import STREAM
+from lakefront.domain.services import Services
+from lakefront.errors import LakefrontError, Unavailable
+from lakefront.eventlog.events import NewEvent, Outcome
+from lakefront.eventlog.lake.locks import Locks
+from lakefront.eventlog.pace import Bell, Rests
+
+BATCH: Final = 1000
+"""Changes that are told at a time."""
+
+LOCK: Final = "service requests' relay"
+
+_TENANTS: Final = "SELECT coalesce(json_agg(DISTINCT tenant_id), '[]') FROM lakefront.service_request_relay"
+
+_DUE: Final = """
+SELECT d.place, c.request_id, c.version, c.event_type, c.changed_at, c.payload, c.trace_id
+FROM (SELECT * FROM lakefront.service_request_relay WHERE tenant_id = $1 ORDER BY place LIMIT $2) d
+JOIN lakefront.service_request_changes c
+  ON c.tenant_id = $1 AND c.request_id = d.request_id AND c.version = d.version
+ORDER BY d.place
+"""
+_TOLD: Final = "DELETE FROM lakefront.service_request_relay WHERE tenant_id = $1 AND place = ANY($2::bigint[])"
+
+_log = logging.getLogger(__name__)
+
+
+class Relay:
+    """One of all servers tells the log; the others look whether it is gone. ``notice``: the listener's word."""
+
+    def __init__(self, services: Services, locks: Locks, *, poll: float) -> None:
+        """``poll``: seconds between looks without a notice."""
+        self._services = services
+        self._locks = locks
+        self._poll = poll
+        self._bell = Bell()
+        self._rests = Rests(poll)
+
+    def notice(self, _tenant: str = "") -> None:
+        """Requests changed, on any server; or notices were lost."""
+        self._bell.ring()
+
+    async def run(self) -> None:
+        """Relay for ever; what fails holds up its own tenant alone, and is tried again."""
+        while True:
+            self._bell.quiet()
+            more = False
+            try:
+                more = await self.step()
+            except Unavailable:
+                _log.info("service requests are not told to the log: PostgreSQL is away")
+            except Exception:  # noqa: BLE001 - the worker must outlive it
+                _log.exception("the relay of service requests failed")
+            if not more:
+                await self._bell.wait(self._poll)
+
+    async def step(self) -> bool:
+        """Tell a batch of each tenant's, unless another server is at it; whether there may be more."""
+        tenants = msgspec.json.decode(await self._services.provisioner.text(_TENANTS), type=list[str])
+        if not tenants:
+            return False
+        async with self._locks.hold(LOCK) as held:
+            return held and any([await self._turn(tenant) for tenant in tenants])
+
+    async def _turn(self, tenant: str) -> bool:
+        if self._rests.has(tenant):
+            return False
+        try:
+            more = await self._tell(tenant)
+        except Unavailable:
+            raise
+        except LakefrontError as failure:
+            _log.error("service requests of %s are not told to the log: %s", tenant, failure.message)
+            self._rests.begin(tenant)
+            return False
+        self._rests.end(tenant)
+        return more
+
+    async def _tell(self, tenant: str) -> bool:
+        """Tell the tenant's next batch; whether there may be more."""
+        async with self._services.database.transaction(tenant) as transaction:
+            rows = await transaction.fetch(_DUE, tenant, BATCH)
+        if not rows:
+            return False
+        appended = await self._services.log.append(system_actor(tenant), STREAM, [_event(row) for row in rows])
+        for row, verdict in zip(rows, appended, strict=True):
+            if verdict.outcome is Outcome.CONFLICT:
+                # The log keeps what it has: to hold up all others for it would mend nothing.
+                _log.error("the log has another change %s of request %s", row["version"], row["request_id"])
+        async with self._services.database.transaction(tenant) as transaction:
+            await transaction.execute(_TOLD, tenant, [row["place"] for row in rows])
+        return len(rows) == BATCH
+
+
+def _event(row: Mapping[str, Any]) -> NewEvent:
+    """The event of a change, which follows from its row alone."""
+    return NewEvent(
+        event_id=f"{row['request_id']}:{row['version']}",
+        event_type=row["event_type"],
+        partition_key=row["request_id"],
+        occurred_at=row["changed_at"],
+        payload=orjson.dumps(row["payload"], option=orjson.OPT_SORT_KEYS),
+        trace_id=row["trace_id"],
+    )
