@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from lakefront.db.database import READING_THE_LOG, Database
 from lakefront.db.listener import Listener
-from lakefront.domain import alerts, notices, outbox
+from lakefront.domain import alerts, notices, open_data, outbox
 from lakefront.domain.outbox import OutboxWorker
 from lakefront.domain.services import Services
 from lakefront.domain.tenants import bi
@@ -69,6 +69,8 @@ async def start(
     listener.on(outbox.CHANNEL, outside.notice)
     listener.watch(lambda _: outside.wake())
     _notices(settings, services, background, listener, stack)
+    imports = open_data.OpenDataRunner(services)
+    listener.on(open_data.CHANNEL, imports.notice)
     await listener.open()
     stack.push_async_callback(listener.close)
     tally = services.meters.tally
@@ -78,6 +80,7 @@ async def start(
     stack.enter_context(_worker("counting", partial(tally.keep_writing, services.database)))
     stack.enter_context(_worker("projection permits", projection.run))
     stack.enter_context(_worker("sealer", sealer.run))
+    stack.enter_context(_worker("imports of open data", imports.run))
     stack.enter_context(_worker("maintenance", partial(_maintain, services.log)))
     stack.enter_context(_worker("overlong sessions", partial(_end_overlong, services.provisioner)))
     _alerts(settings, services, stack)

@@ -13,6 +13,7 @@ from lakefront.domain.open_data.imports import (
     cancel,
     data_sets,
     find,
+    latest,
 )
 from lakefront.domain.open_data.progress import SCOPE, STREAM
 from lakefront.domain.open_data.runner import OpenDataRunner
@@ -33,4 +34,5 @@ __all__ = [
     "data_set",
     "data_sets",
     "find",
+    "latest",
 ]

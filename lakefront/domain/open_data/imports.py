@@ -12,7 +12,7 @@ from typing import Final
 
 import asyncpg
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from lakefront.actor import LAKE_MANAGE, OPEN_DATA_READ, Actor
 from lakefront.adapters.opendata import PAGE, Place
@@ -40,7 +40,7 @@ class ImportState(StrEnum):
 
 UNDER_WAY: Final = frozenset({ImportState.QUEUED, ImportState.RUNNING})
 
-HIDDEN: Final = frozenset({"place", "problems", "told", "failures", "lease", "leased_until"})
+HIDDEN: Final = frozenset({"place", "told", "failures", "due_at", "lease", "leased_until"})
 """Columns that are the runner's own."""
 
 
@@ -101,12 +101,25 @@ async def ask_for(
 async def find(services: Services, actor: Actor, import_id: str) -> Row:
     """The import's row. Needs the scope lake:manage; raises ``NotFound``, ``Forbidden``, ``Unavailable``."""
     actor.require(LAKE_MANAGE)
-    columns = [column for column in table.columns if column.name not in {"tenant_id", *HIDDEN}]
-    where = (table.c.tenant_id == actor.tenant, table.c.import_id == import_id)
-    rows = [] if "\0" in import_id else await services.database.rows(actor.tenant, select(*columns).where(*where))
+    rows = [] if "\0" in import_id else await _rows(services, actor, table.c.import_id == import_id)
     if not rows:
-        raise _not_found()
+        raise NotFound("There is no such import. openDataImports lists those that there are.")
     return rows[0]
+
+
+async def latest(services: Services, actor: Actor, dataset: str) -> Row | None:
+    """The row of the data set's last import, if there was one. Needs the scope lake:manage."""
+    actor.require(LAKE_MANAGE)
+    rows = await _rows(services, actor, table.c.dataset == dataset)
+    return rows[0] if rows else None
+
+
+async def _rows(services: Services, actor: Actor, where: ColumnElement[bool]) -> list[Row]:
+    """The newest row that is so."""
+    columns = [column for column in table.columns if column.name not in {"tenant_id", *HIDDEN}]
+    found = select(*columns).where(table.c.tenant_id == actor.tenant, where)
+    newest = found.order_by(table.c.requested_at.desc(), table.c.import_id.desc()).limit(1)
+    return await services.database.rows(actor.tenant, newest)
 
 
 async def cancel(
@@ -197,10 +210,6 @@ def _under_way(dataset: str, import_id: str | None = None) -> Conflict:
         f"An import of {dataset} is under way already{which}. Follow it with importProgress, or stop it with "
         "cancelOpenDataImport first."
     )
-
-
-def _not_found() -> NotFound:
-    return NotFound("There is no such import. openDataImports lists those that there are.")
 
 
 def _checked(since: datetime | None) -> datetime | None:

@@ -68,6 +68,11 @@ def ended(row: Row) -> bool:
     return row["state"] in ENDED
 
 
+def at_least(rows: int) -> Callable[[Row], bool]:
+    """Whether so many rows were read."""
+    return lambda row: bool(row["rows_read"] >= rows)
+
+
 def counts(row: Row) -> tuple[int, int, int, int]:
     """Rows read, accepted, duplicates, rejected."""
     return row["rows_read"], row["accepted"], row["duplicates"], row["rejected"]
@@ -75,13 +80,14 @@ def counts(row: Row) -> tuple[int, int, int, int]:
 
 async def events(services: Services, actor: Actor, stream: str) -> list[Any]:
     """All events of the stream."""
-    found, position = [], dict[int, int]()
-    while page := (await services.log.read(actor, stream, position)):
+    found: list[Any] = []
+    position: dict[int, int] = {}
+    while True:
+        page = await services.log.read(actor, stream, position)
         if not page.events:
             return found
         found += page.events
         position = page.position
-    return found
 
 
 async def table(services: Services, actor: Actor, name: str, columns: str = "*") -> list[Any]:

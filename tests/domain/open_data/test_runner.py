@@ -12,6 +12,7 @@ from lakefront.simulator import Simulator
 from lakefront.simulator.faults import Fault, Kind
 from tests.domain.open_data.publishing import (
     INSPECTIONS,
+    at_least,
     counts,
     ended,
     events,
@@ -52,7 +53,7 @@ async def test_a_killed_import_goes_on_where_it_stood(importing: Services, actor
     import_id = asked.row["import_id"]
     for read in (14, 35):
         async with running(importing, page=7, lease=0.3):
-            await until(importing, actor, import_id, lambda row, read=read: row["rows_read"] >= read)
+            await until(importing, actor, import_id, at_least(read))
         # Killed: nobody gave the lease back.
     async with running(importing, page=7), running(importing, page=7):
         row = await until(importing, actor, import_id, ended)
@@ -106,7 +107,7 @@ async def test_a_refusal_ends_it_and_another_import_goes_on(
     asked = await open_data.ask_for(importing, actor, INSPECTIONS)
     assert asked.row is not None
     async with running(importing, page=20) as runner:
-        await until(importing, actor, asked.row["import_id"], lambda row: row["rows_read"] >= 20)
+        await until(importing, actor, asked.row["import_id"], at_least(20))
         cancelled = await open_data.cancel(importing, actor, asked.row["import_id"])
         runner.notice()
     assert cancelled["state"] == "CANCELLED"
