@@ -34,7 +34,8 @@ from lakefront.graphql.plan.batches import Value
 from lakefront.graphql.plan.cost import check_cost
 from lakefront.graphql.plan.document import MAX_ERRORS, InvalidDocument
 from lakefront.graphql.plan.errors import format_exception, format_request_errors
-from lakefront.graphql.plan.mixed import Answered, LiveExecutor, MixedExecutor, go_on
+from lakefront.graphql.plan.live_run import LiveExecutor
+from lakefront.graphql.plan.mixed import Answered, MixedExecutor, go_on
 from lakefront.graphql.plan.planner import Planner
 from lakefront.graphql.plan.run import Runner, answered, failed, joined, named, timed_out, unread, whole
 from lakefront.graphql.plan.statements import Bound

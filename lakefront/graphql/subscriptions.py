@@ -20,8 +20,7 @@ from lakefront.graphql.following import Delivery
 from lakefront.graphql.guard import Guard
 from lakefront.graphql.operation import Operation
 from lakefront.graphql.plan.errors import format_execution_errors
-from lakefront.graphql.plan.live_run import Beside, placed, told
-from lakefront.graphql.plan.mixed import LiveExecutor
+from lakefront.graphql.plan.live_run import Beside, LiveExecutor, placed, told
 from lakefront.graphql.plan.run import Runner
 from lakefront.graphql.sharing.group import Groups
 from lakefront.graphql.sharing.key import group_actor

@@ -2,11 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
 import orjson
+from graphql import GraphQLObjectType
+from graphql.execution.collect_fields import FieldDetailsList
+from graphql.pyutils import Path
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from lakefront.actor import Actor
 from lakefront.db.query import Key
@@ -49,6 +53,20 @@ class Beside:
             self._plan = planned.plan
             self._ahead = {id(each): (each, known) for each, known in zip(payloads[1:], others, strict=True)}
         return first
+
+
+class LiveExecutor(StrawberryGraphQLCoreExecutionContext):
+    """Executes an event's selection but for what was read for it beforehand: ``known``, by its path in the answer."""
+
+    known: Mapping[tuple[str | int, ...], Any] = {}
+
+    def execute_field(
+        self, parent_type: GraphQLObjectType, source: Any, field_details_list: FieldDetailsList, path: Path, *more: Any
+    ) -> Any:
+        """What was read as it is; else what the resolver gives."""
+        if self.known and (at := tuple(path.as_list())) in self.known:
+            return self.known[at]
+        return super().execute_field(parent_type, source, field_details_list, path, *more)
 
 
 async def read_beside(

@@ -93,20 +93,6 @@ class MixedExecutor(StrawberryGraphQLCoreExecutionContext):
         return super().complete_object_value(return_type, field_details_list, info, path, result, *more)
 
 
-class LiveExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Executes an event's selection but for what was read for it beforehand: ``known``, by its path in the answer."""
-
-    known: Mapping[tuple[str | int, ...], Any] = {}
-
-    def execute_field(
-        self, parent_type: GraphQLObjectType, source: Any, field_details_list: FieldDetailsList, path: Path, *more: Any
-    ) -> Any:
-        """What was read as it is; else what the resolver gives."""
-        if self.known and (at := tuple(path.as_list())) in self.known:
-            return self.known[at]
-        return super().execute_field(parent_type, source, field_details_list, path, *more)
-
-
 def go_on(resolve: Callable[..., Any], source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
     """Middleware: instead of resolving a field that SQL answered, go further down in the answer."""
     return source.below(str(info.path.key)) if isinstance(source, Answered) else resolve(source, info, **arguments)
