@@ -202,7 +202,13 @@ def _notification(notice_id: str, message: _Message) -> Notification:
         id=notice_id,
         type=message.event["eventType"],
         at=datetime.fromisoformat(message.event["occurredAt"]),
-        data={"stream": message.rule.stream, "rule": message.rule.name, **text, "event": message.event},
+        data={
+            "id": message.event[STREAMS[message.rule.stream].about],
+            "stream": message.rule.stream,
+            "rule": message.rule.name,
+            **text,
+            "event": message.event,
+        },
     )
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakefront.domain.notices.conditions import MOST, Condition, Operator, check, holds
@@ -75,12 +75,14 @@ def expected(condition: Condition, event: dict[str, Any]) -> bool:
     return outcomes[condition.operator]()
 
 
+@settings(max_examples=60)
 @given(st.lists(conditions(), max_size=4), events())
 def test_conditions_hold_exactly_where_all_of_them_do(tests: list[Condition], event: dict[str, Any]) -> None:
     check(PERMITS, tests)
     assert holds(PERMITS, tests, event) is all(expected(each, event) for each in tests)
 
 
+@settings(max_examples=40)
 @given(conditions(), events())
 def test_in_and_not_in_are_each_other_s_opposite(test: Condition, event: dict[str, Any]) -> None:
     pairs = {Operator.IN: Operator.NOT_IN, Operator.IS_KNOWN: Operator.IS_UNKNOWN}
