@@ -22,6 +22,7 @@ from lakefront.graphql import (
     permits,
     pipelines,
     rights,
+    service_requests,
     tenants,
     weather,
 )
@@ -32,6 +33,7 @@ from lakefront.graphql.tenants import usage
 DOMAINS = (
     node,
     permits,
+    service_requests,
     pipelines,
     lake,
     keys,
