@@ -30,7 +30,19 @@ from lakefront.server.operation_metrics import show_operations
 from lakefront.server.pages.bundle import ASSETS_PATH, Assets, Page
 from lakefront.server.pages.graphiql import GraphiQLOrGraphQL
 from lakefront.server.responses import GRAPHQL_PATH, error_response
-from lakefront.server.rest import api_keys, cities, integrations, lake, maps, permits, system, tenant_usage, tenants
+from lakefront.server.rest import (
+    api_keys,
+    cities,
+    integrations,
+    lake,
+    maps,
+    permits,
+    service_request_records,
+    service_requests,
+    system,
+    tenant_usage,
+    tenants,
+)
 from lakefront.server.rest.door import Handler, RestDoor
 from lakefront.server.security_headers import SecurityHeaders
 from lakefront.server.subscription_metrics import show_sockets, show_subscriptions
@@ -99,6 +111,9 @@ def _rest_routes(running: Running) -> list[BaseRoute]:
         rest("/metrics", "GET", system.get_metrics),
         rest("/.well-known/jwks.json", "GET", system.get_jwks),
         rest("/sf-permit-events", "POST", permits.post_permit_events),
+        rest(service_requests.PATH, "GET POST", service_requests.list_or_post),
+        rest(service_request_records.RECORDS, "POST", service_request_records.post_records),
+        rest(service_requests.ONE, "GET PATCH", service_requests.get_or_patch),
         rest("/lake/{key:path}", "GET", lake.get_object),
         rest("/api/v1/tenants/dryrun", "POST", tenants.post_dry_run),
         rest("/api/v1/tenants/onboard", "POST", tenants.post_onboard),
