@@ -8,7 +8,7 @@ from lakefront.domain.alerts.acknowledge import Acknowledged, acknowledge
 from lakefront.domain.alerts.alert import Alert, AlertState
 from lakefront.domain.alerts.deliver import HANDLERS
 from lakefront.domain.alerts.evaluate import Evaluator
-from lakefront.domain.alerts.publish import EVENT_TYPES, STREAM, publish
+from lakefront.domain.alerts.publish import EVENT_TYPES, STREAM, AlertEventType, publish
 from lakefront.domain.alerts.readings import Sightings
 from lakefront.domain.alerts.rules import TOLD, Comparison, Metric, Rule, RuleInput
 from lakefront.domain.alerts.stored_rules import Changed, rules, upsert
@@ -20,6 +20,7 @@ __all__ = [
     "TOLD",
     "Acknowledged",
     "Alert",
+    "AlertEventType",
     "AlertState",
     "Changed",
     "Comparison",

@@ -1,6 +1,7 @@
 """Changes of alerts as events of the log, from where they are followed and notices are made of them."""
 
 import logging
+from enum import StrEnum
 from typing import Any, Final
 
 import orjson
@@ -12,10 +13,19 @@ from lakefront.eventlog.events import NewEvent, Outcome
 
 STREAM: Final = "alert-events"
 
+
+class AlertEventType(StrEnum):
+    """What may happen to an alert."""
+
+    FIRED = "alert.fired"
+    ACKNOWLEDGED = "alert.acknowledged"
+    RESOLVED = "alert.resolved"
+
+
 EVENT_TYPES: Final = {
-    AlertState.FIRING: "alert.fired",
-    AlertState.ACKNOWLEDGED: "alert.acknowledged",
-    AlertState.RESOLVED: "alert.resolved",
+    AlertState.FIRING: AlertEventType.FIRED,
+    AlertState.ACKNOWLEDGED: AlertEventType.ACKNOWLEDGED,
+    AlertState.RESOLVED: AlertEventType.RESOLVED,
 }
 
 PAGE: Final = 500
