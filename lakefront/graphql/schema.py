@@ -9,6 +9,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 
 from lakefront.graphql import (
+    alerts,
     benefits,
     cities,
     cost,
@@ -47,6 +48,7 @@ DOMAINS = (
     open_data,
     benefits,
     notices,
+    alerts,
     cost,
 )
 """Each may have classes ``Query``, ``Mutation`` and ``Subscription``: their fields are the schema's root fields."""
