@@ -35,7 +35,7 @@ OVERLONG_EVERY = 30.0
 NOTICES_EVERY = 0.5
 """Seconds between two looks at what notices are due for: nobody waits for one."""
 
-HANDLERS: Final[tuple[outbox.Handler, ...]] = (notices.Sender(),)
+HANDLERS: Final[tuple[outbox.Handler, ...]] = (notices.Sender(), *alerts.HANDLERS)
 """How the outbox' jobs are carried out: one of each kind. A domain that enqueues jobs adds its own here."""
 
 _log = logging.getLogger(__name__)
