@@ -147,13 +147,13 @@ def news(request: ServiceRequest, told: ServiceRequestDTO) -> dict[str, Any]:
     word = Word(state, Cause.CITY, told.updated_at)
     if late(standing, word):
         return values
-    reached = after(standing, word)
+    reached, since = after(standing, word), min(told.updated_at or now, now)
     values |= {"state": reached.state, "told_at": reached.told_at, "error_code": None, "error_message": None}
     if reached.state is not request.state:
-        values["state_at"] = told.updated_at or now
-        values["closed_at"] = (told.updated_at or now) if reached.state is State.CLOSED else None
+        values["state_at"] = since
+        values["closed_at"] = since if reached.state is State.CLOSED else None
     if told.resolution is not None and told.resolution != request.resolution:
-        values["resolution_at"] = told.updated_at or now
+        values["resolution_at"] = since
     told_now = {
         "external_status": told.external_status,
         "agency": told.agency,

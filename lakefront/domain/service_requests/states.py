@@ -1,13 +1,13 @@
 """Where a request can go from where it stands, and at whose word: the one place that says so.
 
 Outside words that come late do not count: those that are older than the newest one that counted, and those without a
-time that would take the request back. Whatever the order in which words with a time come in, the newest one stands at
-the end. Times are compared with times of the same clock, the city's; ours comes in where staff has decided something.
+time that would take the request back. So, whatever the order in which a publisher's words come in, the newest one
+stands at the end, and nothing is moved back by what was said before.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -75,7 +75,12 @@ TRANSITIONS: Final[Mapping[Cause, Mapping[State, frozenset[State]]]] = MappingPr
 )
 """Whose word moves a request from where to where. What is not here does not happen."""
 
-_RANK: Final[Mapping[State, int]] = {PENDING: 0, UNCERTAIN: 1, OPEN: 2, IN_PROGRESS: 3, CLOSED: 4, REJECTED: 4}
+_RANK: Final[Mapping[State, int]] = {PENDING: 0, UNCERTAIN: 1, OPEN: 2, IN_PROGRESS: 3, CLOSED: 4, REJECTED: 5}
+
+
+SKEW: Final = timedelta(hours=1)
+"""By how much clocks are wrong. A city that is asked says what it thinks now: a word that does not take a request back
+counts also where it seems to be a little older than what was heard before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +124,12 @@ def late(standing: Standing, word: Word) -> bool:
     """
     if word.cause not in {Cause.CITY, Cause.PUBLISHER} or not standing.filed:
         return False
-    if word.at is not None and standing.told_at != word.at:
-        return standing.told_at is not None and word.at < standing.told_at
-    return _RANK[word.state] < _RANK[standing.state]
+    back = _RANK[word.state] < _RANK[standing.state]
+    if word.at is None or word.at == standing.told_at:
+        return back
+    if standing.told_at is None:
+        return False
+    return word.at < standing.told_at - (SKEW if word.cause is Cause.CITY and not back else timedelta(0))
 
 
 def after(standing: Standing, word: Word) -> Standing:
