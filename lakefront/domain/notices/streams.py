@@ -9,7 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from lakefront.actor import PERMITS_READ, SERVICE_REQUESTS_READ
+from lakefront.actor import METRICS_READ, PERMITS_READ, SERVICE_REQUESTS_READ
+from lakefront.domain.alerts import STREAM as ALERTS
+from lakefront.domain.alerts import AlertEventType
 from lakefront.domain.permits import STREAM as PERMITS
 from lakefront.domain.permits.payloads import PermitEventType
 from lakefront.domain.service_requests import STREAM as SERVICE_REQUESTS
@@ -111,6 +113,25 @@ STREAMS: Final[Mapping[str, Stream]] = {
             )
             | {"test": Field(Kind.BOOLEAN, example=False), "version": Field(Kind.NUMBER, 3)}
             | _moments("reportedAt", "filedAt", "closedAt", "expectedAt", "resolutionAt"),
+        ),
+        Stream(
+            ALERTS,
+            "alertId",
+            METRICS_READ,
+            frozenset(AlertEventType),
+            _ALWAYS
+            | _texts(
+                alertId="al-examplexample",
+                ruleId="breaker-open",
+                metric="BREAKER_OPEN_SECONDS",
+                state="FIRING",
+                summary="geoclient of nyc has failed for 310 s: its breaker is open",
+                provider="geoclient",
+                city="nyc",
+            )
+            | {"level": Field(Kind.NUMBER, 1), "version": Field(Kind.NUMBER, 1)}
+            | {"value": Field(Kind.NUMBER, 310.0), "threshold": Field(Kind.NUMBER, 300.0)}
+            | _moments("firedAt"),
         ),
     )
 }
