@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from lakefront.db.database import READING_THE_LOG, Database
 from lakefront.db.listener import Listener
-from lakefront.domain import alerts, notices, open_data, outbox
+from lakefront.domain import alerts, notices, open_data, outbox, service_requests
 from lakefront.domain.outbox import OutboxWorker
 from lakefront.domain.services import Services
 from lakefront.domain.tenants import bi
@@ -35,7 +35,7 @@ OVERLONG_EVERY = 30.0
 NOTICES_EVERY = 0.5
 """Seconds between two looks at what notices are due for: nobody waits for one."""
 
-HANDLERS: Final[tuple[outbox.Handler, ...]] = (notices.Sender(), *alerts.HANDLERS)
+HANDLERS: Final[tuple[outbox.Handler, ...]] = (service_requests.Filing(), notices.Sender(), *alerts.HANDLERS)
 """How the outbox' jobs are carried out: one of each kind. A domain that enqueues jobs adds its own here."""
 
 _log = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ async def start(
     _notices(settings, services, background, listener, stack)
     imports = open_data.OpenDataRunner(services)
     listener.on(open_data.CHANNEL, imports.notice)
+    _service_requests(settings, services, listener, stack)
     await listener.open()
     stack.push_async_callback(listener.close)
     tally = services.meters.tally
@@ -98,6 +99,19 @@ def _notices(
         listener.on(EVENTS_CHANNEL, runner.notice)
         listener.watch(lambda _, runner=runner: runner.wake())  # type: ignore[misc] # bound now
         stack.enter_context(_worker(f"notices of {stream}", runner.run))
+
+
+def _service_requests(settings: Settings, services: Services, listener: Listener, stack: AsyncExitStack) -> None:
+    """What tells the log of requests, and asks cities where they stand."""
+    locks = Locks(services.database.dsn)
+    stack.push_async_callback(locks.close)
+    relay = service_requests.Relay(services, locks, poll=settings.poll_interval)
+    listener.on(service_requests.CHANNEL, relay.notice)
+    listener.watch(lambda _: relay.notice())
+    interval, pause = settings.service_request_poll_interval, settings.service_request_poll_pause
+    poller = service_requests.Poller(services, locks, interval=interval, pause=pause)
+    stack.enter_context(_worker("service requests to the log", relay.run))
+    stack.enter_context(_worker("polling service requests", poller.run))
 
 
 def _alerts(settings: Settings, services: Services, stack: AsyncExitStack) -> None:
