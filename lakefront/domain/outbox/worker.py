@@ -65,8 +65,9 @@ class OutboxWorker:
         self.notice()
 
     async def run(self) -> None:
-        """Work for ever; a job that fails is decided on, and never stops the others."""
-        while True:
+        """Work until ``close``; a job that fails is decided on, and never stops the others."""
+        # asyncio.wait_for, which redis-py awaits, may swallow a cancellation (CPython issue 86296).
+        while not self._closing:
             self._bell.quiet()
             try:
                 await self._look()
@@ -80,6 +81,7 @@ class OutboxWorker:
     async def close(self) -> None:
         """Take no more; what is under way has a few seconds, and is looked up by others if that is too short."""
         self._closing = True
+        self._bell.ring()
         working = list(self._working)
         if working:
             await asyncio.wait(working, timeout=self._pace.grace)
