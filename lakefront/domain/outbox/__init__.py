@@ -6,23 +6,34 @@ the handler raises decides what is next (``outcome.py``, ADR 34); what cannot be
 """
 
 from lakefront.domain.outbox.enqueue import CHANNEL, enqueue, finish
+from lakefront.domain.outbox.export import Exported, export
 from lakefront.domain.outbox.handlers import Handler, nothing_sent, record
 from lakefront.domain.outbox.jobs import Job, JobState, LeaseLost, LetterState, NewJob
+from lakefront.domain.outbox.letters import DeadLetter, discard, replay, waiting
+from lakefront.domain.outbox.numbers import Numbers, measure
 from lakefront.domain.outbox.pace import Pace
 from lakefront.domain.outbox.worker import OutboxWorker
 
 __all__ = [
     "CHANNEL",
+    "DeadLetter",
+    "Exported",
     "Handler",
     "Job",
     "JobState",
     "LeaseLost",
     "LetterState",
     "NewJob",
+    "Numbers",
     "OutboxWorker",
     "Pace",
+    "discard",
     "enqueue",
+    "export",
     "finish",
+    "measure",
     "nothing_sent",
     "record",
+    "replay",
+    "waiting",
 ]

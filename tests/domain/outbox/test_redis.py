@@ -24,7 +24,7 @@ async def all_done(desk: Services) -> bool:
 
 
 async def listed(redis: Redis, provider: str) -> list[dict[str, Any]]:
-    found: Any = await redis.lrange(f"dlq:{provider}", 0, -1)  # type: ignore[misc]
+    found: Any = await redis.lrange(f"dlq:{provider}", 0, -1)
     return [json.loads(each) for each in found]
 
 
@@ -159,7 +159,7 @@ async def test_dead_letters_are_listed_and_the_lists_are_made_again(
         assert "Ada" not in json.dumps(list(letters.values()))
         await redis.flushall()
         await until(both)
-        await redis.rpop("dlq:nyc_311")  # type: ignore[misc]
+        await redis.rpop("dlq:nyc_311")
         await until(both)
         async with desk.database.transaction("city") as transaction:
             await transaction.execute(

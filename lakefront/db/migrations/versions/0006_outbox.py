@@ -77,8 +77,8 @@ _GRANTS = (
     # Which jobs of all tenants are due, and how many letters wait: never what they say.
     "CREATE POLICY provisioner ON lakefront.outbox FOR SELECT TO lakefront_provisioner USING (true)",
     (
-        "GRANT SELECT (tenant_id, job_id, number, kind, key, provider, city, state, due_at, attempts, created_at, "
-        "updated_at) ON lakefront.outbox TO lakefront_provisioner"
+        "GRANT SELECT (tenant_id, job_id, number, kind, key, provider, city, state, due_at, attempts, round_at, "
+        "created_at, updated_at) ON lakefront.outbox TO lakefront_provisioner"
     ),
     "CREATE POLICY provisioner ON lakefront.dead_letters FOR SELECT TO lakefront_provisioner USING (true)",
     (
