@@ -37,7 +37,7 @@ UNION ALL
 SELECT 'POLLER_LAG_SECONDS', provider, city, extract(epoch FROM now() - min(coalesce(checked_at, filed_at)))::float8
 FROM lakefront.service_requests
 WHERE tenant_id = $1 AND source = 'lakefront' AND state IN ('OPEN', 'IN_PROGRESS')
-  AND coalesce(checked_at, filed_at) IS NOT NULL GROUP BY provider, city
+  AND filed_at IS NOT NULL GROUP BY provider, city
 UNION ALL
 SELECT 'UNCERTAIN_REQUESTS', provider, city, count(*)::float8 FROM lakefront.service_requests
 WHERE tenant_id = $1 AND source = 'lakefront' AND state = 'UNCERTAIN' GROUP BY provider, city
