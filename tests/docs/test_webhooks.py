@@ -1,14 +1,10 @@
 """The webhooks' page: its programs take what the adapter sends, and nothing else; its numbers are ours."""
 
-import asyncio
 import re
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import orjson
@@ -20,11 +16,9 @@ from lakefront.adapters.messages import Notification
 from lakefront.adapters.providers.webhook import Webhook
 from lakefront.adapters.signatures import key_of, new_secret, signed
 from lakefront.errors import UpstreamDenied
-from tests.clients.node import node_program
-from tests.docs.blocks import blocks, environment
+from tests.docs.blocks import blocks
+from tests.docs.receivers import PAGE, running
 from tests.process import ROOT
-
-PAGE = ROOT / "docs" / "webhooks.md"
 
 OLD, NEW = new_secret(), new_secret()
 
@@ -33,20 +27,9 @@ EVENT = Notification(
 )
 
 
-class Receiver(NamedTuple):
-    """One of the page's programs, as it runs."""
-
-    url: str
-    told: asyncio.StreamReader
-
-    async def line(self) -> str:
-        """What it prints next."""
-        return (await asyncio.wait_for(self.told.readline(), 60)).decode().strip()
-
-
 @pytest.mark.parametrize("language", ["python", "js"])
 async def test_the_programs_believe_what_is_signed_of_now_and_new(tmp_path: Path, language: str) -> None:
-    async with _running(tmp_path, language, f"{OLD} {NEW}") as receiver:
+    async with running(tmp_path, language, f"{OLD} {NEW}") as receiver:
         calls = Calls(loopback=True)
         adapter = _adapter(receiver.url, calls, secret=OLD)
         await adapter.test()
@@ -83,7 +66,7 @@ async def test_the_programs_refuse_the_rest(tmp_path: Path, language: str) -> No
         ({}, body),
     ]
     async with (
-        _running(tmp_path, language, OLD) as receiver,
+        running(tmp_path, language, OLD) as receiver,
         httpx.AsyncClient(trust_env=False, timeout=60, verify=False) as http,
     ):
         for headers, sent in wrong:
@@ -104,26 +87,6 @@ def test_its_example_is_ours() -> None:
 
 def test_the_readme_leads_to_it() -> None:
     assert "docs/webhooks.md" in (ROOT / "README.md").read_text()
-
-
-@asynccontextmanager
-async def _running(folder: Path, language: str, secrets: str) -> AsyncIterator[Receiver]:
-    (program,) = [block.text for block in blocks(PAGE) if block.language == language]
-    path = folder / {"python": "receiver.py", "js": "receiver.mjs"}[language]
-    path.write_text(program)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable if language == "python" else node_program(),
-        path,
-        env=environment(LAKEFRONT_WEBHOOK_SECRETS=secrets),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    try:
-        port = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip()
-        yield Receiver(f"http://127.0.0.1:{port}/hooks/city", process.stdout)
-    finally:
-        process.kill()
-        await process.wait()
 
 
 def _adapter(url: str, calls: Calls, **credentials: Any) -> Webhook:

@@ -55,6 +55,7 @@ notice_rules = Table(
     Column("webhook_id", Text),
     Column("subject", Text),
     Column("text", Text),
+    Column("most_daily", BigInteger, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("since", JSONB, nullable=False),
     Column("version", BigInteger, nullable=False),
@@ -63,6 +64,7 @@ notice_rules = Table(
     Column("updated_by", Text, nullable=False),
     CheckConstraint("channel IN ('MAIL', 'SMS', 'SLACK', 'WEBHOOK')"),
     CheckConstraint("recipient_kind IN ('REPORTER', 'ADDRESS', 'WEBHOOK', 'CHAT')"),
+    CheckConstraint("most_daily > 0"),
     CheckConstraint("(recipient_kind = 'ADDRESS') = (address IS NOT NULL)"),
     CheckConstraint("(recipient_kind = 'WEBHOOK') = (webhook_id IS NOT NULL)"),
     ForeignKeyConstraint(

@@ -4,9 +4,11 @@ The rows of ``notices``, their jobs, and the offset are one transaction; the ids
 an event makes one notice of each rule that holds, whatever is killed or read again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
+
+import orjson
 
 from lakefront.db.database import Transaction
 from lakefront.domain.notices import streams
@@ -21,13 +23,24 @@ KIND: Final = "notice.send"
 
 CONSUMER: Final = "notices"
 
+BEYOND: Final = "The rule has made as many notices as it may in a day."
+"""Why a notice is skipped that is one too many."""
+
 _NAMESPACE: Final = uuid5(NAMESPACE_URL, "lakefront:notices")
 
 _PUT: Final = """
 INSERT INTO lakefront.notices (
   tenant_id, notice_id, rule_id, rule_name, channel, recipient, webhook_id, stream, shard, "offset", event_id,
-  event_type, about, state, trace_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'QUEUED', $14) ON CONFLICT DO NOTHING RETURNING 1
+  event_type, about, state, reason, trace_id, ended_at)
+SELECT tenant_id, notice_id, rule_id, rule_name, channel, recipient, webhook_id, stream, shard, "offset", event_id,
+  event_type, about, state, reason, trace_id, CASE WHEN state = 'SKIPPED' THEN now() END
+FROM jsonb_populate_recordset(NULL::lakefront.notices, $1)
+ON CONFLICT DO NOTHING RETURNING notice_id, state
+"""
+
+_TODAY: Final = """
+SELECT count(*) FROM lakefront.notices
+WHERE tenant_id = $1 AND rule_id = $2 AND created_at >= now() - interval '1 day' AND reason IS DISTINCT FROM $3
 """
 
 _BEGIN: Final = """
@@ -49,13 +62,9 @@ def projection(stream: str) -> Projection:
 
     async def project(transaction: Transaction, tenant: str, events: Iterable[Mapping[str, Any]]) -> None:
         rules = await read(transaction, tenant, stream=stream)
-        if not rules:
-            return
-        for event in events:
-            told = streams.told(STREAMS[stream], **{name: event[row] for name, row in _TOLD.items()})
-            for rule in rules:
-                if rule.holds(event["shard"], event["offset"], told):
-                    await _plan(transaction, tenant, rule, event)
+        matching = _matching(stream, rules, events) if rules else []
+        for rule, its in _by_rule(matching).items():
+            await _plan(transaction, tenant, rules[rule], its)
 
     async def begin(transaction: Transaction, tenant: str, shard: int) -> int:
         [(first,)] = await transaction.fetch(_BEGIN, tenant, stream, shard)
@@ -64,35 +73,71 @@ def projection(stream: str) -> Projection:
     return Projection(CONSUMER, stream, project, _keep, begin)
 
 
-_TOLD: Final = {
-    "about": "partition_key",
-    "event_id": "event_id",
-    "event_type": "event_type",
-    "occurred_at": "occurred_at",
-    "payload": "payload",
-}
-
-
-async def _plan(transaction: Transaction, tenant: str, rule: NoticeRule, event: Mapping[str, Any]) -> None:
-    id_ = notice_id(tenant, rule, event["event_id"])
-    recipient = None if rule.address is None else masked(rule.address)
-    made = await transaction.fetch(
-        _PUT,
-        *(tenant, id_.hex, rule.rule_id, rule.name, rule.channel, recipient, rule.webhook_id, rule.stream),
-        *(event["shard"], event["offset"], event["event_id"], event["event_type"], event["partition_key"]),
-        event["trace_id"],
-    )
-    if made:
-        job = NewJob(
-            kind=KIND,
-            key=id_.hex,
-            provider=PROVIDERS[rule.channel],
-            city=rule.webhook_id or "",
-            payload={"notice": id_.hex},
-            trace_id=event["trace_id"],
-            job_id=id_,
+def _matching(
+    stream: str, rules: list[NoticeRule], events: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Which rule (its place) tells of which event."""
+    for event in events:
+        told = streams.told(
+            STREAMS[stream],
+            *(event["partition_key"], event["event_id"], event["event_type"], event["occurred_at"], event["payload"]),
         )
-        await enqueue(transaction, tenant, job)
+        for place, rule in enumerate(rules):
+            if rule.holds(event["shard"], event["offset"], told):
+                yield place, event
+
+
+def _by_rule(matching: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[int, list[Mapping[str, Any]]]:
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for place, event in matching:
+        found.setdefault(place, []).append(event)
+    return found
+
+
+async def _plan(transaction: Transaction, tenant: str, rule: NoticeRule, events: list[Mapping[str, Any]]) -> None:
+    """Write what ``rule`` tells of ``events``, and have it sent; past its limit of a day it is skipped."""
+    [(before,)] = await transaction.fetch(_TODAY, tenant, rule.rule_id, BEYOND)
+    ids = {notice_id(tenant, rule, event["event_id"]).hex: event for event in events}
+    rows = [
+        _row(tenant, rule, id_, event, beyond=place >= rule.most_daily)
+        for place, (id_, event) in enumerate(ids.items(), start=before)
+    ]
+    for id_, state in await transaction.fetch(_PUT, orjson.dumps(rows)):
+        if state == "QUEUED":
+            await enqueue(transaction, tenant, _job(rule, id_, ids[id_]["trace_id"]))
+
+
+def _row(tenant: str, rule: NoticeRule, id_: str, event: Mapping[str, Any], *, beyond: bool) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant,
+        "notice_id": id_,
+        "rule_id": rule.rule_id,
+        "rule_name": rule.name,
+        "channel": rule.channel,
+        "recipient": None if rule.address is None else masked(rule.address),
+        "webhook_id": rule.webhook_id,
+        "stream": rule.stream,
+        "shard": event["shard"],
+        "offset": event["offset"],
+        "event_id": event["event_id"],
+        "event_type": event["event_type"],
+        "about": event["partition_key"],
+        "state": "SKIPPED" if beyond else "QUEUED",
+        "reason": BEYOND if beyond else None,
+        "trace_id": event["trace_id"],
+    }
+
+
+def _job(rule: NoticeRule, id_: str, trace_id: str) -> NewJob:
+    return NewJob(
+        kind=KIND,
+        key=id_,
+        provider=PROVIDERS[rule.channel],
+        city=rule.webhook_id or "",
+        payload={"notice": id_},
+        trace_id=trace_id,
+        job_id=UUID(hex=id_),
+    )
 
 
 async def _keep(transaction: Transaction, tenant: str) -> None:

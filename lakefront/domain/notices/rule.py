@@ -57,9 +57,12 @@ _KINDS: Final[Mapping[Channel, frozenset[RecipientKind]]] = {
 
 MOST_EVENT_TYPES: Final = 50
 
+MOST_DAILY: Final = 1_000_000
+"""Notices that a rule may be allowed in a day."""
+
 COLUMNS: Final = (
     "rule_id, name, stream, event_types, conditions, channel, recipient_kind, address, webhook_id, subject, text, "
-    "enabled, since, version, created_at, updated_at, updated_by"
+    "most_daily, enabled, since, version, created_at, updated_at, updated_by"
 )
 """Of a row, in the order of ``NoticeRule``."""
 
@@ -67,6 +70,8 @@ COLUMNS: Final = (
 @dataclass(frozen=True, slots=True)
 class NoticeRule:
     """A rule. ``since``: shard -> the first offset that it holds for; a shard that is not named: all of it.
+
+    ``most_daily``: notices within any 24 hours; those beyond are skipped, so that a mistake is not told to everybody.
 
     Its repr shows no address.
     """
@@ -82,6 +87,7 @@ class NoticeRule:
     webhook_id: str | None
     subject: str | None
     text: str | None
+    most_daily: int
     enabled: bool
     since: dict[str, int]
     version: int
@@ -120,6 +126,7 @@ class RuleInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     webhook_id: str | None = None
     subject: str | None = None
     text: str | None = None
+    most_daily: int = 1000
     enabled: bool = True
 
     def __repr__(self) -> str:
@@ -141,6 +148,8 @@ def checked(given: RuleInput) -> RuleInput:
     if not 1 <= len(given.event_types) <= MOST_EVENT_TYPES or not set(given.event_types) <= stream.event_types:
         there = ", ".join(sorted(stream.event_types))
         raise invalid("eventTypes", f"Name one or more of the event types of {stream.name}: {there}.")
+    if not 1 <= given.most_daily <= MOST_DAILY:
+        raise invalid("mostDaily", f"A rule makes 1 to {MOST_DAILY:,} notices a day.")
     conditions.check(stream, given.conditions)
     _check_texts(given, stream)
     return msgspec.structs.replace(given, address=_address(given), event_types=tuple(sorted(set(given.event_types))))

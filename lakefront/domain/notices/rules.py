@@ -24,12 +24,13 @@ MOST: Final = 200
 _PUT: Final = """
 INSERT INTO lakefront.notice_rules (
   tenant_id, rule_id, name, stream, event_types, conditions, channel, recipient_kind, address, webhook_id, subject,
-  text, enabled, since, version, updated_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+  text, most_daily, enabled, since, version, updated_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 ON CONFLICT (tenant_id, rule_id) DO UPDATE SET name = EXCLUDED.name, stream = EXCLUDED.stream,
   event_types = EXCLUDED.event_types, conditions = EXCLUDED.conditions, channel = EXCLUDED.channel,
   recipient_kind = EXCLUDED.recipient_kind, address = EXCLUDED.address, webhook_id = EXCLUDED.webhook_id,
-  subject = EXCLUDED.subject, text = EXCLUDED.text, enabled = EXCLUDED.enabled, since = EXCLUDED.since,
+  subject = EXCLUDED.subject, text = EXCLUDED.text, most_daily = EXCLUDED.most_daily,
+  enabled = EXCLUDED.enabled, since = EXCLUDED.since,
   version = EXCLUDED.version, updated_by = EXCLUDED.updated_by, updated_at = now()
 RETURNING created_at, updated_at
 """
@@ -153,7 +154,7 @@ async def _write(
         _PUT,
         *(actor.tenant, rule.rule_id, rule.name, rule.stream, list(rule.event_types)),
         *(orjson.dumps(to_builtins(rule.conditions)), rule.channel, rule.recipient_kind, rule.address),
-        *(rule.webhook_id, rule.subject, rule.text, rule.enabled),
+        *(rule.webhook_id, rule.subject, rule.text, rule.most_daily, rule.enabled),
         *(orjson.dumps(rule.since), rule.version, actor.subject),
     )
     _log.info("notice rule written tenant=%s rule=%s version=%d", actor.tenant, rule.rule_id, rule.version)

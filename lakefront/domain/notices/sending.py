@@ -25,6 +25,7 @@ from lakefront.domain.notices.planning import KIND
 from lakefront.domain.notices.rule import Channel, NoticeRule, RecipientKind
 from lakefront.domain.notices.streams import STREAMS
 from lakefront.domain.outbox import Job, nothing_sent, record
+from lakefront.domain.service_requests.filing import read_caller
 from lakefront.domain.services import Services
 from lakefront.errors import LakefrontError, NotConfigured, UpstreamUncertain
 
@@ -40,7 +41,6 @@ UPDATE lakefront.notices SET state = $3, reason = $4, error_code = $5, external_
 WHERE tenant_id = $1 AND notice_id = $2
 """
 _NOT_SENT: Final = "UPDATE lakefront.notices SET called_at = NULL WHERE tenant_id = $1 AND notice_id = $2"
-_CALLER: Final = "SELECT email, phone FROM lakefront.service_request_callers WHERE tenant_id = $1 AND request_id = $2"
 
 
 class _Skip(Exception):
@@ -136,9 +136,8 @@ async def _message(services: Services, job: Job, notice: Mapping[str, Any]) -> _
 async def _address(transaction: Transaction, job: Job, rule: NoticeRule, about: str) -> str | None:
     if rule.recipient_kind is not RecipientKind.REPORTER:
         return rule.address
-    rows = await transaction.fetch(_CALLER, job.tenant, about)
-    email, phone = rows[0] if rows else (None, None)
-    address: str | None = email if rule.channel is Channel.MAIL else phone
+    caller = await read_caller(transaction, job.tenant, about)
+    address = caller and (caller.email if rule.channel is Channel.MAIL else caller.phone)
     if not address:
         raise _Skip("Of who reported it, nothing is kept by which they could be told.")
     return address

@@ -105,11 +105,12 @@ STREAMS: Final[Mapping[str, Stream]] = {
                 agencyName="Department of Health",
                 serviceCode="rodent",
                 complaintType="Rodent",
-                descriptor="Rat Sighting",
                 borough="BROOKLYN",
                 postalCode="11201",
                 communityBoard="02 BROOKLYN",
                 channel="ONLINE",
+                cause="poll",
+                errorCode="upstream_rejected",
             )
             | {"test": Field(Kind.BOOLEAN, example=False), "version": Field(Kind.NUMBER, 3)}
             | _moments("reportedAt", "filedAt", "closedAt", "expectedAt", "resolutionAt"),

@@ -146,6 +146,7 @@ class NoticeRule:
     webhook_id: strawberry.ID | None = attribute("The webhook that it tells; null for other recipients.")
     subject: str | None = attribute("A mail's subject, with places for fields.")
     text: str | None = attribute("The text, with places for fields; null for a webhook that is told the fields alone.")
+    most_daily: int = attribute("Notices that it makes within 24 hours at most; those beyond are skipped.")
     enabled: bool = attribute("Whether it tells anybody.")
     version: int = attribute("Grows by 1 with each change.")
     created_at: datetime = attribute("When it was made.")
@@ -170,6 +171,7 @@ class NoticeRule:
             webhook_id=strawberry.ID(it.webhook_id) if it.webhook_id else None,
             subject=it.subject,
             text=it.text,
+            most_daily=it.most_daily,
             enabled=it.enabled,
             version=it.version,
             created_at=it.created_at,
@@ -201,6 +203,9 @@ class NoticeRuleInput:
     text: str | None = strawberry.field(
         default=UNSET, description="The text: ${newStatus} stands for that field of the event, $$ for a dollar sign."
     )
+    most_daily: int | None = strawberry.field(
+        default=UNSET, description="Notices that it makes within 24 hours at most; 1,000 if left out."
+    )
     enabled: bool | None = strawberry.field(default=UNSET, description="Whether it tells anybody; true if left out.")
 
     def rule(self) -> domain.RuleInput:
@@ -219,6 +224,7 @@ class NoticeRuleInput:
             webhook_id=str(self.webhook_id) if self.webhook_id else None,
             subject=self.subject or None,
             text=self.text or None,
+            most_daily=1000 if self.most_daily is UNSET or self.most_daily is None else self.most_daily,
             enabled=self.enabled is UNSET or self.enabled is not False,
         )
 

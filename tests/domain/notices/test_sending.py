@@ -79,6 +79,18 @@ async def test_read_again_the_log_makes_nothing_twice(house: House) -> None:
     assert len(await house.sent()) == len(house.messages("sendgrid")) == 1
 
 
+async def test_a_rule_that_tells_too_much_is_stopped_and_says_so(house: House) -> None:
+    await house.rule(most_daily=2)
+    await house.happens("P1")
+    await house.plan()
+    for number in range(2, 5):
+        await house.happens(f"P{number}")
+    found = await house.sent()
+    assert [notice["state"] for notice in found] == ["SENT", "SENT", "SKIPPED", "SKIPPED"]
+    assert "in a day" in found[-1]["reason"]
+    assert len(house.messages("sendgrid")) == 2
+
+
 async def test_killed_while_it_plans_nothing_is_lost_or_doubled(house: House) -> None:
     await house.rule()
     await house.happens()

@@ -40,6 +40,7 @@ CREATE TABLE lakefront.notice_rules (
   webhook_id text,
   subject text,
   text text,
+  most_daily bigint NOT NULL CHECK (most_daily > 0),
   enabled boolean NOT NULL,
   since jsonb NOT NULL,
   version bigint NOT NULL,
