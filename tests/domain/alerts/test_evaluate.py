@@ -1,6 +1,7 @@
 """From a breaker that opens to a pager that is told, once, whatever happens in between (C2, C13)."""
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from lakefront.actor import Actor
@@ -30,7 +31,7 @@ async def test_an_open_breaker_pages_once_is_acknowledged_and_resolved(
     assert pages(simulator) == [("triggered", ["trigger"])]
     [alert] = await server.rows()
     assert (alert["state"], alert["level"], alert["provider"], alert["city"]) == ("FIRING", 1, "geoclient", "nyc")
-    assert alert["summary"] == "geoclient of nyc has failed for 0 s: its breaker is open"
+    assert re.fullmatch(r"geoclient of nyc has failed for \d+ s: its breaker is open", alert["summary"])
 
     done = await alerts.acknowledge(server.services, actor, alert["alert_id"])
     assert done.changed
