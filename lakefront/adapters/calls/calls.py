@@ -20,7 +20,7 @@ from lakefront.adapters.calls.failure import LOST, Failure, Kind, of_status, of_
 from lakefront.adapters.calls.line import Line, Lines
 from lakefront.adapters.calls.metrics import CallMetrics
 from lakefront.adapters.calls.policy import Policy
-from lakefront.adapters.calls.quotas import Left, Meter, ProviderQuotas, Rate, Spent
+from lakefront.adapters.calls.quotas import Ledger, Left, Meter, ProviderQuotas, Rate, Spent
 from lakefront.adapters.calls.reading import Unreadable, bounded, fits, media_type
 from lakefront.adapters.calls.redaction import excerpt, members
 from lakefront.adapters.calls.tokens import Cipher, Tokens
@@ -95,8 +95,10 @@ class Calls:
         loopback: bool = False,
         networks: Iterable[str] = (),
         cipher: Cipher | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
-        """``redis`` None: only this process counts. ``loopback``: this machine itself may be called (simulator).
+        """``redis`` None: only this process counts rates, ``ledger`` None: days, too. ``loopback``: this machine may be
+        called (simulator).
 
         ``networks`` are private ones where outside systems may be; elsewhere only public addresses are called.
         Without a ``cipher`` no token leaves this process.
@@ -104,7 +106,7 @@ class Calls:
         self._policy = policy or Policy()
         self._connections = Connections(self._policy, networks=(*networks, *(LOOPBACK if loopback else ())))
         self._lines = Lines(self._policy, loopback=loopback)
-        self._quotas = ProviderQuotas(redis)
+        self._quotas = ProviderQuotas(redis, ledger)
         self.tokens = Tokens(redis, cipher)
         self.metrics = CallMetrics(self._least_left, self._longest_open)
 
@@ -236,6 +238,8 @@ class Calls:
         try:
             answer = await self._send(call)
             held = True  # also where ``read`` finds an error of the caller's in it
+            if call.request.large:
+                return await asyncio.to_thread(_read, call.request, read, answer)
             return _read(call.request, read, answer)
         except Failure as failure:
             held = failure.held
@@ -318,8 +322,9 @@ class Calls:
 
     def _longest_open(self) -> Mapping[str, float]:
         longest: dict[str, float] = {key.provider: 0.0 for key, _ in self._lines}
-        for key, _, seconds in self.breakers():
-            longest[key.provider] = max(seconds, longest[key.provider])
+        for state in self.breakers():
+            provider = state.key.provider
+            longest[provider] = max(state.open_seconds, longest[provider])
         return longest
 
 
