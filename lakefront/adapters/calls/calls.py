@@ -240,6 +240,8 @@ class Calls:
             held = True  # also where ``read`` finds an error of the caller's in it
             if call.request.large:
                 return await asyncio.to_thread(_read, call.request, read, answer)
+            if call.request.large:
+                return await asyncio.to_thread(_read, call.request, read, answer)
             return _read(call.request, read, answer)
         except Failure as failure:
             held = failure.held
