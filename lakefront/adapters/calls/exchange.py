@@ -49,6 +49,9 @@ class Request:
     waits: bool = True
     """Whether a 429 is waited for; not where there is another key."""
 
+    large: bool = False
+    """Whether reading the answer takes so long that a thread does it: from some megabytes on."""
+
     def __repr__(self) -> str:
         return f"Request({self.name!r}, {self.method})"
 

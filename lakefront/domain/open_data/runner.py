@@ -35,6 +35,9 @@ AT_ONCE: Final = 2
 MOST_FAILURES: Final = 12
 """Failures in a row, the pauses between them doubling, after which an import has failed: about an hour and a half."""
 
+LEAST_PAGE: Final = 500
+"""Rows of a page, at least, however often it failed."""
+
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 900.0
 """Seconds between two tries."""
@@ -129,6 +132,8 @@ class OpenDataRunner:
     async def _read(self, run: Run) -> None:
         """All pages from the import's place on."""
         services, actor, place = self._services, system_actor(run.tenant), run.place
+        # What failed may have been too large to come in time: after each failure half as much is asked for.
+        size = max(self._page >> run.failures, min(LEAST_PAGE, self._page))
         await services.directory.require_active(run.tenant)
         adapter = await integrations.adapter(services, Socrata, run.tenant, run.city)
         if run.rows_total is None:
@@ -136,8 +141,8 @@ class OpenDataRunner:
             await expect(services.database, run, rows)
         while True:
             await tell(services, run.tenant)
-            await wait_for_rows(services.quotas, adapter, self._page)
-            page = await adapter.page(run.data_set.dataset, place, size=self._page, trace_id=run.trace_id)
+            await wait_for_rows(services.quotas, adapter, size)
+            page = await adapter.page(run.data_set.dataset, place, size=size, trace_id=run.trace_id)
             await take_in(services, actor, run, page, lease=self._lease)
             if page.last:
                 return
