@@ -5,6 +5,7 @@ the ``Handler`` of its kind, which makes the call and writes what came of it wit
 the handler raises decides what is next (``outcome.py``, ADR 34); what cannot be done becomes a dead letter.
 """
 
+from lakefront.domain.outbox.abandon import abandon
 from lakefront.domain.outbox.enqueue import CHANNEL, enqueue, finish
 from lakefront.domain.outbox.export import Exported, export
 from lakefront.domain.outbox.handlers import Handler, nothing_sent, record
@@ -27,6 +28,7 @@ __all__ = [
     "Numbers",
     "OutboxWorker",
     "Pace",
+    "abandon",
     "discard",
     "enqueue",
     "export",

@@ -60,7 +60,7 @@ class Filing:
     async def look_up(self, services: Services, job: Job) -> None:
         """As every handler: what the city's system allows, from filing it again to leaving it to a person."""
         request, caller = await _read(services, job)
-        if not _waits(request):
+        if request is None or request.filed_at is not None:
             return await outbox.record(services.database, job, _nothing)
         adapter = await adapter_of(services, job.tenant, request.provider, request.city)
         match adapter.resubmission:
@@ -68,13 +68,20 @@ class Filing:
                 return await self.run(services, job)
             case Resubmission.AFTER_LOOKUP:
                 found = await _search(adapter, new_request(request, caller), job)
-                return await (self.run(services, job) if found is None else _record(services, job, found))
+                return await (self._once_more(services, job) if found is None else _record(services, job, found))
             case _:
                 raise UpstreamUncertain(
                     f"{adapter.title} may have this request, and cannot be asked. Look there for {request.request_id} "
                     "or its address, then tell by updateServiceRequest: its number (externalId), PENDING_EXTERNAL to "
                     "file it again, or REJECTED."
                 )
+
+    async def _once_more(self, services: Services, job: Job) -> None:
+        """File what the city surely does not have; where that is in doubt, too, it is looked up again."""
+        try:
+            await self.run(services, job)
+        except UpstreamUncertain as doubt:
+            raise UpstreamError(doubt.message, details=doubt.details) from doubt
 
     async def gave_up(self, transaction: Transaction, job: Job, error: LakefrontError, *, uncertain: bool) -> None:
         """As every handler: refused is REJECTED, in doubt UNCERTAIN; what may still be filed waits as it is."""

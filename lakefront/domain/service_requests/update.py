@@ -13,11 +13,20 @@ from lakefront.actor import SERVICE_REQUESTS_UPDATE, Actor
 from lakefront.db.database import Transaction
 from lakefront.domain import idempotency
 from lakefront.domain.cities import invalid
+from lakefront.domain.outbox import abandon
 from lakefront.domain.service_requests.changes import Doing, change
 from lakefront.domain.service_requests.checks import check_update
 from lakefront.domain.service_requests.filing import forget_caller, standing_of
 from lakefront.domain.service_requests.reading import not_found, read_one
-from lakefront.domain.service_requests.request import Changed, Report, ServiceRequest, State, UpdateInput, member
+from lakefront.domain.service_requests.request import (
+    SUBMIT,
+    Changed,
+    Report,
+    ServiceRequest,
+    State,
+    UpdateInput,
+    member,
+)
 from lakefront.domain.service_requests.states import (
     AT_THE_CITY,
     ENDED,
@@ -62,7 +71,7 @@ async def update(
         old = await read_one(transaction, actor.tenant, given.request_id, lock=True)
         if old is None:
             raise not_found()
-        made = await _write(transaction, actor.tenant, old, given, doing)
+        made = await _write(transaction, actor, old, given, doing)
         return made.request_id
 
     with suppress(DryRun):
@@ -82,17 +91,18 @@ async def update(
 
 
 async def _write(
-    transaction: Transaction, tenant: str, old: ServiceRequest, given: UpdateInput, doing: Doing
+    transaction: Transaction, actor: Actor, old: ServiceRequest, given: UpdateInput, doing: Doing
 ) -> ServiceRequest:
     if given.version is not None and given.version != old.version:
         raise Conflict(f"The request has the version {old.version} by now. Read it again, then decide.")
     values = _values(old, given)
-    new = await change(transaction, tenant, old, values, doing)
-    if new.state is not old.state:
+    new = await change(transaction, actor.tenant, old, values, doing)
+    if old.filed_at is None and new.state is not old.state:
+        await abandon(transaction, actor, SUBMIT, new.request_id)
         if new.state is State.PENDING_EXTERNAL:
-            await enqueue_filing(transaction, tenant, new)
+            await enqueue_filing(transaction, actor.tenant, new)
         else:
-            await forget_caller(transaction, tenant, new.request_id)
+            await forget_caller(transaction, actor.tenant, new.request_id)
     return new
 
 
