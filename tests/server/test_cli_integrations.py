@@ -172,7 +172,7 @@ async def test_a_new_encryption_key_is_taken(
     command(*GEOCLIENT, piped=f"key={SECRET}")
     before = keeping.endpoints.keys.current
     done = command("integrations", "rotate-encryption-key")
-    assert done.stdout == "1 integrations are under the key in use now that were not.\n"
+    assert done.stdout == "1 integrations and webhooks are under the key in use now that were not.\n"
     found = await keeping.endpoints.require("city", "geoclient", "bos")
     assert found.credentials == {"key": SECRET}, "a server that runs reads it"
     assert keeping.endpoints.keys.current != before

@@ -12,7 +12,12 @@ from lakefront.domain.integrations.rows import decrypted, place, read, read_one
 
 _log = logging.getLogger(__name__)
 
-_KEYS: Final = "SELECT tenant_id, key_id, count(*) FROM lakefront.integrations GROUP BY 1, 2 ORDER BY 1, 2"
+_KEYS: Final = """
+SELECT tenant_id, key_id, count(*) FROM (
+  SELECT tenant_id, key_id FROM lakefront.integrations
+  UNION ALL SELECT tenant_id, key_id FROM lakefront.webhooks) kept
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
 _PUT: Final = (
     "UPDATE lakefront.integrations SET credentials = $4, key_id = $5 "
     "WHERE tenant_id = $1 AND provider = $2 AND city = $3"
@@ -46,7 +51,7 @@ async def reencrypt(provisioner: Database, database: Database, actor: Actor, key
 
 
 async def under_unknown_keys(provisioner: Database, keys: CredentialKeys) -> int:
-    """How many rows, of all tenants, cannot be read with ``keys``: another server has others, or some are lost."""
+    """How many rows of all tenants, webhooks too, cannot be read with ``keys``: others have them, or they are lost."""
     return sum(count for _, key_id, count in await _used(provisioner) if key_id not in keys)
 
 

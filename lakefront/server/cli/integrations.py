@@ -143,20 +143,27 @@ def rotate_encryption_key(
     keep: Annotated[bool, typer.Option("--keep", help="Make no new key: go on with the one that is in use.")] = False,
     data: Data = None,
 ) -> None:
-    """Encrypt all tenants' credentials under a new key, while servers run; the old ones stay, to read backups.
+    """Encrypt all tenants' credentials, and webhooks' secrets, under a new key, while servers run.
+
+    The old ones stay, to read backups.
 
     Keys of LAKEFRONT_CREDENTIAL_KEYS are made by you: credentials come under the first of them.
     """
-    from lakefront.domain.integrations.rotation import reencrypt
+    from lakefront.domain.integrations import rotation as of_integrations
+    from lakefront.domain.notices import rotation as of_webhooks
 
     async def work(parts: _Parts, actor: "Actor") -> "Reencrypted":
         keys = parts.endpoints.keys
         if keys.in_file and not keep:
             keys.add()
-        return await reencrypt(parts.provisioner, parts.database, actor, keys)
+        there = (parts.provisioner, parts.database, actor, keys)
+        both = [await each.reencrypt(*there) for each in (of_integrations, of_webhooks)]
+        return of_integrations.Reencrypted(
+            sum(each.done for each in both), tuple(where for each in both for where in each.unreadable)
+        )
 
     report = _as_operator("city", data, work)
-    typer.echo(f"{report.done} integrations are under the key in use now that were not.")
+    typer.echo(f"{report.done} integrations and webhooks are under the key in use now that were not.")
     for where in report.unreadable:
         typer.echo(printable(f"not readable with any key here: {where}"), err=True)
     if report.unreadable:
