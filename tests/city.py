@@ -72,16 +72,16 @@ def events(number: int) -> list[dict[str, Any]]:
 async def settle(connection: "asyncpg.Connection[Any]", count: int = COUNT) -> None:
     """Write it all, for the tenant ``city``; and permit P001 once more for another tenant."""
     every = range(count)
-    await _insert(connection, "permits", [{"field_versions": "{}", **permit(number)} for number in every])
-    await _insert(connection, "permit_addresses", [row for number in every for row in addresses(number)])
-    await _insert(connection, "events", [row for number in every for row in events(number)])
+    await insert(connection, "permits", [{"field_versions": "{}", **permit(number)} for number in every])
+    await insert(connection, "permit_addresses", [row for number in every for row in addresses(number)])
+    await insert(connection, "events", [row for number in every for row in events(number)])
     hidden = {"field_versions": "{}", **permit(1), "neighborhood": "Secret"}
-    await _insert(connection, "permits", [hidden], "other")
-    await _insert(connection, "permit_addresses", [{**addresses(1)[0], "block": "secret"}], "other")
-    await _insert(connection, "events", [{**events(1)[0], "event_id": "secret"}], "other")
+    await insert(connection, "permits", [hidden], "other")
+    await insert(connection, "permit_addresses", [{**addresses(1)[0], "block": "secret"}], "other")
+    await insert(connection, "events", [{**events(1)[0], "event_id": "secret"}], "other")
 
 
-async def _insert(
+async def insert(
     connection: "asyncpg.Connection[Any]", table: str, rows: list[dict[str, Any]], tenant: str = "city"
 ) -> None:
     """Insert rows that have the same columns."""

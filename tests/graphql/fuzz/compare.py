@@ -6,10 +6,17 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from lakefront.graphql.answers import Answer, OperationRequest
+from lakefront.graphql.operation import Operation
 from tests.graphql.fuzz.operations import Drawn
 from tests.graphql.fuzz.world import Asker, World
 
 TRACE: Final = "fuzz"
+
+INSIDE: Final = "tier 2"
+"""Python fields in rows that SQL read."""
+
+BESIDE: Final = "tier 2, beside"
+"""Python fields at the root alone."""
 
 Path = tuple[str | int, ...]
 
@@ -19,7 +26,7 @@ class Difference(AssertionError):
 
 
 async def compare(world: World, asker: Asker, drawn: Drawn) -> list[str]:
-    """What ran each of the compiled operations: ``tier 1`` … ``tier 3``, ``refused``; raises ``Difference``.
+    """What ran each of the compiled operations: ``tier 1``, ``INSIDE``, … ``refused``; raises ``Difference``.
 
     They are two where there are other values for the variables: then by the same plan, and mostly the same statement.
     """
@@ -34,12 +41,11 @@ async def compare(world: World, asker: Asker, drawn: Drawn) -> list[str]:
 async def _compare(world: World, asker: Asker, request: OperationRequest) -> str:
     compiled, plain = world.tiers[asker.forbidden_fields]
     operation = compiled.prepare(request, asker.actor, TRACE)
-    ran = "refused"
-    if isinstance(operation, Answer):
-        answer = operation
-    else:
-        answer = await compiled.run(operation)
-        ran = f"tier {operation.planned.plan.tier}" if answer.raw is not None else "tier 3"
+    answer = operation if isinstance(operation, Answer) else await compiled.run(operation)
+    ran = "refused" if answer.tier is None else f"tier {answer.tier}"
+    if ran == INSIDE and isinstance(operation, Operation):
+        plan = operation.planned.plan
+        ran = INSIDE if plan.compiled is not None and plan.compiled.tree.below else BESIDE
     expected = await plain.execute(request, asker.actor, TRACE)
     differing = list(differences(told(expected), told(answer)))
     if differing:

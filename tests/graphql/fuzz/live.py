@@ -65,7 +65,6 @@ async def _followed(operations: Operations, asker: Asker, request: OperationRequ
     ran, answers = [], []
     async with aclosing(operations.follow(operation)) as following:
         async for answer in following:
-            raw = answer.raw is not None
-            ran.append(f"tier {operation.planned.plan.tier}" if raw or operation.planned.plan.tier > 1 else "tier 3")
+            ran.append("refused" if answer.tier is None else f"tier {answer.tier}")
             answers.append(told(answer))
     return ran, answers

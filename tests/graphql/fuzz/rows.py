@@ -41,6 +41,7 @@ async def fill(admin: "asyncpg.Connection[Any]") -> None:
             ("permit_addresses", _addresses(count)),
             ("events", _events(dice, count)),
             ("lake_objects", _objects()),
+            ("open_data_imports", _imports(dice)),
             ("service_requests", _requests(dice, count // 2)),
             ("service_request_changes", _changes(dice, count // 2)),
         ):
@@ -157,6 +158,19 @@ def _changes(dice: random.Random, count: int) -> Iterator[Row]:
                 "previous_state": dice.choice([None, *states]),
                 "state": dice.choice(states),
             }
+
+
+def _imports(dice: random.Random) -> Iterator[Row]:
+    """Some with rows that were skipped; those under way are of different data sets."""
+    for number in range(9):
+        problem = {"row": f"{number}", "field": dice.choice((None, "name")), "message": dice.choice(_TEXTS)}
+        yield {
+            "import_id": f"i{number}",
+            "dataset": f"set{number}",
+            "state": ("QUEUED", "RUNNING", "DONE", "FAILED", "CANCELLED")[number % 5],
+            "problems": json.dumps([problem] * (number % 3)),
+            "lease": None,
+        }
 
 
 def _objects() -> Iterator[Row]:

@@ -30,7 +30,7 @@ from lakefront.graphql.operations import Operations
 from lakefront.graphql.schema import DOMAINS, build_schema
 from lakefront.settings import Settings
 from tests.actors import of_role
-from tests.graphql.fuzz import events
+from tests.graphql.fuzz import events, outside
 from tests.graphql.fuzz.facts import Facts
 from tests.graphql.fuzz.rows import TENANTS, fill
 from tests.graphql.fuzz.values import IDS, Pools
@@ -80,7 +80,7 @@ async def world(dsn: str, folder: Path) -> AsyncIterator[World]:
     admin = await asyncpg.connect(dsn, server_settings={"TimeZone": "UTC"})
     try:
         await fill(admin)
-        schema = build_schema((*DOMAINS, events))
+        schema = build_schema((*DOMAINS, events, outside))
         rows = {source.name: await _rows(admin, source) for source in _sources(schema)}
     finally:
         await admin.close()
