@@ -43,7 +43,7 @@ NEW_YORK = SubmitInput(
 )
 BOSTON = SubmitInput(city="bos", description="Nobody came", service_code="002", address="1 Main St", caller=CALLER)
 LATER = SubmitInput(city="bos", description="A rat", service_code="003", address="1 Main St")
-ANGELES = SubmitInput(city="nyc", provider="la311", description="A sofa", service_code="Bulky Items", address="1 A St")
+ANGELES = SubmitInput(city="la", description="A sofa", service_code="Bulky Items", address="1 A St", caller=CALLER)
 
 
 async def reach(services: Services, actor: Actor, simulator: Simulator, provider: str, version: str) -> None:
