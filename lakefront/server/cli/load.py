@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -12,8 +12,9 @@ import typer
 from lakefront.server.cli.common import Data, fail, printable, settings_with
 
 if TYPE_CHECKING:
-    from lakefront.server.load.client import Sent
-    from lakefront.server.load.permits import Event, Problem, Row
+    from lakefront.server.load.client import Answer, Sent
+    from lakefront.server.load.permits import Event
+    from lakefront.server.load.table import Problem, Row
 
 PROBLEMS_SHOWN = 50
 ONE_DAY = 86_400
@@ -23,7 +24,18 @@ app = typer.Typer(name="load", help="Load a published file into a running server
 
 @app.callback()
 def load() -> None:
-    """Keep `permits` a command of its own."""
+    """One command for each kind of file."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where a file's rows go: the door's ``path``, a ``role`` that may write there, what is sent, how it answers."""
+
+    title: str
+    path: str
+    role: str
+    what: str
+    answer: "Callable[[bytes], Answer] | None" = None
 
 
 @dataclass(slots=True)
@@ -73,26 +85,63 @@ def permits(
     adds what is new. Exit code 0 when at least one row was loaded or was there already; 1 when the file holds no valid
     row or cannot be read, or the server does not take the events.
     """
-    from lakefront.server.load.client import Sent
+    from lakefront.domain.permits import STREAM
     from lakefront.server.load.permits import read_rows
+
+    _load(file, read_rows, _Target("permits", STREAM, "ingest", "events"), url=url, token=token, batch=batch, data=data)
+
+
+@app.command("service-requests")
+def service_requests(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV of NYC Open Data's data set erm2-nwe9.")],
+    *,
+    url: Annotated[str, typer.Option(help="The server's address.")] = "http://127.0.0.1:8000",
+    token: Token = None,
+    batch: Annotated[int, typer.Option(min=1, max=5_000, help="Rows in a request.")] = 500,
+    data: Data = None,
+) -> None:
+    """Load New York's 311 service requests.
+
+    Rows that cannot be read are skipped and shown at the end. Loading a file again changes nothing; loading a newer one
+    changes what is new, and an older one nothing. Exit code 0 when at least one row was loaded or was there already; 1
+    when the file holds no valid row or cannot be read, or the server does not take the rows.
+    """
+    from lakefront.server.load.service_requests import PATH, read_answer, read_rows
+
+    target = _Target("service requests", PATH, "staff", "rows", read_answer)
+    _load(file, read_rows, target, url=url, token=token, batch=batch, data=data)
+
+
+def _load(
+    file: Path,
+    read_rows: "Callable[[Iterable[str]], Iterator[Row]]",
+    target: _Target,
+    *,
+    url: str,
+    token: str | None,
+    batch: int,
+    data: Path | None,
+) -> None:
+    """Send the file's rows to the target; raises ``typer.Exit`` where nothing of it could be loaded."""
+    from lakefront.server.load.client import Sent
 
     try:
         with file.open("rb") as raw:
-            bearer = token.strip() if token else _own_token(url, data)
+            bearer = token.strip() if token else _own_token(url, data, target.role)
             read, sent = _Read(), Sent()
             lines = io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="")
             try:
-                _send(read.events(read_rows(lines)), sent, url=url, token=bearer, batch=batch, raw=raw)
+                _send(read.events(read_rows(lines)), sent, target, url=url, token=bearer, batch=batch, raw=raw)
             finally:
                 if read.rows:
-                    _summary(read, sent)
+                    _summary(read, sent, target.what)
     except OSError as error:
         raise fail(f"{file} cannot be read ({error.strerror}). Check the path.") from error
     if not sent.accepted + sent.duplicates:
         raise fail(f"{file} holds no row that can be loaded.")
 
 
-def _own_token(url: str, data: Path | None) -> str:
+def _own_token(url: str, data: Path | None, role: str) -> str:
     """Return a token made with the key of the server on the data folder; only for a server on this machine."""
     from lakefront.actor import CITY
     from lakefront.server.keys import SigningKey, mint
@@ -104,16 +153,17 @@ def _own_token(url: str, data: Path | None) -> str:
             "A token is needed. Give --token or LAKEFRONT_TOKEN, or --data with the folder of a server of this machine."
         )
     key = SigningKey.load_or_create(settings.data)
-    return mint(key, settings, "cli:load", "ingest", CITY, ONE_DAY)
+    return mint(key, settings, "cli:load", role, CITY, ONE_DAY)
 
 
-def _send(events: Iterator["Event"], sent: "Sent", *, url: str, token: str, batch: int, raw: BinaryIO) -> None:
+def _send(
+    events: Iterator["Event"], sent: "Sent", target: _Target, *, url: str, token: str, batch: int, raw: BinaryIO
+) -> None:
     """Send the events of the open file ``raw``, with a progress bar on a terminal and a few lines elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    from lakefront.domain.permits import STREAM
-    from lakefront.server.load.client import Sender, batches
+    from lakefront.server.load.client import Sender, batches, read_answer
 
     console = Console(stderr=True)
     columns = (
@@ -124,7 +174,7 @@ def _send(events: Iterator["Event"], sent: "Sent", *, url: str, token: str, batc
     )
     told: set[str] = set()
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("permits", total=os.fstat(raw.fileno()).st_size or None, said="")
+        task = bar.add_task(target.title, total=os.fstat(raw.fileno()).st_size or None, said="")
 
         def waiting(reason: str, seconds: float) -> None:
             bar.update(task, said=f"{printable(reason)}; trying again in {seconds:.1f} s")
@@ -132,13 +182,14 @@ def _send(events: Iterator["Event"], sent: "Sent", *, url: str, token: str, batc
                 told.add(reason)
                 typer.echo(f"Waiting: {printable(reason)}.", err=True)
 
-        with Sender(url, token, stream=STREAM, waiting=waiting) as sender:
+        answer = target.answer or read_answer
+        with Sender(url, token, stream=target.path, role=target.role, read=answer, waiting=waiting) as sender:
             for group in batches(events, batch):
                 sent.count(sender.send(group))
-                bar.update(task, completed=raw.tell() if raw.seekable() else 0, said=f"{sent.events:,} events")
+                bar.update(task, completed=raw.tell() if raw.seekable() else 0, said=f"{sent.events:,} {target.what}")
 
 
-def _summary(read: _Read, sent: "Sent") -> None:
+def _summary(read: _Read, sent: "Sent", what: str) -> None:
     for problem in read.problems:
         typer.echo(f"Skipped: {printable(problem)}", err=True)
     if read.more:
@@ -147,7 +198,7 @@ def _summary(read: _Read, sent: "Sent") -> None:
         typer.echo(f"Rejected: {printable(reason)}", err=True)
     typer.echo(f"rows        {read.rows:>10,}")
     typer.echo(f"  skipped   {read.skipped:>10,}")
-    typer.echo(f"events sent {sent.events:>10,}")
+    typer.echo(f"{what + ' sent':<12}{sent.events:>10,}")
     typer.echo(f"  accepted  {sent.accepted:>10,}")
     typer.echo(f"  duplicates{sent.duplicates:>10,}")
     typer.echo(f"  rejected  {sent.rejected:>10,}")

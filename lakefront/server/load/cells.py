@@ -14,6 +14,7 @@ INT4_MAX: Final = 2**31 - 1
 _DATE = re.compile(r"(\d{2})/(\d{2})/(\d{4})(?: (\d{2}):([0-5]\d):([0-5]\d) ([AP])M)?", re.ASCII)
 _AMOUNT = re.compile(r"\$?(\d+|\d{1,3}(?:,\d{3})+)(\.\d+)?", re.ASCII)
 _COUNT = re.compile(r"(\d+)(?:\.0+)?", re.ASCII)
+_DEGREES = re.compile(r"-?\d{1,3}(\.\d+)?", re.ASCII)
 _POINT = re.compile(r"POINT ?\((-?\d{1,3}(?:\.\d+)?) (-?\d{1,2}(?:\.\d+)?)\)", re.ASCII)
 
 
@@ -39,24 +40,24 @@ name = partial(text, limit=100)
 """A shorter one: what identifies a thing, and statuses."""
 
 
-def instant(cell: str) -> str:
+def instant(cell: str, zone: ZoneInfo = ZONE) -> str:
     """Return a local time, or a date as its local midnight, as RFC 3339 in UTC: ``2024-01-15T18:30:00Z``.
 
     A time that the clocks show twice in autumn is taken as the first of the two (``fold=0``); one that they skip in
     spring is shifted forward by the gap, as ``zoneinfo`` does (02:30 becomes 03:30 daylight time).
     """
     try:
-        return _local(cell).astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+        return _local(cell, zone).astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
     except OverflowError:
         raise CellError("lies after the year 9999 in UTC") from None
 
 
 def day(cell: str) -> str:
     """Return the date of a local time: ``2024-01-15``."""
-    return _local(cell).date().isoformat()
+    return _local(cell, ZONE).date().isoformat()
 
 
-def _local(cell: str) -> datetime:
+def _local(cell: str, zone: ZoneInfo) -> datetime:
     found = _DATE.fullmatch(cell)
     if found is None:
         raise CellError("is not a date like 01/31/2024, nor a time like 01/31/2024 02:30:00 PM")
@@ -66,7 +67,7 @@ def _local(cell: str) -> datetime:
     hours = int(hour or 0) % 12 + (12 if half == "P" else 0)
     try:
         return datetime(
-            int(year), int(month), int(day_of_month), hours, int(minute or 0), int(second or 0), tzinfo=ZONE
+            int(year), int(month), int(day_of_month), hours, int(minute or 0), int(second or 0), tzinfo=zone
         )
     except ValueError:
         raise CellError("is a date that no calendar has") from None
@@ -102,6 +103,13 @@ def flag(cell: str) -> bool:
     if cell not in ("Y", "N"):
         raise CellError("is neither Y nor N")
     return cell == "Y"
+
+
+def degrees(cell: str, most: int = 180) -> float:
+    """Return degrees from -``most`` to ``most``."""
+    if not _DEGREES.fullmatch(cell) or abs(float(cell)) > most:
+        raise CellError(f"is no number of degrees from -{most} to {most}")
+    return float(cell)
 
 
 def point(cell: str) -> tuple[float, float]:

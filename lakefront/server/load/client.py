@@ -94,6 +94,11 @@ class Sent:
         self.reasons += refused[: REASONS_KEPT - len(self.reasons)]
 
 
+def read_answer(content: bytes) -> Answer:
+    """The answer of a stream's door; raises ``msgspec.MsgspecError`` for another."""
+    return msgspec.json.decode(content, type=Answer)
+
+
 class Sender:
     """One connection to the door at ``url``.
 
@@ -107,10 +112,15 @@ class Sender:
         token: str,
         *,
         stream: str,
+        role: str = "ingest",
+        read: Callable[[bytes], Answer] = read_answer,
         waiting: Callable[[str, float], None] = lambda *_: None,
         timeout: float = 60.0,
     ) -> None:
-        """``timeout`` in seconds for one answer; raises ``LoadError`` if ``url`` or ``token`` cannot be ones."""
+        """``stream`` is the door's path, ``role`` one that may write there, ``read`` takes an answer of its.
+
+        ``timeout`` in seconds for one answer. Raises ``LoadError`` if ``url`` or ``token`` cannot be ones.
+        """
         host = host_of(url)
         self._url = httpx.URL(f"{url.rstrip('/')}/{stream}")
         if not (token.isascii() and token.isprintable() and token):
@@ -118,6 +128,7 @@ class Sender:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Content-Encoding": "gzip"}
         # A proxy of this machine's environment would not know the way back to this machine.
         self._http = httpx.Client(headers=headers, timeout=timeout, trust_env=host not in LOOPBACK)
+        self._role, self._read = role, read
         self._waiting = waiting
         self._patience = FIRST_PATIENCE
 
@@ -165,17 +176,17 @@ class Sender:
 
     def _answer(self, response: httpx.Response) -> Answer:
         try:
-            return msgspec.json.decode(response.content, type=Answer)
+            return self._read(response.content)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise LoadError(f"{self._origin} answers, but not as a Lakefront server does. Check --url.") from None
 
     def _refusal(self, response: httpx.Response) -> str:
-        said = _summary(response)
+        said, make = _summary(response), f"Make one with `lakefront token --role {self._role}`."
         match response.status_code:
             case 401:
-                return f"The server refuses the token ({said}). Make one with `lakefront token --role ingest`."
+                return f"The server refuses the token ({said}). {make}"
             case 403:
-                return f"The token may not write events ({said}). Make one with `lakefront token --role ingest`."
+                return f"The token may not write events ({said}). {make}"
             case 404 | 405:
                 return f"{self._url} is not there ({said}). Check --url: it is the server's address without a path."
             case 413:

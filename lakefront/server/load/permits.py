@@ -4,30 +4,18 @@ Event ids hold a hash of the content. So a file loaded twice gives only duplicat
 the address rows of one permit share their later events while each brings its own address with its ``permit_filed``.
 """
 
-import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 
-from lakefront.server.load import LoadError
-from lakefront.server.load.cells import CellError, count, day, dollars, flag, instant, name, point, text, words
+from lakefront.server.load import table
+from lakefront.server.load.cells import count, day, dollars, flag, instant, name, point, words
+from lakefront.server.load.table import Field, Reading, Row
 
 Event = dict[str, Any]
 """``{eventId, permitId, eventType, timestamp, eventData}``: JSON values, as the door takes them."""
-
-Parse = Callable[[str], Any]
-
-
-class Field(NamedTuple):
-    """Where a value of ``eventData`` comes from."""
-
-    member: str
-    column: str
-    parse: Parse = text
-
 
 FIELDS: Final = (
     Field("typeCode", "Permit Type"),
@@ -87,73 +75,14 @@ ENDINGS: Final = {"expired": "permit_expired", "cancelled": "permit_cancelled"}
 """Statuses that are the permit's end, and the event that says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a row was skipped: the line of the file on which the row begins (1 is the header), the column, the reason."""
-
-    line: int
-    column: str | None
-    reason: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}, {self.column}: {self.reason}" if self.column else f"line {self.line}: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of the file: its events, or the problems for which it is skipped."""
-
-    line: int
-    events: list[Event] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-
-
 def read_rows(lines: Iterable[str]) -> Iterator[Row]:
-    """Yield every row of a CSV text, one at a time (constant memory); raises ``LoadError`` if it is no permits file.
-
-    ``lines`` come from a file opened with ``newline=""`` and ``errors="surrogateescape"``, so that one broken
-    character costs one row.
-    """
-    reader = csv.reader(lines, strict=True)
-    header = _header(reader)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            yield Row(line, problems=[Problem(line, None, f"is not well-formed CSV ({error})")])
-            continue
-        if cells is None:
-            return
-        if not any(cells):
-            continue  # a blank line
-        if len(cells) != len(header):
-            reason = f"has {len(cells)} cells, the header has {len(header)}"
-            yield Row(line, problems=[Problem(line, None, reason)])
-            continue
-        events, problems = row_events(dict(zip(header, cells, strict=True)))
-        yield Row(line, events, [Problem(line, column, reason) for column, reason in problems])
-
-
-def _header(reader: Iterator[list[str]]) -> list[str]:
-    try:
-        header = [title.removeprefix("\ufeff").strip() for title in next(reader, [])]
-    except csv.Error as error:
-        raise LoadError(f"The first line is not CSV ({error}). Export the file as CSV with a header.") from error
-    missing = [title for title in NEEDED if title not in header]
-    if missing:
-        raise LoadError(
-            f"The header lacks {', '.join(missing)}. Export San Francisco's data set i98e-djp9 as CSV, all columns."
-        )
-    twice = sorted({title for title in header if header.count(title) > 1})
-    if twice:
-        raise LoadError(f"The header names {', '.join(twice)} more than once. Keep one of each.")
-    return header
+    """Yield every row of the file (see ``table.read_rows``); raises ``LoadError`` if it is no permits file."""
+    return table.read_rows(lines, NEEDED, "San Francisco's data set i98e-djp9", row_events)
 
 
 def row_events(cells: Mapping[str, str]) -> tuple[list[Event], list[tuple[str, str]]]:
     """Return the events of one row (column -> text), and its problems as (column, reason): one list or the other."""
-    row = _Reading(cells)
+    row = Reading(cells)
     permit = row.need("Permit Number", name)
     filed = row.get("Filed Date", instant) or row.get("Permit Creation Date", instant)
     if filed is None and not row.problems:
@@ -190,7 +119,7 @@ def event(permit_id: str, event_type: str, timestamp: str, data: Mapping[str, An
     }
 
 
-def _address(row: "_Reading") -> dict[str, Any]:
+def _address(row: Reading) -> dict[str, Any]:
     location = row.get("Location", point)
     return {
         "addressId": row.need("Record ID", name),
@@ -199,39 +128,3 @@ def _address(row: "_Reading") -> dict[str, Any]:
         "latitude": location and location[1],
         **row.fields(ADDRESS_FIELDS),
     }
-
-
-class _Reading:
-    """A row being read: values come out, problems gather."""
-
-    def __init__(self, cells: Mapping[str, str]) -> None:
-        self.cells = cells
-        self.problems: list[tuple[str, str]] = []
-
-    def get(self, column: str, parse: Parse) -> Any:
-        """Return the cell's value; ``None`` if it is empty, not there, or wrong (which is noted once)."""
-        cell = self.cells.get(column, "").strip()
-        if not cell:
-            return None
-        try:
-            return parse(cell)
-        except CellError as error:
-            problem = (column, f"{shown(cell)} {error}")
-            if problem not in self.problems:
-                self.problems.append(problem)
-            return None
-
-    def need(self, column: str, parse: Parse) -> Any:
-        """Return the cell's value; an empty one is a problem."""
-        if not self.cells.get(column, "").strip():
-            self.problems.append((column, "is empty"))
-        return self.get(column, parse)
-
-    def fields(self, fields: Iterable[Field]) -> dict[str, Any]:
-        """Return the values of those fields whose column the file has."""
-        return {member: self.get(column, parse) for member, column, parse in fields if column in self.cells}
-
-
-def shown(cell: str) -> str:
-    """Return a cell for a message: quoted, short, printable."""
-    return ascii(cell if len(cell) <= 40 else f"{cell[:37]}...")
