@@ -8,6 +8,7 @@ from lakefront import __version__
 from lakefront.server.cli import (
     api_key,
     database,
+    dead_letters,
     doctor,
     documents,
     explain,
@@ -58,6 +59,7 @@ app.add_typer(tenant.app)
 app.add_typer(documents.app)
 app.command()(integrations.add_city)
 app.add_typer(integrations.app)
+app.add_typer(dead_letters.app)
 app.command()(explain.explain)
 app.add_typer(load.app)
 app.add_typer(simulate.app)
