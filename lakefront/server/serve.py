@@ -29,11 +29,13 @@ DEMO_TOKEN_TTL = 86_400
 def run(settings: Settings, *, demo: bool) -> None:
     """Serve until SIGINT or SIGTERM; raises ``EmbeddedError``, with a clear text, when it cannot start.
 
-    A ``demo`` that this machine alone reaches has a made-up city, too, which it may call.
+    A ``demo`` that this machine alone reaches has a made-up city, too, which it may call, and where things go quickly.
     """
     logs.set_up(settings)
     if demo and is_loopback(settings.host):
-        settings = settings.model_copy(update={"loopback_integrations": True})
+        wanted = {"loopback_integrations": True, "service_request_poll_interval": 30.0}
+        unset = wanted.keys() - settings.model_fields_set
+        settings = settings.model_copy(update={name: wanted[name] for name in unset})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, demo=demo))
 

@@ -1,21 +1,23 @@
-"""The demo's outside world: a city simulator in this process, and integrations that lead to it (C14)."""
+"""The demo's outside world: a city simulator in this process, integrations that lead to it, people who report (C14)."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from random import Random
 from typing import Any, Final
 
 import msgspec
 
 from lakefront.actor import system_actor
 from lakefront.adapters.endpoint import is_loopback
-from lakefront.domain import cities, integrations
+from lakefront.domain import cities, integrations, open_data, service_requests
 from lakefront.domain.cities import CityInput
 from lakefront.domain.integrations import IntegrationInput
+from lakefront.domain.service_requests import SubmitInput
 from lakefront.domain.services import Services
-from lakefront.errors import Unavailable
+from lakefront.errors import LakefrontError
 from lakefront.settings import Settings
 from lakefront.simulator import Pace, Simulator
 
@@ -31,6 +33,19 @@ CITIES: Final = (
     CityInput(slug="la", name="Los Angeles", latitude=34.0522, longitude=-118.2437, time_zone="America/Los_Angeles"),
     CityInput(slug="nyc", name="New York", latitude=40.7128, longitude=-74.006, time_zone="America/New_York"),
 )
+
+DATA_SETS: Final = ("erm2-nwe9", "43nn-pn8j")
+"""What is imported once: New York's 311 requests and food inspections, as the made-up city publishes them."""
+
+REPORTS: Final = (
+    SubmitInput(city="bos", service_code="002", complaint_type="Missed Collection", description="The bins are full."),
+    SubmitInput(city="nyc", service_code="002", complaint_type="Missed Collection", description="Nobody came today."),
+    SubmitInput(city="la", service_code="Pothole", complaint_type="Pothole", description="A hole in the road."),
+    SubmitInput(city="la", service_code="Graffiti Removal", complaint_type="Graffiti", description="On the wall."),
+)
+
+PAUSE: Final = 20.0
+"""Seconds between two reports, about."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,15 +63,39 @@ async def simulated() -> AsyncIterator[Simulator]:
 
 
 async def run(services: Services, city: Simulator) -> None:
-    """Have cities, and integrations that lead to ``city`` unless somebody set up the same; an outage is waited out."""
+    """Have cities, integrations that lead to ``city`` unless somebody set up the same, data, and reports for ever.
+
+    An outage is waited out.
+    """
+    await _persist(lambda: _set_up(services, city))
+    for dataset in DATA_SETS:
+        await _persist(lambda: _import(services, dataset))  # noqa: B023 - called before the next one
+    random = Random()  # noqa: S311 - made-up data
+    while True:
+        await asyncio.sleep(PAUSE * random.uniform(0.5, 1.5))
+        await _persist(lambda: _report(services, random))
+
+
+async def _persist(step: Callable[[], Awaitable[object]]) -> None:
     while True:
         try:
-            await _set_up(services, city)
-        except Unavailable as away:
-            _log.info("the demo's city waits: %s", away.message)
-            await asyncio.sleep(away.retry_after or 1)
+            await step()
+        except LakefrontError as failed:
+            _log.info("the demo's city waits: %s", failed.message)
+            await asyncio.sleep(max(failed.retry_after or 0, PAUSE / 4))
         else:
             return
+
+
+async def _import(services: Services, dataset: str) -> None:
+    if await open_data.latest(services, ACTOR, dataset) is None:
+        await open_data.ask_for(services, ACTOR, dataset)
+
+
+async def _report(services: Services, random: Random) -> None:
+    report = random.choice(REPORTS)
+    street = f"{random.randrange(1, 900)} {random.choice(('Main Street', 'Broadway', 'Grand Avenue'))}"
+    await service_requests.submit(services, ACTOR, msgspec.structs.replace(report, address=street))
 
 
 async def _set_up(services: Services, city: Simulator) -> None:
