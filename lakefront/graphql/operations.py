@@ -191,7 +191,7 @@ class Operations:
         Whoever runs it has the answer by ``answer_of``, or by ``recover``; clock, turn and counting are theirs.
         """
         plan = operation.planned.plan
-        if plan.compiled is None or plan.rest is not None or plan.compiled.tree.below or asked_of(operation.request):
+        if not plan.one_statement or asked_of(operation.request):
             return None
         return self.runner.statements.ready(operation.planned, operation.actor)
 

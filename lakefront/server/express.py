@@ -6,6 +6,7 @@ the functions that the long way (``app.py``) asks. As soon as one of them would 
 goes the long way from its beginning; nothing has happened to it yet.
 """
 
+from dataclasses import replace
 from typing import Final, NamedTuple, Protocol
 
 from lakefront import tracing
@@ -33,9 +34,14 @@ from lakefront.settings import MIB
 
 _TARGET: Final = GRAPHQL_PATH.encode()
 
-
 LONGEST: Final = 4096
 """Bytes of a body that is remembered."""
+
+MOST_REFUSED: Final = 4096
+"""Bodies of which is remembered that they are refused, by hashes: should two of them meet, both go the long way."""
+
+Key = tuple[bytes, frozenset[str], frozenset[str]]
+"""A body, and the scopes and own scopes of whoever sends it."""
 
 
 class Asked(NamedTuple):
@@ -63,7 +69,7 @@ class Express:
         metrics: Metrics,
     ) -> None:
         settings = services.settings
-        self._operations = operations
+        self.operations = operations
         self._services = services
         self._most = min(FREE, settings.graphql_max_body)
         self._depth = settings.graphql_max_variables_depth + ENVELOPE_DEPTH
@@ -71,9 +77,8 @@ class Express:
         self._limits = limits
         self._callers = Callers(settings, limits.addresses)
         self._line = Line(operations, metrics, GRAPHQL_PATH, settings)
-        self.asked: Cache[tuple[bytes, frozenset[str], frozenset[str]], Asked] = Cache(
-            settings.plan_cache * MIB // 4, _weight
-        )
+        self.asked: Cache[Key, Asked] = Cache(settings.plan_cache * MIB // 4, _weight)
+        self._refused: Cache[int, int] = Cache(MOST_REFUSED, lambda _: 1)
 
     def take(self, connection: Connection, body: bytes) -> Ride | None:
         """The ride of a request by POST that has arrived on ``connection``; ``None``: it has to go the long way."""
@@ -90,7 +95,7 @@ class Express:
         actor = None if caller is None else self._authenticator.recognised(caller.key)
         if caller is None or actor is None or not self._is_plain(caller, actor):
             return None
-        if self._operations.turns.locked() or self._limits.is_full(actor, GRAPHQL_PATH):
+        if self.operations.turns.locked() or self._limits.is_full(actor, GRAPHQL_PATH):
             return None
         asked = self._asked(body, actor)
         if asked is None:
@@ -100,41 +105,57 @@ class Express:
         plenty = self._limits.plenty(actor, GRAPHQL_PATH, operation)
         if plenty is None or not self._take_request(operation):
             return None
-        self._operations.turns.take_at_once()
+        self.operations.turns.take_at_once()
         return Ride(self._line, caller, connection, operation, bound, self._limits.windows.let_in(plenty))
 
     def _is_plain(self, caller: Caller, actor: Actor) -> bool:
-        """Whether nothing is special about ``actor``: no warning due, no document forbidden, no secret looked at."""
+        """Whether nothing is special about ``actor``: no warning due, no secret looked at."""
         return (
-            (caller.fingerprint is None or not self._limits.enabled or self._limits.held_before(caller.fingerprint))
-            and self._services.documents.takes_any(actor)
-            and not expiry_headers(actor)
-        )
+            caller.fingerprint is None or not self._limits.enabled or self._limits.held_before(caller.fingerprint)
+        ) and not expiry_headers(actor)
 
     def _asked(self, body: bytes, actor: Actor) -> Asked | None:
-        """What ``body`` asks for. Lists are remembered: pages ask for the same ones again and again."""
+        """What ``body`` asks for. Lists are remembered: pages ask for the same ones again and again.
+
+        Refusals are, too, so that they are planned once, the long way. Neither hangs on anything else than the key,
+        but for whether the actor may send any text, and which one has a hash.
+        """
+        if not self._services.documents.takes_any(actor):
+            return self._read(body, actor, None)
         key = (body, actor.scopes, actor.own)
         asked = self.asked.get(key)
         if asked is None:
-            asked = self._read(body, actor)
-            if asked is not None and not asked.bound.shape.batched and len(body) <= LONGEST:
-                self.asked.put(key, asked)
-            return asked
+            return None if self._refused.peek(hash(key)) else self._read(body, actor, key)
         planned, bound = asked
         return Asked(planned, bound._replace(tenant=actor.tenant, subject=actor.subject if bound.shape.owned else None))
 
-    def _read(self, body: bytes, actor: Actor) -> Asked | None:
+    def _read(self, body: bytes, actor: Actor, key: Key | None) -> Asked | None:
+        """What ``body`` asks for, remembered as ``key`` where that is worth it."""
         try:
             request = operation_request(parse_json(body, max_depth=self._depth))
         except LakefrontError:
             return None
-        if request.sha256 is not None or not self._operations.planner.knows_query(request):
+        document = self._services.documents.at_once(actor, request.document, request.sha256)
+        if document is None:
             return None
-        operation = self._operations.prepare(request, actor, "")
+        if request.sha256 is not None:
+            request, key = replace(request, document=document), None
+        if not self.operations.planner.may_be_one_statement(request, actor):
+            return None
+        operation = self.operations.prepare(request, actor, "")
+        if len(body) > LONGEST:
+            key = None
         if isinstance(operation, Answer):
+            if key is not None:
+                self._refused.put(hash(key), 1)
             return None
-        bound = self._operations.at_once(operation)
-        return None if bound is None else Asked(operation.planned, bound)
+        bound = self.operations.at_once(operation)
+        if bound is None:
+            return None
+        asked = Asked(operation.planned, bound)
+        if key is not None and not bound.shape.batched:
+            self.asked.put(key, asked)
+        return asked
 
     def _take_request(self, operation: Operation) -> bool:
         """Whether the tenant's day has plenty left, of which one request is taken now."""

@@ -13,7 +13,6 @@ from uuid import UUID
 import asyncpg
 import httpx
 import orjson
-from starlette.routing import Route
 
 from lakefront.actor import Actor, system_actor
 from lakefront.domain import permits
@@ -25,6 +24,7 @@ from lakefront.graphql.declare import permission
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.schema import build_schema
 from lakefront.server.credentials import Credentials
+from lakefront.server.express import Express
 from lakefront.server.keys import mint
 from lakefront.server.lifespan import running
 from lakefront.settings import Settings
@@ -195,9 +195,8 @@ class World:
     @cached_property
     def operations(self) -> Operations:
         """What the served application runs operations with, for its counts."""
-        door: Any = next(route.app for route in self.served.app.routes if isinstance(route, Route))
-        found: Operations = door._graphql._app._operations
-        return found
+        express: Express = self.served.app.state.express
+        return express.operations
 
     def token(self, tenant: str, role: str) -> str:
         """A token of somebody of ``tenant`` who has ``role``."""

@@ -28,6 +28,18 @@ class Documents:
         """Whether ``actor`` may send whatever text it likes."""
         return self._modes.of(actor.roles) is not Mode.TRUSTED_ONLY
 
+    def at_once(self, actor: Actor, sent: str, sha256: bytes | None) -> str | None:
+        """As ``text``; ``None`` where somebody must be asked, something is to be kept, or refused."""
+        mode = self._modes.of(actor.roles)
+        if sha256 is None:
+            return None if mode is Mode.TRUSTED_ONLY else sent
+        trusted = None if mode is Mode.OFF or sent else self._trusted.at_once(sha256)
+        if trusted is None:
+            return None
+        if trusted:
+            return self._trusted.at_hand(sha256)
+        return self._registered.at_hand(actor.tenant, sha256) if mode is Mode.APQ else None
+
     async def text(self, actor: Actor, sent: str, sha256: bytes | None) -> str:
         """The document of a request of ``actor`` that sent the text ``sent`` (``""``: none) and named ``sha256``.
 

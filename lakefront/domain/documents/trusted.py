@@ -57,6 +57,14 @@ class Trusted:
                     await self._read()
         return sha256 in self._known
 
+    def at_once(self, sha256: bytes) -> bool | None:
+        """As ``has``; ``None`` where PostgreSQL must tell."""
+        return None if self._void() else sha256 in self._known
+
+    def at_hand(self, sha256: bytes) -> str | None:
+        """The text of a trusted document, if it was asked for lately."""
+        return self._texts.get(sha256)
+
     async def text(self, sha256: bytes) -> str | None:
         """The text of a trusted document; raises as ``has``."""
         if not await self.has(sha256):

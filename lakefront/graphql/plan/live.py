@@ -42,7 +42,7 @@ class Read:
             payload = get(payload)
         if payload is None:
             return None
-        return parent_key(self.join, payload.row) or (None,) * len(self.join.on)
+        return parent_key(self.join, payload.row) or (None,) * len(self.join.local)
 
 
 Known = Mapping[Read, bytes | None]

@@ -14,7 +14,7 @@ from strawberry.types.base import StrawberryOptional
 from strawberry.types.enum import StrawberryEnumDefinition
 from strawberry.types.field import StrawberryField
 
-from lakefront.db.query import Join, Key
+from lakefront.db.query import Key
 from lakefront.graphql.declare.arguments import page_request
 from lakefront.graphql.declare.cursors import read_node_id
 from lakefront.graphql.declare.declarations import (
@@ -175,9 +175,8 @@ class Picker:
                 part = self._embedded(field, type_, _few(below()))
             case Listed():
                 part = self._related(field, declaration, type_, below())
-            case Connected(on):
-                join = join_of(field, declaration) if on else None
-                part = self._pages(record_of(field), join, definition, details)
+            case Connected():
+                part = self._pages(field, declaration, definition, details)
             case Found(arguments):
                 record = record_of(field)
                 ask = self._ask(definition, details, partial(_key, record, [name for name, _ in arguments]))
@@ -238,10 +237,11 @@ class Picker:
         return Inner(self._fields(record, type_, selected), tuple(name for name, _ in columns), required)
 
     def _pages(
-        self, record: type[Record], join: Join | None, definition: GraphQLField, details: FieldDetailsList
+        self, field: StrawberryField, declaration: Connected, definition: GraphQLField, details: FieldDetailsList
     ) -> Pages:
-        type_ = _object_type(definition.type)
-        ask = self._ask(definition, details, partial(page_request, record))
+        record, type_ = record_of(field), _object_type(definition.type)
+        join = join_of(field, declaration) if declaration.related else None
+        ask = self._ask(definition, details, partial(page_request, record, around=declaration.around))
         selected = _few(self._selections.below(type_, details))
         members = []
         for key, found in selected.items():

@@ -54,6 +54,11 @@ class Plan:
             return 3
         return 1 if self.rest is None else 2
 
+    @property
+    def one_statement(self) -> bool:
+        """Whether the answer takes one statement, and nothing beside or inside it."""
+        return self.compiled is not None and self.rest is None and not self.compiled.tree.below
+
 
 def part_of(plan: Plan, compiled: Compiled) -> Plan:
     """What makes one statement of several for the operation of ``plan``."""

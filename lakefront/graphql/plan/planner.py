@@ -110,11 +110,19 @@ class Planner:
             authorise_variables(self.schema, operation, actor, self.permission, request.variables)
         return Planned(plan, request, variables, plan.cost.estimate(variables.coerced))
 
-    def knows_query(self, request: OperationRequest) -> bool:
-        """Whether ``request`` asks for a query that has been planned before."""
-        document = self.documents.get(request.document)
+    def may_be_one_statement(self, request: OperationRequest, actor: Actor) -> bool:
+        """Whether ``request`` asks for a query that is known, and not for one that takes resolvers anyway.
+
+        Nothing is counted, and little looked at: whoever goes on plans it.
+        """
+        document = self.documents.peek(request.document)
         known = None if document is None else document.operations.get(request.operation_name)
-        return known is not None and known[0].operation is OperationType.QUERY
+        if document is None or known is None or known[0].operation is not OperationType.QUERY:
+            return False
+        if document.conditions:
+            return True  # it hangs on the variables
+        kept = self.plans.peek((request.document, request.operation_name, actor.scopes, actor.own))
+        return kept is not None and kept[0].one_statement
 
     def _operation(self, document: Document, request: OperationRequest) -> tuple[OperationDefinitionNode, Variables]:
         operation = select_operation(document.node, request.operation_name)

@@ -30,6 +30,7 @@ from lakefront.db.query import (
     Join,
     PageRequest,
     Source,
+    belongs,
     count_groups,
     groups,
     key_parents,
@@ -191,7 +192,7 @@ class Writer:
         target, there = part.join.target, part.join.target.rows(self.name())
         found = (
             select(*self._labelled(part.fields, there))
-            .where(target.rows_of(self._actor, there), _joined(part.join, rows, there))
+            .where(target.rows_of(self._actor, there), self._joined(part.join, None, rows, there))
             .order_by(*(key.clause(there) for key in target.complete()))
             .correlate(rows)
         )
@@ -214,9 +215,9 @@ class Writer:
         self, part: Pages, request: PageRequest, rows: FromClause | None, columns: Sequence[str], *, peek: bool
     ) -> FromClause:
         """The page's rows in their order."""
-        belongs = None if part.join is None or rows is None else partial(_joined, part.join, rows)
+        belonging = None if part.join is None or rows is None else partial(self._joined, part.join, request, rows)
         read = page_rows(
-            part.source, self._actor, request, belongs=belongs, parent=rows, columns=columns, peek=peek
+            part.source, self._actor, request, belonging=belonging, parent=rows, columns=columns, peek=peek
         ).subquery(self.name())
         if not request.backward:
             return read
@@ -228,8 +229,18 @@ class Writer:
         counted = select(func.count()).select_from(there)
         counted = counted.where(part.source.rows_of(self._actor, there), where(request.where, there, self._actor))
         if part.join is not None and rows is not None:
-            counted = counted.where(_joined(part.join, rows, there)).correlate(rows)
+            counted = counted.where(self._joined(part.join, request, rows, there)).correlate(rows)
         return counted.scalar_subquery()
+
+    def _joined(
+        self, join: Join, request: PageRequest | None, rows: FromClause, there: FromClause
+    ) -> ColumnElement[bool]:
+        """Whether a row ``there`` belongs to the one of ``rows``."""
+        join = join.within(request.meters if request is not None else None)
+        return belongs(join, [rows.c[name] for name in join.local], there, self._mine)
+
+    def _mine(self, source: Source, rows: FromClause) -> ColumnElement[bool]:
+        return source.rows_of(self._actor, rows)
 
     def lateral(self, fields: Fields, rows: FromClause) -> FromClause:
         """``fields`` of each of ``rows``, to be joined with them."""
@@ -262,7 +273,3 @@ class Writer:
 
 def _listed(value: ColumnElement[Any], parents: FromClause) -> ColumnElement[Any]:
     return func.array(select(value).select_from(parents).order_by(parents.c.ordinal).scalar_subquery())
-
-
-def _joined(join: Join, rows: FromClause, there: FromClause) -> ColumnElement[bool]:
-    return and_(*(there.c[remote] == rows.c[local] for local, remote in join.on))

@@ -66,7 +66,7 @@ async def server(dsn: str, folder: Path, **settings: Any) -> AsyncIterator[Wired
             while (await served.ask("{ permits { totalCount } }"))["permits"]["totalCount"] < len(body):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         yield served
-        assert served.app.state.express._operations.turns.taken == 0
+        assert served.app.state.express.operations.turns.taken == 0
 
 
 def wire(served: Wired, query: str, *more: str, variables: dict[str, Any] | None = None) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 
 from lakefront.actor import CITY
 from lakefront.db.database import Database
+from lakefront.domain.documents import sha256_of
 from lakefront.server.keys import mint
 from lakefront.server.responses import GRAPHQL_PATH
 from lakefront.server.ride import Ride
@@ -132,6 +133,88 @@ async def test_extensions_of_clients_keep_nobody_from_riding(plain: Wired, rides
     of_apollo = {"query": ONE, "variables": {}, "extensions": {"clientLibrary": {"name": "x", "version": "4"}}}
     assert (await ask(plain, json.dumps(of_apollo), {})).json()["data"]["permit"]["permitId"] == "P1"
     assert len(rides) == 1
+
+
+HASHED = {
+    "trusted": '{ permit(permitId: "P2") { permitId } }',
+    "registered": '{ permit(permitId: "P3") { permitId } }',
+    "unknown": '{ permit(permitId: "P4") { permitId } }',
+}
+
+
+@pytest.mark.parametrize("by", ["documentId", "persistedQuery"])
+async def test_documents_are_named_by_their_hash_either_way(
+    plain: Wired, provisioner: Database, rides: list[Ride], by: str
+) -> None:
+    named = {name: _named(text, by) for name, text in HASHED.items()}
+    async with provisioner.transaction("-") as transaction:
+        insert = "INSERT INTO lakefront.persisted_documents (sha256, name, document) VALUES ($1, '', $2)"
+        await transaction.execute(insert, sha256_of(HASHED["trusted"]), HASHED["trusted"])
+    await asyncio.sleep(0.1)  # the notice of it
+    first = await ask(plain, json.dumps({"query": HASHED["registered"], **named["registered"]}), {})
+    assert first.status_code == 200
+    for name, body in named.items():
+        long = [await ask(plain, json.dumps(body), {}, chunked=True) for _ in range(2)][-1]
+        rides.clear()
+        short = await ask(plain, json.dumps(body), {})
+        assert (short.status_code, told(short), timeless(short)) == (long.status_code, told(long), timeless(long))
+        assert len(rides) == (name != "unknown"), name
+        other = await ask(plain, json.dumps(body), {"Authorization": ""}, chunked=False)
+        assert other.status_code == 401
+
+
+def _named(text: str, by: str) -> dict[str, Any]:
+    sha256 = sha256_of(text).hex()
+    if by == "documentId":
+        return {"documentId": f"sha256:{sha256}"}
+    return {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": sha256}}}
+
+
+async def test_a_document_that_is_trusted_no_more_is_not_known_by_its_hash(
+    plain: Wired, provisioner: Database, rides: list[Ride]
+) -> None:
+    text = HASHED["trusted"]
+    async with provisioner.transaction("-") as transaction:
+        insert = "INSERT INTO lakefront.persisted_documents (sha256, name, document) VALUES ($1, '', $2)"
+        await transaction.execute(insert, sha256_of(text), text)
+    body = json.dumps(_named(text, "documentId"))
+    async with asyncio.timeout(5):
+        while not rides:
+            await ask(plain, body, {})
+            await asyncio.sleep(0.02)
+    async with provisioner.transaction("-") as transaction:
+        await transaction.execute("DELETE FROM lakefront.persisted_documents")
+    async with asyncio.timeout(5):
+        while "errors" not in (await ask(plain, body, {})).json():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    rides.clear()
+    assert "errors" in (await ask(plain, body, {})).json()
+    assert not rides
+
+
+PLANNED_ONCE = {
+    "beside": {"query": "{ me { subject } permits(first: 1) { totalCount } }"},
+    "resolvers": {"query": "{ me { subject } }"},
+    "invalid variables": {"query": NODE, "variables": {"id": {}}},
+    "forbidden": {"query": "{ policyRules { totalCount } }"},
+    "too dear": {"query": "{ permits(first: 1000) { nodes { events(first: 1000) { nodes { eventId } } } } }"},
+}
+
+
+@pytest.mark.parametrize("name", PLANNED_ONCE)
+async def test_what_takes_the_long_way_is_planned_for_it_alone(plain: Wired, rides: list[Ride], name: str) -> None:
+    """As the memories of the planner count: they are looked into no more often than on the long way."""
+    planner = plain.app.state.express.operations.planner
+    memories = (planner.documents, planner.plans, planner.refused)
+    body, looks = json.dumps(PLANNED_ONCE[name]), []
+    for chunked in (True, False):
+        for _ in range(2):
+            await ask(plain, body, {}, chunked=chunked)
+        before = sum(memory.hits + memory.misses for memory in memories)
+        await ask(plain, body, {}, chunked=chunked)
+        looks.append(sum(memory.hits + memory.misses for memory in memories) - before)
+    assert looks[0] == looks[1] > 0
+    assert not rides
 
 
 async def test_http_1_0_goes_the_long_way(plain: Wired, rides: list[Ride]) -> None:
