@@ -5,17 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from lakefront.db import tenant_views
 from lakefront.db.tables.base import SCHEMA
 from lakefront.errors import Unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 LOCKS_PER_TENANT: Final = 40
 """Locks that a migration takes for each tenant: its views go and come within one transaction."""
@@ -85,8 +87,9 @@ def enough_locks() -> Iterator[None]:
         ) from error
 
 
-def engine_for(dsn: str) -> AsyncEngine:
+def engine_for(dsn: str) -> "AsyncEngine":
     """An engine for alembic, which wants one; nothing else does."""
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - brings the whole ORM, as dear as alembic
 
     async def connect() -> Any:
         return await asyncpg.connect(dsn)
