@@ -22,6 +22,9 @@ from lakefront.graphql.permits import PERMITS as ROWS
 from tests.domain.permits.events import filed, text
 from tests.eventlog.postgres.test_append import kill_backends
 
+KILLS = 40
+"""How often all backends are killed under a follower."""
+
 
 async def follow(
     services: Services,
@@ -41,8 +44,8 @@ async def follow(
                 yield notice
 
 
-async def take(notices: AsyncIterator[Arrival], count: int) -> list[Arrival]:
-    async with asyncio.timeout(30):
+async def take(notices: AsyncIterator[Arrival], count: int, *, patience: float = 30) -> list[Arrival]:
+    async with asyncio.timeout(patience):
         return [await anext(notices) for _ in range(count)]
 
 
@@ -168,8 +171,8 @@ async def test_a_follower_of_rows_waits_for_postgresql(services: Services, actor
     killer = await asyncpg.connect(services.database.dsn)
     async with aclosing(follow(services, actor, after="earliest", with_permit=True)) as notices:
         found = await take(notices, 1)  # it has begun: a start that finds PostgreSQL away is told so
-        following = asyncio.create_task(take(notices, 60))
-        for number in range(60):
+        following = asyncio.create_task(take(notices, KILLS, patience=100))  # all the kills are in that time
+        for number in range(KILLS):
             await kill_backends(killer)
             event = text(**filed(f"p{number}", "2024-01-01T00:00:00Z"))
             while True:
@@ -179,10 +182,9 @@ async def test_a_follower_of_rows_waits_for_postgresql(services: Services, actor
                     await asyncio.sleep(0.01)
                 else:
                     break
-        async with asyncio.timeout(30):
-            found += await following
+        found += await following
     await killer.close()
-    assert sorted(ids(found)) == sorted(["filed-first", *(f"filed-p{number}" for number in range(60))])
+    assert sorted(ids(found)) == sorted(["filed-first", *(f"filed-p{number}" for number in range(KILLS))])
 
 
 async def test_bad_wishes_are_told(services: Services, actor: Actor) -> None:
