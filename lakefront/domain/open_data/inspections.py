@@ -43,11 +43,14 @@ _UPSERT: Final = (
 )
 
 
-async def store(transaction: Transaction, tenant: str, city: str, entries: Iterable[Entry]) -> None:
+def rows(tenant: str, city: str, entries: Iterable[Entry]) -> bytes:
+    """The table's rows that ``entries`` make, as JSON; for thousands of them it is work for a thread."""
+    return orjson.dumps([_row(tenant, city, entry) for entry in entries])
+
+
+async def store(transaction: Transaction, rows: bytes) -> None:
     """Put the rows in place of those of the same key; an older one never over a newer one."""
-    rows = [_row(tenant, city, entry) for entry in entries]
-    if rows:
-        await transaction.execute(_UPSERT, orjson.dumps(rows))
+    await transaction.execute(_UPSERT, rows)
 
 
 def _row(tenant: str, city: str, entry: Entry) -> dict[str, Any]:

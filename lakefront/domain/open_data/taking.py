@@ -48,10 +48,12 @@ async def take_in(services: Services, actor: Actor, run: Run, page: Page, *, lea
         parsed.problems += refused.values()
         new = [entry for entry in new if entry.key not in refused]
     await _append(services, actor, data_set, new)
+    made = b"[]"
+    if data_set.kind is Kind.FOOD_INSPECTION:
+        made = await asyncio.to_thread(inspections.rows, run.tenant, run.city, new)
     taken = Taken(len(page.rows), len(new), duplicates, tuple(parsed.problems))
     async with services.database.transaction(run.tenant) as transaction:
-        if data_set.kind is Kind.FOOD_INSPECTION:
-            await inspections.store(transaction, run.tenant, run.city, new)
+        await inspections.store(transaction, made)
         columns = ([it.key for it in new], [it.digest for it in new], [it.updated_at for it in new])
         await transaction.execute(_NOTE, run.tenant, data_set.dataset, *columns)
         await advance(transaction, run, page.next, taken, last=page.last, seconds=lease)

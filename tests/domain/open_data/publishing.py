@@ -46,13 +46,13 @@ async def running(services: Services, **options: Any) -> AsyncIterator[OpenDataR
 
 async def until(services: Services, actor: Actor, import_id: str, met: Callable[[Row], bool]) -> Row:
     """The import's row once it is as it should be."""
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 150
     while True:
         row = await open_data.find(services, actor, import_id)
         if met(row):
             return row
         assert time.monotonic() < deadline, row
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
 
 
 async def imported(services: Services, actor: Actor, dataset: str, **options: Any) -> Row:
