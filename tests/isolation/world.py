@@ -116,6 +116,17 @@ INSERT INTO lakefront.integrations
   VALUES ($1, 'openweather', '', 'https://' || $2 || '.example', $2, repeat($2, 9)::bytea, '0123456789abcdef',
     jsonb_build_object('key', '2024-01-02T00:00:00+00:00', $2::text, '2024-01-02T00:00:00+00:00'), 4711, true,
     1, '2024-01-02', '2024-01-02', $2);
+INSERT INTO lakefront.open_data_imports
+  (tenant_id, import_id, dataset, city, state, place, rows_total, rows_read, problems, requested_at, requested_by,
+   started_at, ended_at, updated_at, error_code, error_message, trace_id, told)
+  VALUES ($1, 'both', '43nn-pn8j', $2, 'DONE', jsonb_build_object('after', $2::text), 4711, 4711,
+    jsonb_build_array(jsonb_build_object('row', $2::text, 'field', $2::text, 'message', $2::text)),
+    '2024-01-02', $2, '2024-01-02', '2024-01-02', '2024-01-02', $2, $2, $2, 1);
+INSERT INTO lakefront.open_data_rows (tenant_id, dataset, row_key, digest, updated_at)
+  VALUES ($1, '43nn-pn8j', $2, $3, '2024-01-02');
+INSERT INTO lakefront.food_inspections
+  (tenant_id, inspection_id, city, restaurant_id, restaurant_name, inspected_on, violation, score, updated_at)
+  VALUES ($1, 'both', $2, $2, $2, '2024-01-02', $2, 4711, '2024-01-02');
 INSERT INTO lakefront.integration_changes
   (tenant_id, provider, city, version, changed_at, changed_by, on_behalf_of, changed)
   VALUES ($1, 'openweather', '', 1, '2024-01-02', $2, $2, ARRAY[$2])
