@@ -22,6 +22,7 @@ from lakefront.domain.answers import Answers
 from lakefront.domain.documents import Documents, Modes, Registered, Trusted
 from lakefront.domain.integrations import CredentialKeys, Endpoints, TokenCipher
 from lakefront.domain.integrations.rotation import under_unknown_keys
+from lakefront.domain.quota_ledger import QuotaLedger
 from lakefront.domain.quotas import Quotas
 from lakefront.domain.rights import Rights
 from lakefront.domain.services import Services
@@ -168,6 +169,7 @@ async def _services(
         loopback=settings.loopback_integrations,
         networks=settings.integration_networks,
         cipher=TokenCipher(keys),
+        ledger=QuotaLedger(database),
     )
     stack.push_async_callback(calls.close)
     answers = Answers(redis)

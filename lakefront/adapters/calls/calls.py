@@ -97,11 +97,10 @@ class Calls:
         cipher: Cipher | None = None,
         ledger: Ledger | None = None,
     ) -> None:
-        """``redis`` None: only this process counts rates, ``ledger`` None: days, too. ``loopback``: this machine may be
-        called (simulator).
+        """``redis`` None: only this process counts rates; ``ledger`` None: days' quotas, too.
 
-        ``networks`` are private ones where outside systems may be; elsewhere only public addresses are called.
-        Without a ``cipher`` no token leaves this process.
+        ``loopback``: this machine itself may be called (simulator). ``networks`` are private ones where outside systems
+        may be; elsewhere only public addresses are called. Without a ``cipher`` no token leaves this process.
         """
         self._policy = policy or Policy()
         self._connections = Connections(self._policy, networks=(*networks, *(LOOPBACK if loopback else ())))
@@ -238,8 +237,6 @@ class Calls:
         try:
             answer = await self._send(call)
             held = True  # also where ``read`` finds an error of the caller's in it
-            if call.request.large:
-                return await asyncio.to_thread(_read, call.request, read, answer)
             if call.request.large:
                 return await asyncio.to_thread(_read, call.request, read, answer)
             return _read(call.request, read, answer)

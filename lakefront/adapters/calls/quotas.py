@@ -1,23 +1,25 @@
-"""What providers allow, held by all servers together through Redis: requests a UTC day, and a rate (C8, C11).
+"""What providers allow, held by all servers together: requests a UTC day, and a rate (C8, C11).
 
-Of a day's quota a server takes a part in advance, and goes on with that alone while Redis is away: so no quota is
-exceeded, whoever cannot reach it. A rate is held by slots: each request is told once when it may go, so that in no
-second (minute, …) more go than may, in the order in which they came.
+Of a day's quota a server takes a part in advance, of a ledger that all share, and counts that down without asking: so
+no quota is exceeded, whatever is lost. A rate is held by slots in Redis: each request is told once when it may go, so
+that in no second (minute, …) more go than may, in the order in which they came.
 """
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from limits import parse
 from redis.asyncio import Redis
 
 from lakefront.adapters.endpoint import Key
+from lakefront.errors import Unavailable
 from lakefront.redis_scripts import AWAY_PAUSE, RedisScript
 
 ADVANCE: Final = 20
@@ -26,25 +28,10 @@ ADVANCE: Final = 20
 MOST_ADVANCE: Final = 1000
 
 SHARE: Final = 4
-"""One in so many of a quota has a server that has not reached Redis that day; and of a rate while Redis is away. So up
-to four servers stay within both without a word to each other."""
+"""One in so many of a rate has a server while Redis is away: up to four stay within it without a word to each other."""
 
 SLACK: Final = 0.05
 """Part of a rate's time that is added to it, as requests that left in time may arrive closer together."""
-
-_TAKE: Final = f"""
-local known, owed, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local used = math.max(0, math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), known) + owed)
-local left = limit - used
-local wanted, granted = tonumber(ARGV[4]), 0
-if wanted > 0 and wanted <= left then
-    granted = math.max(wanted, math.min(math.floor(left / {ADVANCE}), {MOST_ADVANCE}))
-end
-redis.call('SET', KEYS[1], string.format('%.0f', used + granted), 'EX', 172800)
-return {{granted, used + granted}}
-"""
-"""Take an advance of the day, at least what is wanted. What the server saw used before is the least that is, in case
-Redis lost its memory; what is ``owed`` it has let in unheard, or gives back. Two days later the key is gone."""
 
 _SLOT: Final = """
 local clock = redis.call('TIME')
@@ -106,34 +93,71 @@ class Left(NamedTuple):
     limit: int
 
 
+class Taken(NamedTuple):
+    """What a ledger granted, and what is used of the day by all, this included."""
+
+    granted: int
+    used: int
+
+
+class Ledger(Protocol):
+    """What all servers took of days. It forgets nothing while the day lasts."""
+
+    async def take(self, meter: Meter, day: date, *, limit: int, wanted: int, back: int = 0) -> Taken:
+        """Give ``back`` what was not used, then take an ``advance``; all of it or nothing.
+
+        Raises ``Unavailable``: what was granted then, if anything was, nobody uses.
+        """
+        ...
+
+
+class OwnLedger:
+    """Of this process alone, which has all of the day for itself."""
+
+    def __init__(self) -> None:
+        self._used: dict[Meter, tuple[date, int]] = {}
+
+    async def take(self, meter: Meter, day: date, *, limit: int, wanted: int, back: int = 0) -> Taken:
+        """See ``Ledger``."""
+        known, used = self._used.get(meter, (day, 0))
+        used = max(0, used - back) if known == day else 0
+        granted = advance(limit - used, wanted)
+        self._used[meter] = (day, used + granted)
+        return Taken(granted, used + granted)
+
+
+def advance(left: int, wanted: int) -> int:
+    """How much of what is ``left`` a server gets that wants at least so much; 0 where there is not so much."""
+    return max(wanted, min(left // ADVANCE, MOST_ADVANCE)) if 0 < wanted <= left else 0
+
+
 @dataclass(slots=True)
 class _Day:
     """What this server knows of a meter's day."""
 
-    date: str
+    date: date
     limit: int = 0
     used: int = 0
-    """By all servers, as Redis said last; with what is taken in advance."""
+    """By all servers, as the ledger said last; with what is taken in advance."""
     advance: int = 0
-    owed: int = 0
-    """What was taken in advance without Redis."""
     heard: bool = False
-    """Whether Redis was reached, or the share without it is taken."""
+    """Whether the ledger has said anything."""
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class ProviderQuotas:
-    """Quotas and rates; ``redis`` None: only this process counts, and may use all of it."""
+    """Quotas and rates. ``redis`` None: rates are counted by this process alone, which may use all of them."""
 
     def __init__(
         self,
         redis: "Redis | None",
+        ledger: Ledger | None = None,
         *,
         pause: float = AWAY_PAUSE,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """``pause``: seconds for which Redis is not asked again after it failed."""
-        self._take = RedisScript(redis, _TAKE, what="quotas of outside systems", pause=pause)
+        """``ledger`` None: so are days. ``pause``: seconds for which Redis is not asked again after it failed."""
+        self._ledger = ledger or OwnLedger()
         self._slot = RedisScript(redis, _SLOT, what="rates of outside systems", pause=pause)
         self._share = 1 if redis is None else SHARE
         self._now = now
@@ -143,7 +167,8 @@ class ProviderQuotas:
     async def take(self, meter: Meter, *, daily: int | None, rate: Rate | None, patience: float, cost: int = 1) -> None:
         """Return when one request may go, within ``patience`` seconds; raises ``Spent`` where it may not.
 
-        ``cost`` is what it takes of the day: of the rate it is one, whatever is in it.
+        Raises ``Unavailable`` where the ledger is away and nothing is left of what was taken in advance. ``cost``
+        is what it takes of the day: of the rate it is one, whatever is in it.
         """
         if daily is not None:
             await self._take_of(self._day(meter, daily), meter, cost)
@@ -163,18 +188,18 @@ class ProviderQuotas:
 
     def left(self) -> Iterator[tuple[Meter, Left]]:
         """What is left of the day, of all that has a quota and was asked for today."""
-        date = self._date()
+        today = self._date()
         for meter, day in self._days.items():
-            if day.date == date:
-                yield meter, Left(max(0, day.limit - day.used - day.owed + day.advance), day.limit)
+            if day.date == today:
+                yield meter, Left(max(0, day.limit - day.used + day.advance), day.limit)
 
     async def close(self) -> None:
-        """Give back what was taken in advance, as far as Redis is there."""
+        """Give back what was taken in advance, as far as the ledger is there."""
         for meter, day in self._days.items():
-            if day.advance > day.owed:
-                day.used = 0  # others may have given back theirs since
-                await self._ask(meter, day, owed=day.owed - day.advance, wanted=0)
-                day.advance = day.owed = 0
+            if day.advance > 0:
+                back, day.advance = day.advance, 0
+                with suppress(Unavailable):
+                    await self._ledger.take(meter, day.date, limit=day.limit, wanted=0, back=back)
 
     async def _take_of(self, day: _Day, meter: Meter, cost: int) -> None:
         # One asks for all who wait: each would take an advance, and use one of it.
@@ -183,38 +208,14 @@ class ProviderQuotas:
                 wanted = cost - day.advance
                 if wanted <= 0:
                     break
-                if day.heard and day.used + day.owed + wanted > day.limit:
-                    raise Spent(self._until_tomorrow(), day=True)
-                await self._advance(meter, day, wanted)
+                if not day.heard or day.used + wanted <= day.limit:
+                    granted, day.used = await self._ledger.take(meter, day.date, limit=day.limit, wanted=wanted)
+                    day.heard = True
+                    day.advance += granted
+                    if granted:
+                        continue
+                raise Spent(self._until_tomorrow(), day=True)
         day.advance -= cost
-
-    async def _advance(self, meter: Meter, day: _Day, wanted: int) -> None:
-        """Take an advance; raises ``Spent`` where there is none to take."""
-        owed, day.owed = day.owed, 0
-        granted = None
-        try:
-            granted = await self._ask(meter, day, owed=owed, wanted=wanted)
-        finally:
-            if granted is None:
-                day.owed += owed
-        if granted is None:
-            granted = 0 if day.heard else day.limit // self._share
-            if granted < wanted:
-                raise Spent(AWAY_PAUSE if self._share > 1 else self._until_tomorrow(), day=True)
-            day.owed += granted
-        day.heard = True
-        day.advance += granted
-        if granted == 0:
-            raise Spent(self._until_tomorrow(), day=True)
-
-    async def _ask(self, meter: Meter, day: _Day, *, owed: int, wanted: int) -> int | None:
-        """What Redis grants of the day; None while it is away."""
-        answer = await self._take.run([f"{meter.name}:{day.date}"], [day.used, owed, day.limit, wanted])
-        if answer is None:
-            return None
-        granted, used = map(int, answer)
-        day.used = used
-        return granted
 
     async def _wait(self, meter: Meter, rate: Rate, patience: float) -> float:
         """Seconds until the slot that was taken; where they are more than ``patience``, none was."""
@@ -233,15 +234,15 @@ class ProviderQuotas:
         return wait
 
     def _day(self, meter: Meter, limit: int) -> _Day:
-        date = self._date()
+        today = self._date()
         day = self._days.get(meter)
-        if day is None or day.date != date:
-            day = self._days[meter] = _Day(date)
+        if day is None or day.date != today:
+            day = self._days[meter] = _Day(today)
         day.limit = limit
         return day
 
-    def _date(self) -> str:
-        return self._now().date().isoformat()
+    def _date(self) -> date:
+        return self._now().date()
 
     def _until_tomorrow(self) -> float:
         now = self._now()

@@ -234,12 +234,13 @@ async def _open(settings: "Settings") -> AsyncIterator[_Parts]:
     from lakefront.db.database import PROVISIONER_ROLE, Database
     from lakefront.domain.integrations import CredentialKeys, Endpoints
     from lakefront.domain.integrations.rotation import under_unknown_keys
+    from lakefront.domain.quota_ledger import QuotaLedger
     from lakefront.server.cli.parts import open_database
 
     async with open_database(settings) as database:
         keys = CredentialKeys.load_or_create(settings, create=settings.embedded_postgres)
         provisioner = Database(database.dsn, pool_size=2, role=PROVISIONER_ROLE)
-        calls = Calls(loopback=settings.loopback_integrations)
+        calls = Calls(loopback=settings.loopback_integrations, ledger=QuotaLedger(database))
         await provisioner.open()
         try:
             if unreadable := await under_unknown_keys(provisioner, keys):
