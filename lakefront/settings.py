@@ -214,7 +214,11 @@ class Settings(BaseSettings):
     graphql_max_aliases: int = Field(50, ge=1, description="Most aliases in a document, fragments counted.")
     graphql_max_fields: int = Field(2000, ge=10, description="Most fields after fragments are spread.")
     plan_cache: int = Field(
-        64, ge=1, le=65_536, description="MiB for parsed documents with their plans, and as much again for statements."
+        64,
+        ge=1,
+        le=65_536,
+        description="MiB for parsed documents with their plans, as much again for statements, and a quarter of it for "
+        "the requests asked most, by their bytes. Documents that are refused have 4 MiB besides.",
     )
     graphql_max_cost: int = Field(
         200_000,

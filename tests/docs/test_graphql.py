@@ -33,7 +33,7 @@ TENANT = {
 PRINTED = {
     "hasNextPage: more": "P-1 P-2\n",
     "documentId: `sha256": "PersistedQueryNotFound\nP-1\nP-1\n",
-    "If-None-Match": "304\n",
+    "If-None-Match": "304\ngzip\n",
     "text/event-stream": 'data: {"data":{"permitEvents":{"event":{"eventType":"PERMIT_FILED"}}}}\n',
     "graphql-ws": "P-1 PERMIT_FILED 180000 string\nP-2 PERMIT_FILED 21000 string\n",
 }
