@@ -33,7 +33,7 @@ AT_ONCE: Final = 2
 """Imports that one server carries out at a time: a page of each is in memory, some 60 MB."""
 
 MOST_FAILURES: Final = 12
-"""Failures in a row, the pauses between them doubling, after which an import has failed: about an hour and a half."""
+"""Failures in a row, the pauses between them doubling, after which an import has failed: about an hour."""
 
 LEAST_PAGE: Final = 500
 """Rows of a page, at least, however often it failed."""
