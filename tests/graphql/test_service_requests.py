@@ -102,3 +102,30 @@ async def test_who_changed_it_is_for_staff(services: Services, ask_as: AskAs) ->
     operations = Operations(build_schema(), services, Context.for_operation, permission)
     answer = await operations.execute(OperationRequest(document), CITIZEN, "trace")
     assert [error["extensions"]["code"] for error in answer.errors or ()] == ["FORBIDDEN"]
+
+
+NEAR = """{ serviceRequest(requestId: "nyc311-000") {
+  near: permits(meters: 300) { totalCount nodes { permitId serviceRequests(meters: 300) { totalCount } } }
+  far: permits(meters: 5000, first: 1, orderBy: [{permitId: DESC}]) { totalCount nodes { permitId } }
+  nearby(meters: 120) { nodes { requestId } } } }"""
+
+
+async def test_permits_near_a_request_and_requests_near_a_permit(
+    ask_as: AskAs, recorder: RecordingDatabase, services: Services, city: None
+) -> None:
+    """The addresses of P009 are at 37.709, the next ones 111 m to the north each."""
+    await publish(services, published(0, latitude=37.709, longitude=-122.4, external_status="Assigned"))
+    await publish(services, published(1, latitude=37.710, longitude=-122.4, external_status="Closed"))
+    recorder.statements.clear()
+    found = (await ask_as(STAFF, NEAR))["serviceRequest"]
+    assert len(recorder.statements) == 1
+    assert [node["permitId"] for node in found["near"]["nodes"]] == ["P007", "P010", "P011"]
+    assert [node["serviceRequests"]["totalCount"] for node in found["near"]["nodes"]] == [1, 2, 2]
+    assert found["near"]["totalCount"] == 3
+    assert found["far"]["nodes"] == [{"permitId": "P053"}]
+    assert [node["requestId"] for node in found["nearby"]["nodes"]] == ["nyc311-000", "nyc311-001"]
+    plain = Operations(build_schema(), services, Context.for_operation, permission, compiled=False)
+    answer = await plain.execute(OperationRequest(NEAR), STAFF, "trace")
+    assert answer.data == {"serviceRequest": found}
+    mine = await ask_as(CITIZEN, '{ permit(permitId: "P010") { serviceRequests(meters: 300) { totalCount } } }')
+    assert mine["permit"]["serviceRequests"]["totalCount"] == 1

@@ -3,6 +3,7 @@
 Everything here is a frozen value, compiled to SQLAlchemy Core by pure functions that resolvers and planner share.
 """
 
+from lakefront.db.query.belonging import belongs
 from lakefront.db.query.expression import (
     All,
     Compare,
@@ -44,13 +45,14 @@ from lakefront.db.query.page import (
     row_limit,
 )
 from lakefront.db.query.skeleton import Slots
-from lakefront.db.query.source import QUERY_SUBJECT, QUERY_TENANT, Join, Key, Source, by_key
+from lakefront.db.query.source import QUERY_SUBJECT, QUERY_TENANT, Around, Join, Key, Points, Source, by_key
 
 __all__ = [
     "PARENT",
     "QUERY_SUBJECT",
     "QUERY_TENANT",
     "All",
+    "Around",
     "Bucket",
     "Compare",
     "Either",
@@ -68,11 +70,13 @@ __all__ = [
     "Opposite",
     "OrderKey",
     "PageRequest",
+    "Points",
     "Position",
     "Quantifier",
     "Related",
     "Slots",
     "Source",
+    "belongs",
     "by_key",
     "count",
     "count_groups",

@@ -113,6 +113,9 @@ class Near:
 
 Expression = Compare | All | Either | Opposite | Related | Near
 
+Place = tuple[ColumnElement[float], ColumnElement[float]]
+"""Latitude and longitude, in degrees."""
+
 
 def sources(expression: Expression | None) -> Iterator[Source]:
     """Every source that the expression reads besides its own."""
@@ -217,9 +220,14 @@ def _related(expression: Related, rows: FromClause, actor: Actor) -> ColumnEleme
 
 def _near(expression: Near, rows: FromClause) -> ColumnElement[bool]:
     """The haversine distance, behind a band of latitudes that spares most rows the trigonometry."""
-    latitude, longitude = rows.c[expression.latitude_column], rows.c[expression.longitude_column]
-    here, there = _number(expression.latitude), _number(expression.longitude)
-    band = _number(expression.meters) / _number(METERS_PER_DEGREE)
+    point = rows.c[expression.latitude_column], rows.c[expression.longitude_column]
+    return within(point, (_number(expression.latitude), _number(expression.longitude)), expression.meters)
+
+
+def within(point: Place, centre: Place, meters: float) -> ColumnElement[bool]:
+    """Whether ``point`` lies within ``meters`` of ``centre``; an index on its latitude serves."""
+    (latitude, longitude), (here, there) = point, centre
+    band = _number(meters) / _number(METERS_PER_DEGREE)
     around_latitude, around_longitude = _half_sine(latitude - here), _half_sine(longitude - there)
     haversine = around_latitude + func.cosd(here) * func.cosd(latitude) * around_longitude
     angle = func.degrees(_number(2.0) * func.asin(func.sqrt(func.least(_number(1.0), haversine))))

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from lakefront.actor import Actor
+from lakefront.db.query.belonging import Mine, belongs
 from lakefront.db.query.expression import Expression, where
 from lakefront.db.query.order import OrderKey, Position, after, everything, reverse, segments
 from lakefront.db.query.source import QUERY_SUBJECT, QUERY_TENANT, Join, Key, Source, by_key
@@ -55,6 +56,8 @@ class PageRequest:
     backward: bool = False
     after: Position | None = None
     before: Position | None = None
+    meters: float | None = None
+    """How far away rows may be, of a join by distance."""
 
     def columns(self) -> Iterator[str]:
         """The columns whose values the page depends on, besides the filter's."""
@@ -69,9 +72,8 @@ def page(source: Source, actor: Actor, request: PageRequest) -> Select[Any]:
 def pages_per_parent(join: Join, actor: Actor, request: PageRequest, keys: Sequence[Key]) -> Select[Any]:
     """A page of related rows for each key, each one row more than asked; ``PARENT`` tells them apart."""
     parents = _parents(join, keys)
-    rows = page_rows(join.target, actor, request, belongs=partial(_belongs, join, parents), parent=parents).lateral(
-        "page"
-    )
+    belonging = partial(_belongs, join, parents, partial(_seen_by, actor))
+    rows = page_rows(join.target, actor, request, belonging=belonging, parent=parents).lateral("page")
     ordinal = parents.c.ordinal
     keys_in_order = reverse(request.order) if request.backward else request.order
     return (
@@ -97,9 +99,10 @@ def _related(join: Join, *, owned: bool) -> Template:
     target = join.target
     parents, rows = _parents(join, ()), target.rows()
     ordinal, mine = parents.c.ordinal, target.rows_within("", "" if owned else None, rows)
+    assert join.around is None, "rows at a distance come in pages"
     return template_as_tenant(
         select(ordinal.label(PARENT), *(rows.c[name] for name in target.columns()))
-        .select_from(parents.join(rows, and_(_belongs(join, parents, rows), mine)))
+        .select_from(parents.join(rows, and_(_belongs(join, parents, _unseen, rows), mine)))
         .order_by(ordinal, *(key.clause(rows) for key in target.complete())),
         owned=owned,
     )
@@ -117,7 +120,8 @@ def counts_per_parent(join: Join, actor: Actor, condition: Expression | None, ke
     target = join.target
     parents, rows = _parents(join, keys), target.rows()
     found = select(func.count().label("count")).select_from(rows)
-    found = found.where(target.rows_of(actor, rows), _belongs(join, parents, rows), where(condition, rows, actor))
+    belonging = _belongs(join, parents, partial(_seen_by, actor), rows)
+    found = found.where(target.rows_of(actor, rows), belonging, where(condition, rows, actor))
     counted = found.lateral("counted")
     return select(parents.c.ordinal.label(PARENT), counted.c.count).select_from(parents.join(counted, true()))
 
@@ -127,14 +131,14 @@ def page_rows(
     actor: Actor,
     request: PageRequest,
     *,
-    belongs: Belongs | None = None,
+    belonging: Belongs | None = None,
     parent: FromClause | None = None,
     columns: Sequence[str] | None = None,
     peek: bool = True,
 ) -> Select[Any]:
     """The rows of a page as they are read, backwards where the request is, with ``columns`` (all unless given).
 
-    ``belongs`` restricts them to those of a parent, a row of ``parent`` where that stands around the statement;
+    ``belonging`` restricts them to those of a parent, a row of ``parent`` where that stands around the statement;
     ``peek`` reads one more than asked, to know whether there are more.
     """
     names = source.columns() if columns is None else columns
@@ -144,8 +148,8 @@ def page_rows(
     rows = source.rows()
     ranges = segments(keys, rows, start) if start is not None else everything()
     conditions = [source.rows_of(actor, rows), where(request.where, rows, actor)]
-    if belongs is not None:
-        conditions.append(belongs(rows))
+    if belonging is not None:
+        conditions.append(belonging(rows))
     if end is not None:
         conditions.append(after(reverse(keys), rows, end))
     limit = row_limit(request.limit, more=1 if peek else 0)
@@ -201,7 +205,7 @@ def key_arrays(keys: Iterable[Key]) -> dict[str, list[Any]]:
 
 def _parents(join: Join, keys: Sequence[Key], called: Sequence[str] | None = None) -> FromClause:
     """``unnest($1, …) WITH ORDINALITY``: one array for each column of the key, ``called`` ``key0 …`` unless given."""
-    columns = [join.target.column(name) for name in join.remote]
+    columns = join.values
     arrays = [
         bindparam(f"keys{index}", [key[index] for key in keys], ARRAY(operand_type(part)))
         for index, part in enumerate(columns)
@@ -211,5 +215,13 @@ def _parents(join: Join, keys: Sequence[Key], called: Sequence[str] | None = Non
     return func.unnest(*arrays).table_valued(*names, with_ordinality="ordinal").render_derived(name="parents")
 
 
-def _belongs(join: Join, parents: FromClause, rows: FromClause) -> ColumnElement[bool]:
-    return and_(*(rows.c[name] == parents.c[f"key{index}"] for index, name in enumerate(join.remote)))
+def _belongs(join: Join, parents: FromClause, mine: Mine, rows: FromClause) -> ColumnElement[bool]:
+    return belongs(join, [parents.c[f"key{index}"] for index in range(len(join.local))], rows, mine)
+
+
+def _seen_by(actor: Actor, source: Source, rows: FromClause) -> ColumnElement[bool]:
+    return source.rows_of(actor, rows)
+
+
+def _unseen(_source: Source, _rows: FromClause) -> ColumnElement[bool]:
+    return true()

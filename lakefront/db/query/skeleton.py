@@ -49,6 +49,7 @@ class Slots:
             where=self.condition(request.where),
             after=self._position(request.after),
             before=self._position(request.before),
+            meters=None if request.meters is None else self.put(request.meters),
         )
 
     def groups(self, request: GroupRequest) -> GroupRequest:

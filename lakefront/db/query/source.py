@@ -1,7 +1,7 @@
 """What can be read: a table (or a part of one), its key, its order, the scope that opens it."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, FromClause, Label, Table, Text, and_, bindparam
@@ -128,8 +128,32 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Points:
+    """Where rows are: by columns of their own, or of rows of ``source`` (``on``: their column -> its)."""
+
+    source: Source
+    on: tuple[tuple[str, str], ...] = ()
+    latitude: str = "latitude"
+    longitude: str = "longitude"
+
+
+@dataclass(frozen=True)
+class Around:
+    """Rows belong to a row where one of their points (``there``) is within ``meters`` of one of its own (``here``)."""
+
+    here: Points
+    there: Points
+    meters: float = 0.0
+
+    @property
+    def local(self) -> tuple[str, ...]:
+        """The columns of the row that tell where it is, or which rows do."""
+        return tuple(mine for mine, _ in self.here.on) or (self.here.latitude, self.here.longitude)
+
+
+@dataclass(frozen=True)
 class Join:
-    """How rows of ``target`` belong to a row: pairs of (column of the row, column of ``target``).
+    """How rows of ``target`` belong to a row: pairs of (column of the row, column of ``target``), or ``around`` it.
 
     An actor needs ``requires``, too, besides the target's own scope.
     """
@@ -137,17 +161,36 @@ class Join:
     target: Source
     on: tuple[tuple[str, str], ...]
     requires: str | None = None
+    around: Around | None = None
+
+    def within(self, meters: float | None) -> "Join":
+        """The same for that distance, where it is one by distance."""
+        if self.around is None or meters is None:
+            return self
+        return replace(self, around=replace(self.around, meters=meters))
 
     def scopes(self) -> Iterator[str]:
         """The scopes that an actor needs to follow it."""
         yield self.target.scope
+        if self.around is not None:
+            yield from (self.around.here.source.scope, self.around.there.source.scope)
         if self.requires is not None:
             yield self.requires
 
     @property
     def local(self) -> tuple[str, ...]:
         """The columns of the row from which its related rows are found."""
-        return tuple(here for here, _ in self.on)
+        if self.around is None:
+            return tuple(here for here, _ in self.on)
+        return self.around.local
+
+    @property
+    def values(self) -> list[ColumnElement[Any]]:
+        """Columns of the types of ``local``, in their order."""
+        if self.around is None:
+            return [self.target.column(name) for name in self.remote]
+        here = self.around.here
+        return [here.source.column(name) for name in (*(theirs for _, theirs in here.on),) or self.local]
 
     @property
     def remote(self) -> tuple[str, ...]:

@@ -110,4 +110,10 @@ permit_addresses = Table(
 """``occurred_at, rank, offset``: the version of the event that wrote the row. No foreign key: the projection alone
 writes here, and the key's check, planned while the table was empty, would go on scanning it when it is large."""
 
+Index(
+    "permit_addresses_by_latitude",
+    permit_addresses.c.tenant_id,
+    permit_addresses.c.latitude,
+    permit_addresses.c.longitude,
+)
 Index("permit_addresses_by_lot", permit_addresses.c.tenant_id, permit_addresses.c.block, permit_addresses.c.lot)

@@ -6,10 +6,10 @@ from typing import Any
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
-from lakefront.db.query import PageRequest
+from lakefront.db.query import Around, PageRequest
 from lakefront.graphql.declare.cursors import read_cursor
 from lakefront.graphql.declare.declarations import Column, Connected, Declaration, Found, Grouped
-from lakefront.graphql.declare.filters import filter_input, read_filter
+from lakefront.graphql.declare.filters import filter_input, read_filter, read_meters
 from lakefront.graphql.declare.grouping import group_arguments
 from lakefront.graphql.declare.inputs import argument, listed
 from lakefront.graphql.declare.limits import FIRST, MOST, row_limit
@@ -17,12 +17,15 @@ from lakefront.graphql.declare.operators import refused
 from lakefront.graphql.declare.orders import order_input, read_order
 from lakefront.graphql.declare.record import Record, declared, record_of, unwrapped
 
+_METERS = "How far away they may be: {:g} unless given, at most 100,000."
+
 
 def arguments_of(field: StrawberryField, declaration: Declaration) -> list[StrawberryArgument]:
     """The arguments that follow from a field's declaration."""
     match declaration:
-        case Connected():
-            return _page_arguments(record_of(field))
+        case Connected(around=around):
+            far = [] if around is None else [argument("meters", float, _METERS.format(around.meters))]
+            return [*far, *_page_arguments(record_of(field))]
         case Found(names):
             keys = zip(names, _key_types(record_of(field)), strict=True)
             return [argument(name, type_, description, required=True) for (name, description), type_ in keys]
@@ -53,7 +56,7 @@ def _page_arguments(record: type[Record]) -> list[StrawberryArgument]:
     ]
 
 
-def page_request(record: type[Record], values: Mapping[str, Any]) -> PageRequest:
+def page_request(record: type[Record], values: Mapping[str, Any], *, around: Around | None = None) -> PageRequest:
     """What a connection's arguments (by GraphQL name) mean; ``null`` counts as left out. Raises ``ValidationError``."""
     given = {name: value for name, value in values.items() if value is not None}
     first, last = given.get("first"), given.get("last")
@@ -71,4 +74,5 @@ def page_request(record: type[Record], values: Mapping[str, Any]) -> PageRequest
         backward=last is not None,
         after=after,
         before=before,
+        meters=None if around is None else read_meters(given.get("meters"), around.meters),
     )

@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause
 
+from lakefront.db.query import Around
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -47,9 +49,15 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Pages of a record: of its whole source (``on`` empty), or of the rows related to the parent."""
+    """Pages of a record: of its whole source (``on`` empty), or of the rows related to the parent, or ``around`` it."""
 
     on: Mapping[str, str]
+    around: Around | None = None
+
+    @property
+    def related(self) -> bool:
+        """Whether they are a parent's."""
+        return bool(self.on) or self.around is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from strawberry.types.base import get_object_definition
 
-from lakefront.db.query import All, Compare, Either, Expression, Near, Opposite, Quantifier, Related
+from lakefront.db.query import All, Around, Compare, Either, Expression, Near, Opposite, Quantifier, Related
 from lakefront.graphql.declare.declarations import Column, Connected, Embedded, Listed
 from lakefront.graphql.declare.inputs import add, input_type, listed
 from lakefront.graphql.declare.operators import has_operators, operators_input, read_operators, refused
@@ -48,6 +48,8 @@ def filter_input(record: type[Record]) -> Any:
                 add(made, field_name, filter_input(record_of(field)), about, requires=scope)
             case Listed() if not is_list(field):
                 add(made, field_name, filter_input(record_of(field)), f"It exists, and: {about}", requires=scope)
+            case Connected(around=Around()):
+                pass  # within which distance, a filter could not say
             case Listed() | Connected():
                 add(made, field_name, _quantified_input(record_of(field)), about, requires=scope)
     if record.geo_columns is not None:
@@ -144,3 +146,12 @@ def _read_near(record: type[Record], raw: Mapping[str, float], path: str) -> Exp
     if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 < meters <= MOST_METERS):
         raise refused(path, f"Keep latitude within ±90, longitude within ±180, meters within 0 and {MOST_METERS:.0f}.")
     return Near(*record.geo_columns, float(latitude), float(longitude), max(float(meters), LEAST_METERS))
+
+
+def read_meters(meters: float | None, usual: float) -> float:
+    """A distance as an argument, ``usual`` where there is none; raises ``ValidationError``."""
+    if meters is None:
+        return usual
+    if not 0 < meters <= MOST_METERS:
+        raise refused("meters", f"Give more than 0, and at most {MOST_METERS:.0f}.")
+    return max(float(meters), LEAST_METERS)

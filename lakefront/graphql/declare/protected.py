@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from strawberry.types.base import get_object_definition
 
 from lakefront.actor import OWNABLE
-from lakefront.db.query import Source
+from lakefront.db.query import Around, Source
 from lakefront.graphql.declare.declarations import Column, Connected, Embedded, Listed
 from lakefront.graphql.declare.record import Record, declaration_of, declared, record_of, required
 
@@ -41,6 +41,8 @@ def _shown(cls: type, source: Source, around: str | None = None) -> Iterator[tup
                 yield name, scope, (column, *source.reads(column))
             case Embedded():
                 yield from _shown(record_of(field), source, scope)
+            case Connected(around=Around() as distance):
+                yield name, scope, distance.local
             case Listed(on) | Connected(on):
                 yield name, scope, on
 

@@ -99,4 +99,5 @@ def record_of(field: StrawberryField) -> type[Record]:
 
 def join_of(field: StrawberryField, declaration: Listed | Connected) -> Join:
     """How the field's rows are found from its parent's."""
-    return Join(record_of(field).record_source, tuple(declaration.on.items()), required(field))
+    around = declaration.around if isinstance(declaration, Connected) else None
+    return Join(record_of(field).record_source, tuple(declaration.on.items()), required(field), around)

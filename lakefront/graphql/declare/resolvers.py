@@ -107,11 +107,11 @@ async def _listed(declaration: Listed, ask: Ask) -> Any:
 @resolve.register
 def _connected(declaration: Connected, ask: Ask) -> Connection[Any]:
     record = record_of(ask.field)
-    source, request = record.record_source, page_request(record, ask.values)
+    source, request = record.record_source, page_request(record, ask.values, around=declaration.around)
     page: Callable[[], Awaitable[Page]] = partial(ask.loaders.page, source, request)
     count: Callable[[], Awaitable[int]] = partial(ask.loaders.count, source, request.where)
-    if declaration.on:
-        join = join_of(ask.field, declaration)
+    if declaration.related:
+        join = join_of(ask.field, declaration).within(request.meters)
         key = parent_key(join, ask.row)
         page = _no_page if key is None else partial(ask.loaders.page_of, join, request, key)
         count = _no_count if key is None else partial(ask.loaders.count_of, join, request.where, key)
@@ -177,6 +177,6 @@ async def fetch(loaders: Loaders, record: type[R], values: Sequence[Any]) -> R |
 
 def parent_key(join: Join, row: Row) -> Key | None:
     """The values in ``row`` by which ``join`` finds its related rows; ``None`` where one is null: there are none."""
-    types = [join.target.column(name).type for name in join.remote]
+    types = [column.type for column in join.values]
     key = tuple(from_json(type_, row[name]) for type_, name in zip(types, join.local, strict=True))
     return None if None in key else key

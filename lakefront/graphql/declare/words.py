@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, FromClause, cast
 from sqlalchemy.types import TypeEngine
 from strawberry.types.base import StrawberryOptional
 
-from lakefront.db.query import Source
+from lakefront.db.query import Around, Points, Source
 from lakefront.graphql.declare.computed import compute
 from lakefront.graphql.declare.declarations import (
     Column,
@@ -128,6 +128,11 @@ def relation(description: str, *, on: Mapping[str, str], requires: str | None = 
 def connection(description: str, *, on: Mapping[str, str] | None = None, requires: str | None = None) -> Any:
     """Pages with filter and order: of related rows (``on``: own column -> theirs), or at the root of a whole source."""
     return declare(Connected(on or {}), description, requires=requires)
+
+
+def nearby(description: str, *, here: Points, there: Points, meters: float, requires: str | None = None) -> Any:
+    """Pages of the rows one of whose points (``there``) is near one of the parent's (``here``): within ``meters``."""
+    return declare(Connected({}, Around(here, there, meters)), description, requires=requires)
 
 
 def lookup(description: str, *, by: Mapping[str, str], requires: str) -> Any:

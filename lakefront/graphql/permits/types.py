@@ -1,20 +1,25 @@
 """Permits, their addresses and their events: types over the tables."""
 
 from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 from sqlalchemy import Integer, extract
 from strawberry.scalars import JSON
 
-from lakefront.actor import PERMITS_INSPECTOR, PERMITS_READ
-from lakefront.db.query import Source
+from lakefront.actor import PERMITS_INSPECTOR, PERMITS_READ, SERVICE_REQUESTS_READ
+from lakefront.db.query import Points, Source
 from lakefront.db.tables import log, permits
 from lakefront.domain.permits import STREAM
+from lakefront.domain.service_requests.sources import SERVICE_REQUESTS
 from lakefront.graphql.connections import Connection
-from lakefront.graphql.declare import Record, column, computed, connection, embedded, record, relation
+from lakefront.graphql.declare import Record, column, computed, connection, embedded, nearby, record, relation
 from lakefront.graphql.node import Node
 from lakefront.graphql.permits.enums import PermitEventType
 from lakefront.graphql.scalars import BigInt
+
+if TYPE_CHECKING:
+    from lakefront.graphql.service_requests.types import ServiceRequest
 
 PERMITS = Source(
     "Permit", permits.permits, key=("permit_id",), scope=PERMITS_READ, hidden=frozenset({"field_versions"})
@@ -134,6 +139,15 @@ class Permit(Node):
     addresses: list[PermitAddress] = relation("Its addresses.", on={"permit_id": "permit_id"}, size=3)
     events: Connection["PermitEvent"] = connection(
         "Its events, in the order in which they happened unless asked otherwise.", on={"permit_id": "partition_key"}
+    )
+    service_requests: Connection[
+        Annotated["ServiceRequest", strawberry.lazy("lakefront.graphql.service_requests.types")]
+    ] = nearby(
+        "Service requests at one of its addresses or near it; a citizen's are their own.",
+        here=Points(ADDRESSES, on=(("permit_id", "permit_id"),)),
+        there=Points(SERVICE_REQUESTS),
+        meters=100,
+        requires=SERVICE_REQUESTS_READ,
     )
 
 

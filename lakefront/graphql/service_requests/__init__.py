@@ -7,9 +7,9 @@ from lakefront.graphql.connections import Connection
 from lakefront.graphql.declare import connection, lookup, stats
 from lakefront.graphql.service_requests.live import Subscription
 from lakefront.graphql.service_requests.manage import Mutation
-from lakefront.graphql.service_requests.types import CHANGES, SERVICE_REQUESTS, ServiceRequest, ServiceRequestChange
+from lakefront.graphql.service_requests.types import ServiceRequest, ServiceRequestChange
 
-__all__ = ["CHANGES", "SERVICE_REQUESTS", "Mutation", "Query", "ServiceRequest", "ServiceRequestChange", "Subscription"]
+__all__ = ["Mutation", "Query", "ServiceRequest", "ServiceRequestChange", "Subscription"]
 
 
 @strawberry.type

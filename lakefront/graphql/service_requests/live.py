@@ -13,13 +13,14 @@ from lakefront.db.database import Row
 from lakefront.domain import reads
 from lakefront.domain.following import Arrival, once_back
 from lakefront.domain.service_requests import follow as domain
+from lakefront.domain.service_requests.sources import CHANGES, SERVICE_REQUESTS
 from lakefront.graphql.context import Info
 from lakefront.graphql.declare.operators import refused
 from lakefront.graphql.declare.selection import selected
 from lakefront.graphql.fields import given, subscription
 from lakefront.graphql.following import After, Heartbeat, together
 from lakefront.graphql.service_requests.enums import EventType, State
-from lakefront.graphql.service_requests.types import CHANGES, SERVICE_REQUESTS, ServiceRequest, ServiceRequestChange
+from lakefront.graphql.service_requests.types import ServiceRequest, ServiceRequestChange
 
 
 @strawberry.input(description="Which changes to follow; what is left out does not restrict.")

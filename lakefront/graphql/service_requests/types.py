@@ -6,34 +6,18 @@ import strawberry
 from sqlalchemy import Text, func
 from strawberry.scalars import JSON
 
-from lakefront.actor import SERVICE_REQUESTS_READ, SERVICE_REQUESTS_UPDATE
-from lakefront.db.query import Source
-from lakefront.db.tables import service_requests as tables
+from lakefront.actor import PERMITS_READ, SERVICE_REQUESTS_UPDATE
+from lakefront.db.query import Points
+from lakefront.domain.service_requests.sources import CHANGES, SERVICE_REQUESTS
 from lakefront.graphql.connections import Connection
-from lakefront.graphql.declare import Record, column, computed, connection, embedded, record
+from lakefront.graphql.declare import Record, column, computed, connection, embedded, nearby, record
 from lakefront.graphql.node import Node
-from lakefront.graphql.permits.types import GeoPoint
+from lakefront.graphql.permits.types import ADDRESSES, GeoPoint, Permit
 from lakefront.graphql.scalars import BigInt
 from lakefront.graphql.service_requests.enums import EventType, Origin, State
 
-SERVICE_REQUESTS = Source(
-    "ServiceRequest",
-    tables.service_requests,
-    key=("request_id",),
-    scope=SERVICE_REQUESTS_READ,
-    order=("reported_at",),
-    hidden=frozenset({"external_token"}),
-    owner="owner",
-)
-CHANGES = Source(
-    "ServiceRequestChange",
-    tables.service_request_changes,
-    key=("request_id", "version"),
-    scope=SERVICE_REQUESTS_READ,
-    order=("changed_at",),
-    hidden=frozenset({"owner", "payload", "on_behalf_of"}),
-    owner="owner",
-)
+_HERE = Points(SERVICE_REQUESTS)
+_PERMITS = Points(ADDRESSES, on=(("permit_id", "permit_id"),))
 
 
 @record(CHANGES)
@@ -102,4 +86,17 @@ class ServiceRequest(Node):
     history: Connection[ServiceRequestChange] = connection(
         "How it came to where it stands, the oldest change first unless asked otherwise.",
         on={"request_id": "request_id"},
+    )
+    permits: Connection[Permit] = nearby(
+        "Building permits at its place or near it: one of whose addresses is. None where its place is unknown.",
+        here=_HERE,
+        there=_PERMITS,
+        meters=100,
+        requires=PERMITS_READ,
+    )
+    nearby: Connection["ServiceRequest"] = nearby(
+        "Service requests at its place or near it, itself among them. None where its place is unknown.",
+        here=_HERE,
+        there=_HERE,
+        meters=100,
     )

@@ -10,10 +10,11 @@ from starlette.responses import Response
 from lakefront.actor import SERVICE_REQUESTS_CREATE, SERVICE_REQUESTS_READ, SERVICE_REQUESTS_UPDATE, Actor
 from lakefront.domain import reads, service_requests
 from lakefront.domain.service_requests import State, SubmitInput, UpdateInput
+from lakefront.domain.service_requests.sources import SERVICE_REQUESTS
 from lakefront.errors import BadRequest, NotConfigured, NotFound, Unavailable, ValidationError
 from lakefront.graphql.declare.arguments import page_request
 from lakefront.graphql.declare.cursors import cursor
-from lakefront.graphql.service_requests import SERVICE_REQUESTS
+from lakefront.graphql.declare.limits import MOST
 from lakefront.graphql.service_requests import ServiceRequest as Rows
 from lakefront.server.openapi import Answer, Content, Operation, describe
 from lakefront.server.responses import json_response
@@ -122,7 +123,7 @@ async def post_request(request: RestRequest) -> Response:
         "GraphQL: `updateServiceRequest`.",
         SERVICE_REQUESTS_UPDATE,
         (REQUEST_ID, IDEMPOTENCY, DRY_RUN),
-        Content(_Update, example={"state": "IN_PROGRESS", "agency": "DOT"}),
+        Content(_Update, example={"state": "IN_PROGRESS", "version": 2}),
         (*CHANGE_ERRORS, NotFound),
     )
 )
@@ -165,9 +166,10 @@ def _arguments(request: RestRequest) -> dict[str, Any]:
     given = {name: value for name, (value,) in query.items()}
     arguments: dict[str, Any] = {"after": given.get("after")}
     if "first" in given:
-        if not (given["first"].isascii() and given["first"].isdigit() and len(given["first"]) < 6):
-            raise BadRequest("Give first as a whole number from 1 to 1000.")
-        arguments["first"] = int(given["first"])
+        text = given["first"]
+        if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MOST):
+            raise BadRequest(f"Give first as a whole number from 1 to {MOST}.")
+        arguments["first"] = int(text)
     conditions = _conditions(given)
     return arguments | ({"filter": conditions} if conditions else {})
 

@@ -106,6 +106,8 @@ _INDEXES = (
     "service_requests_by_reported_at ON lakefront.service_requests (tenant_id, reported_at, request_id)",
     "service_requests_by_city ON lakefront.service_requests (tenant_id, city, state, checked_at)",
     "service_requests_by_latitude ON lakefront.service_requests (tenant_id, latitude, longitude)",
+    # What is built near a request: permits by their addresses' points.
+    "permit_addresses_by_latitude ON lakefront.permit_addresses (tenant_id, latitude, longitude)",
     "service_requests_by_external_id ON lakefront.service_requests (tenant_id, external_id)",
     """service_requests_to_poll ON lakefront.service_requests (tenant_id, provider, city, checked_at)
     WHERE source = 'lakefront' AND state IN ('OPEN', 'IN_PROGRESS')""",
@@ -149,5 +151,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove it."""
+    op.execute("DROP INDEX lakefront.permit_addresses_by_latitude")
     for name in reversed(_OWNERS):
         op.execute(f"DROP TABLE lakefront.{name}")
