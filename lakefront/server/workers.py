@@ -32,8 +32,8 @@ MAINTENANCE = 3600.0
 OVERLONG_EVERY = 30.0
 """Seconds between two looks for sessions of BI tools whose transaction is open for too long."""
 
-NOTICES_EVERY = 0.5
-"""Seconds between two looks at what notices are due for: nobody waits for one."""
+NOTICES_EVERY, NOTICES_POLL = 0.5, 5.0
+"""Seconds between two looks at what notices are due for, and between those that nothing calls for: they have time."""
 
 HANDLERS: Final[tuple[outbox.Handler, ...]] = (service_requests.Filing(), notices.Sender(), *alerts.HANDLERS)
 """How the outbox' jobs are carried out: one of each kind. A domain that enqueues jobs adds its own here."""
@@ -68,7 +68,7 @@ async def start(
     outside = OutboxWorker(services, redis, HANDLERS)
     listener.on(outbox.CHANNEL, outside.notice)
     listener.watch(lambda _: outside.wake())
-    _notices(settings, services, background, listener, stack)
+    _notices(services, background, listener, stack)
     imports = open_data.OpenDataRunner(services)
     listener.on(open_data.CHANNEL, imports.notice)
     _service_requests(settings, services, listener, stack)
@@ -87,15 +87,12 @@ async def start(
     _alerts(settings, services, stack)
 
 
-def _notices(
-    settings: Settings, services: Services, database: Database, listener: Listener, stack: AsyncExitStack
-) -> None:
+def _notices(services: Services, database: Database, listener: Listener, stack: AsyncExitStack) -> None:
     """What turns events into notices: a reader of each stream that rules can be about."""
+    backlog = Backlog(services.provisioner)
     for stream in notices.STREAMS:
-        backlog = Backlog(services.provisioner)
-        runner = ProjectionRunner(
-            database, notices.projection(stream), backlog, poll=settings.poll_interval, pace=NOTICES_EVERY
-        )
+        reader = notices.projection(stream)
+        runner = ProjectionRunner(database, reader, backlog, poll=NOTICES_POLL, pace=NOTICES_EVERY)
         listener.on(EVENTS_CHANNEL, runner.notice)
         listener.watch(lambda _, runner=runner: runner.wake())  # type: ignore[misc] # bound now
         stack.enter_context(_worker(f"notices of {stream}", runner.run))

@@ -10,7 +10,7 @@ import pytest
 from lakefront.domain import notices
 from lakefront.domain.notices import Channel, Condition, Operator, RecipientKind, WebhookChanges
 from lakefront.domain.notices.planning import CONSUMER
-from lakefront.domain.outbox import claims
+from lakefront.domain.outbox import claims, letters
 from lakefront.domain.permits import STREAM as PERMITS
 from lakefront.domain.service_requests import STREAM as REQUESTS
 from lakefront.simulator.faults import Fault, Kind
@@ -122,6 +122,24 @@ async def test_what_may_have_gone_through_is_not_sent_again(house: House, channe
     [notice] = await house.sent()
     assert (notice["state"], notice["error_code"]) == ("UNCERTAIN", "upstream_uncertain")
     assert len(house.messages(system)) == 1, "it did go through, and once"
+
+
+async def test_a_person_who_looked_has_it_sent(house: House) -> None:
+    house.city.faults.add(Fault(kind=Kind.RESET_AFTER, system="sendgrid", times=1))
+    await house.rule()
+    await house.happens()
+    await house.sent()
+    for told, state, messages in ((False, "UNCERTAIN", 1), (True, "SENT", 2)):
+        [letter] = await letters.waiting(house.services, house.actor)
+        await letters.replay(house.services, house.actor, str(letter.letter_id), not_carried_out=told)
+        async with working(house.services), asyncio.timeout(10):
+            while not (told or await letters.waiting(house.services, house.actor)):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            while told and len(house.messages("sendgrid")) < messages:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            while [notice["state"] for notice in await house.notices()] != [state]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert len(house.messages("sendgrid")) == messages
 
 
 async def test_a_webhook_is_told_again_under_the_same_id(house: House) -> None:
