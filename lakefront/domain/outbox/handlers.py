@@ -42,8 +42,8 @@ class Handler(Protocol):
         """A try at ``job.first_tried_at`` or later may have gone through: find out, and write as ``run`` does.
 
         Where it did not go through, or a second one does no harm, call ``run``. Raises ``UpstreamUncertain`` where it
-        cannot be told: a person has to look. After ``UpstreamError``, ``RateLimited`` and ``Unavailable`` it is
-        looked up again later. Whatever else it raises, the job is uncertain.
+        cannot be told: a person has to look. After ``UpstreamError``, ``NotConfigured``, ``RateLimited`` and
+        ``Unavailable`` it is looked up again for an hour; whatever else it raises, it is uncertain.
         """
         ...
 

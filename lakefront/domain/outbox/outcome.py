@@ -27,6 +27,9 @@ _REFUSED: Final = (UpstreamRejected, ValidationError, NotFound, Conflict)
 _OPERATORS: Final = (UpstreamDenied, NotConfigured)
 """Somebody has to set something, and may have within the hour."""
 
+_COULD_NOT_LOOK: Final = (UpstreamError, NotConfigured, RateLimited, Unavailable, TimeoutError)
+"""Nothing came of a look-up, and another one may tell more."""
+
 _LONGEST_WAIT: Final = 86_400.0
 """Seconds that a provider may ask for."""
 
@@ -97,8 +100,7 @@ def shown(error: Exception) -> LakefrontError:
 
 def _of_look_up(error: Exception, trying: Trying, pace: Pace) -> Outcome:
     cause = error.cause if isinstance(error, NothingSent) else error
-    later = isinstance(cause, UpstreamError | RateLimited | Unavailable) and not isinstance(cause, UpstreamDenied)
-    if later and trying.failing < pace.looking_for:
+    if isinstance(cause, _COULD_NOT_LOOK) and trying.failing < pace.looking_for:
         return Again(_pause(cause, trying, pace), in_doubt=True, failed=True)
     return Uncertain()
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import traceback
-from collections import Counter
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Iterable
 from typing import Final
 
@@ -24,8 +24,11 @@ from lakefront.domain.services import Services
 from lakefront.errors import LakefrontError, Unavailable, UpstreamDenied
 from lakefront.eventlog.pace import Bell
 
-OF_A_LINE: Final = 50
-"""Due jobs of one integration that are handed to the stream at once."""
+OF_A_LINE: Final = 3
+"""Due jobs of one integration that are handed to the stream at once: so many times its share."""
+
+PARKED: Final = 2
+"""Messages for an integration that has its share already, which a worker keeps for later: so many times that."""
 
 _log = logging.getLogger("lakefront.integrations")
 
@@ -52,6 +55,7 @@ class OutboxWorker:
         self._bell = Bell()
         self._swept_at = float("-inf")
         self._working: dict[asyncio.Task[None], str] = {}
+        self._parked: defaultdict[str, deque[Message]] = defaultdict(deque)
         self._closing = False
 
     def notice(self, payload: str = LETTER) -> None:
@@ -82,6 +86,8 @@ class OutboxWorker:
         """Take no more; what is under way has a few seconds, and is looked up by others if that is too short."""
         self._closing = True
         self._bell.ring()
+        for message in [message for line in self._parked.values() for message in line]:
+            await self._stream.acknowledge(message)  # others find its job due
         working = list(self._working)
         if working:
             await asyncio.wait(working, timeout=self._pace.grace)
@@ -95,28 +101,41 @@ class OutboxWorker:
 
     async def _look(self) -> None:
         """Begin what can be begun: what the stream has, else what is due."""
+        for line, parked in self._parked.items():
+            while parked and self._room(line):
+                message = parked.popleft()
+                self._begin(message.due, message)
+        await self._read()
         if self._free <= 0 or not self._handlers:
             return
-        await self._begin_all(await self._stream.read(self._free))
-        if self._free <= 0:
-            return
-        found = await claims.due(
-            self._services.provisioner, list(self._handlers), most=OF_A_LINE, but=self._full_lines()
-        )
-        if self._stream.here:
-            await self._stream.hand(found)
-            await self._begin_all(await self._stream.read(self._free))
+        busy = [line for line in {*self._working.values(), *self._parked} if self._parked[line] or not self._room(line)]
+        most = OF_A_LINE * self._pace.share
+        found = await claims.due(self._services.provisioner, list(self._handlers), most=most, but=busy)
+        await self._stream.hand(found)
+        await self._read()
         if not self._stream.here:
             for each in found:
-                if self._free > 0 and each.line not in self._full_lines():
+                if self._room(each.line):
                     self._begin(each, None)
 
-    async def _begin_all(self, messages: Iterable[Message]) -> None:
+    async def _read(self) -> None:
+        """Begin what the stream has, until there is no place or no message."""
+        while (asked := self._free) > 0:
+            messages = await self._stream.read(asked)
+            await self._take(messages)
+            if len(messages) < asked:
+                return
+
+    async def _take(self, messages: Iterable[Message]) -> None:
+        """Begin each, or keep it until its integration has room; more than a few are left to be found due again."""
         for message in messages:
-            if message.due.line in self._full_lines():
-                await self._stream.acknowledge(message)  # somebody finds it due again
-            else:
+            line = message.due.line
+            if self._room(line):
                 self._begin(message.due, message)
+            elif len(self._parked[line]) < PARKED * self._pace.share:
+                self._parked[line].append(message)
+            else:
+                await self._stream.acknowledge(message)
 
     def _begin(self, due: Due, message: Message | None) -> None:
         task = asyncio.create_task(self._work(due, message), name=f"outbox {due.job_id}")
@@ -127,8 +146,9 @@ class OutboxWorker:
         del self._working[task]
         self._bell.ring()
 
-    def _full_lines(self) -> list[str]:
-        return [line for line, count in Counter(self._working.values()).items() if count >= self._pace.share]
+    def _room(self, line: str) -> bool:
+        """Whether one more job of an integration may begin."""
+        return self._free > 0 and sum(each == line for each in self._working.values()) < self._pace.share
 
     async def _sweep(self) -> None:
         """The sweeper's round, and what dead workers left in the stream."""
@@ -136,7 +156,7 @@ class OutboxWorker:
         due = now - self._swept_at >= self._pace.sweep
         if due:
             self._swept_at = now
-            await self._begin_all(await self._stream.take_over(self._pace.lease))
+            await self._take(await self._stream.take_over(self._pace.lease))
             await self._stream.tidy()
         if due or self._sweeper.stale:
             await self._sweeper.run(listing=self._stream.here, thoroughly=due)
