@@ -25,6 +25,7 @@ from lakefront.domain.tally import Counts, Tally
 from lakefront.domain.tenants.allowances import Allowances
 from lakefront.errors import LakefrontError
 from lakefront.eventlog.backlog import Backlog, Size
+from lakefront.server.alert_metrics import AlertMetrics
 from lakefront.server.outbox_metrics import OutboxMetrics
 
 SERVICE: Final = "lakefront"
@@ -60,6 +61,8 @@ class Metrics:
         self._registry.register(self._pipelines)
         self._outbox = OutboxMetrics(services.provisioner)
         self._registry.register(self._outbox)
+        self._alerts = AlertMetrics(services.provisioner)
+        self._registry.register(self._alerts)
         database, meters = services.database, services.meters
         lag, asked = "Seconds since the last question after an open request.", "Questions after open requests."
         self.gauges("service_request_poller_lag_seconds", lag, "provider", lambda: meters.poller_lag)
@@ -95,6 +98,7 @@ class Metrics:
         """All of it, as a scraper wants it."""
         await self._pipelines.refresh()
         await self._outbox.refresh()
+        await self._alerts.refresh()
         return generate_latest(self._registry)
 
 

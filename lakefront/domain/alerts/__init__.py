@@ -6,6 +6,7 @@ stream ``alert-events``. ADR 38 says why.
 
 from lakefront.domain.alerts.acknowledge import Acknowledged, acknowledge
 from lakefront.domain.alerts.alert import Alert, AlertState
+from lakefront.domain.alerts.counts import open_by_level
 from lakefront.domain.alerts.deliver import HANDLERS
 from lakefront.domain.alerts.evaluate import Evaluator
 from lakefront.domain.alerts.publish import EVENT_TYPES, STREAM, AlertEventType, publish
@@ -30,6 +31,7 @@ __all__ = [
     "RuleInput",
     "Sightings",
     "acknowledge",
+    "open_by_level",
     "publish",
     "rules",
     "upsert",

@@ -29,6 +29,7 @@ async def test_an_open_breaker_pages_once_is_acknowledged_and_resolved(
     await server.look(3)
     await server.carry_out()
     assert pages(simulator) == [("triggered", ["trigger"])]
+    assert await alerts.open_by_level(server.services.provisioner) == {1: 1, 2: 0, 3: 0}
     [alert] = await server.rows()
     assert (alert["state"], alert["level"], alert["provider"], alert["city"]) == ("FIRING", 1, "geoclient", "nyc")
     assert re.fullmatch(r"geoclient of nyc has failed for \d+ s: its breaker is open", alert["summary"])
