@@ -24,7 +24,7 @@ class Clock:
 
     def now(self) -> datetime:
         """The time, in UTC; wrong by as much as the clock of the answering system is, where a fault says so."""
-        return self._true() + timedelta(seconds=_skew.get())
+        return self.true() + timedelta(seconds=_skew.get())
 
     def advance(self, seconds: float) -> None:
         """Move the clock; backwards where ``seconds`` are negative."""
@@ -32,7 +32,7 @@ class Clock:
 
     def run_at(self, speed: float) -> None:
         """Go on at another speed from now on."""
-        self._told, self._at, self._speed = self._true(), monotonic(), speed
+        self._told, self._at, self._speed = self.true(), monotonic(), speed
 
     @contextmanager
     def skewed(self, seconds: float) -> Iterator[None]:
@@ -43,7 +43,8 @@ class Clock:
         finally:
             _skew.reset(token)
 
-    def _true(self) -> datetime:
+    def true(self) -> datetime:
+        """The time as it is, whatever a fault says."""
         return self._told + timedelta(seconds=(monotonic() - self._at) * self._speed)
 
 

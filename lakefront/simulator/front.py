@@ -71,7 +71,7 @@ class Front:
     async def _serve(self, exchange: "_Exchange", system: System, path: str, drawn: Drawn) -> None:
         request, city, strike = Request(exchange.scope), self._city, drawn.strike
         call = city.journal.arrived(
-            city.clock.now(), system.name, request.method, path, system.caller(request), len(exchange.body)
+            city.clock.true(), system.name, request.method, path, system.caller(request), len(exchange.body)
         )
         call.fault = strike.kind if strike else "latency" if drawn.latency else "clock-skew" if drawn.skew else None
         try:

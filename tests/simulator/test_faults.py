@@ -47,6 +47,9 @@ async def test_clock_skew_shows_in_the_date_and_in_what_is_written(city: Simulat
 
 
 @pytest.mark.parametrize(("kind", "filed"), [(Kind.RESET_BEFORE, 0), (Kind.RESET_AFTER, 1), (Kind.RESET_DURING, 1)])
+    assert abs((city.journal.calls[-1].at - city.clock.now()).total_seconds()) < 60, "the journal's clock is right"
+
+
 async def test_a_reset_strikes_before_or_after_the_effect(
     city: Simulator, http: httpx.AsyncClient, kind: Kind, filed: int
 ) -> None:
