@@ -127,6 +127,21 @@ INSERT INTO lakefront.open_data_rows (tenant_id, dataset, row_key, digest, updat
 INSERT INTO lakefront.food_inspections
   (tenant_id, inspection_id, city, restaurant_id, restaurant_name, inspected_on, violation, score, updated_at)
   VALUES ($1, 'both', $2, $2, $2, '2024-01-02', $2, 4711, '2024-01-02');
+INSERT INTO lakefront.webhooks
+  (tenant_id, webhook_id, name, url, secrets, key_id, has_path, enabled, version, created_at, updated_at, updated_by)
+  VALUES ($1, 'both', $2, 'https://' || $2 || '.example', repeat($2, 9)::bytea, '0123456789abcdef', false, false, 1,
+    '2024-01-02', '2024-01-02', $2);
+INSERT INTO lakefront.notice_rules
+  (tenant_id, rule_id, name, stream, event_types, conditions, channel, recipient_kind, address, subject, text,
+   most_daily, enabled, since, version, created_at, updated_at, updated_by)
+  VALUES ($1, 'both', $2, 'sf-permit-events', ARRAY['status_change'],
+    jsonb_build_array(jsonb_build_object('field', 'newStatus', 'operator', 'IN', 'values', jsonb_build_array($2::text))),
+    'MAIL', 'ADDRESS', $2 || '@example.com', $2, $2, 4711, false, '{}', 1, '2024-01-02', '2024-01-02', $2);
+INSERT INTO lakefront.notices
+  (tenant_id, notice_id, rule_id, rule_name, channel, recipient, stream, shard, "offset", event_id, event_type, about,
+   state, reason, external_id, trace_id, created_at, ended_at)
+  VALUES ($1, 'both', 'both', $2, 'MAIL', $2, 'sf-permit-events', 0, 0, $2, 'status_change', $2, 'SKIPPED', $2, $2,
+    $2, '2024-01-02', '2024-01-02');
 INSERT INTO lakefront.integration_changes
   (tenant_id, provider, city, version, changed_at, changed_by, on_behalf_of, changed)
   VALUES ($1, 'openweather', '', 1, '2024-01-02', $2, $2, ARRAY[$2])
