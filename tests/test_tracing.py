@@ -114,6 +114,19 @@ def test_spans_of_one_trace_are_nested_while_the_request_is_open(recorded: Colle
     assert {span.trace_id for span in recorded.spans} == {trace}
 
 
+def test_another_server_joins_the_span_under_way(recorded: Collector) -> None:
+    trace = tracing.new_trace_id()
+    with tracing.span("lakefront.integrations.webhook", trace):
+        told = tracing.traceparent(trace)
+    after = tracing.traceparent(trace)
+    tracing.stop()
+    [span] = recorded.spans
+    assert told == f"00-{trace}-{span.span_id}-01"
+    assert after is not None
+    assert after.endswith("-00")
+    assert tracing.traceparent("0" * 32) is None
+
+
 async def test_overlapping_requests_of_one_trace_are_no_children_of_each_other(recorded: Collector) -> None:
     trace = tracing.new_trace_id()
     first, second = asyncio.Event(), asyncio.Event()

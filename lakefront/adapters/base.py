@@ -39,6 +39,10 @@ class Adapter(ABC):
     tells: ClassVar[frozenset[str]] = frozenset()
     """Members of its answers whose codes may be logged; of all others the log has the form alone."""
 
+    traced: ClassVar[bool] = False
+    """Whether it is told our trace (``traceparent``): where it is the tenant's own, whose traces may join ours. Others
+    could tell by it which requests belong together."""
+
     def __init__(self, endpoint: Endpoint, calls: Calls) -> None:
         """Raises ``ValidationError`` where the endpoint is another provider's, or of a version that is not spoken."""
         if endpoint.provider != self.provider:

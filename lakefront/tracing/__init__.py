@@ -26,6 +26,8 @@ data, arguments, documents or SQL with values."""
 _TRACEPARENT: Final = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 """https://www.w3.org/TR/trace-context/#traceparent-header"""
 
+_TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
+
 
 class Span(Protocol):
     """A span under way."""
@@ -113,6 +115,17 @@ def of_recent(events: Iterable[tuple[str, datetime]]) -> Iterator[str]:
     """The trace ids of those ``events`` (trace id, time of arrival) that are recent; lazy, as ``spans`` reads it."""
     since = datetime.now(UTC) - RECENT
     return (trace_id for trace_id, ingested_at in events if ingested_at >= since)
+
+
+def traceparent(trace_id: str) -> str | None:
+    """The header by which another server joins the trace; None where ``trace_id`` is none that W3C knows.
+
+    Its parent is the span that the work is done within; where none is recorded, a made-up one that says so.
+    """
+    if not _TRACE_ID.fullmatch(trace_id) or not trace_id.strip("0"):
+        return None
+    around = None if _recorder is None else _recorder.around(trace_id)
+    return f"00-{trace_id}-{around or f'{_ids.getrandbits(64) or 1:016x}'}-{'00' if around is None else '01'}"
 
 
 def recording() -> bool:

@@ -101,6 +101,11 @@ class Recorder:
         granted = traces[: self._budget(len(traces))]
         return _recorded([self._begin(trace_id, self._above(trace_id), name, attributes) for trace_id in granted])
 
+    def around(self, trace_id: str) -> str | None:
+        """The id of the span of the trace that the work is done within, in hexadecimal; None where there is none."""
+        within = self._within(trace_id)
+        return None if within is None else f"{within.span_id:016x}"
+
     @contextmanager
     def _record_around(
         self, trace_id: str, name: str, attributes: Mapping[str, tracing.Value]

@@ -123,7 +123,7 @@ class Calls:
         told = {"operation": request.name} | ({"city": adapter.endpoint.city} if adapter.endpoint.city else {})
         with tracing.span(f"lakefront.integrations.{adapter.provider}", trace_id, **told) as span:
             deadline = time.monotonic() + self._policy.total_timeout
-            target, headers, body = _prepared(line, request)
+            target, headers, body = _prepared(line, request, tracing.traceparent(trace_id) if adapter.traced else None)
             call = _Call(adapter, request, line, idempotent, trace_id, deadline, span, target, headers, body)
             try:
                 result = await self._persist(call, read)
@@ -327,7 +327,9 @@ class Calls:
         return longest
 
 
-def _prepared(line: Line, request: Request) -> tuple[bytes, list[tuple[bytes, bytes]], bytes | None]:
+def _prepared(
+    line: Line, request: Request, traceparent: str | None
+) -> tuple[bytes, list[tuple[bytes, bytes]], bytes | None]:
     """What is sent, the same in each try: target, headers, body."""
     try:
         body, kind = encoded(request)
@@ -337,6 +339,7 @@ def _prepared(line: Line, request: Request) -> tuple[bytes, list[tuple[bytes, by
             "accept": ", ".join(request.kinds),
             "accept-encoding": "gzip",
             **({"content-type": kind} if kind else {}),
+            **({"traceparent": traceparent} if traceparent else {}),
             **{name.lower(): value for name, value in request.headers.items()},
         }
         pairs = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]

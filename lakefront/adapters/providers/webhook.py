@@ -32,6 +32,7 @@ class Webhook(Messenger):
         "path": "what comes behind the base URL, with its query, where the URL is itself a secret",
     }
     optional_credentials = frozenset({"next_secret", "path"})
+    traced = True
 
     async def deliver(self, event: Notification, *, trace_id: str = "") -> Receipt:
         """Tell of ``event``, which is taken by any answer of 2xx but a page of HTML: those come from proxies."""

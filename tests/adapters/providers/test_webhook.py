@@ -1,5 +1,6 @@
 """Webhooks: signed, told again under the same id, and taken by nothing but a receiver."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,16 +9,18 @@ from typing import Any
 import orjson
 import pytest
 
+from lakefront import tracing
 from lakefront.adapters.calls import Calls
 from lakefront.adapters.endpoint import Endpoint
 from lakefront.adapters.messages import Delivery, Notification, Receipt
+from lakefront.adapters.providers.pagerduty import PagerDuty
 from lakefront.adapters.providers.webhook import Webhook
 from lakefront.adapters.signatures import key_of, signed
 from lakefront.errors import UpstreamDenied, UpstreamError, UpstreamRejected, ValidationError
 from lakefront.simulator import Simulator
 from lakefront.simulator.faults import parse
 from lakefront.simulator.systems.webhook import SECOND_SECRET, SECRET
-from tests.adapters.outside import Answer, Outside
+from tests.adapters.outside import Answer, Outside, told
 from tests.adapters.probe import QUICK
 
 EVENT = Notification(id="evt_1", type="service_request.closed", at=datetime(2026, 5, 28, tzinfo=UTC), data={"id": "r"})
@@ -52,6 +55,20 @@ async def test_an_event_is_told(calls: Calls) -> None:
             "timestamp": "2026-05-28T00:00:00+00:00",
             "data": {"id": "r"},
         }
+
+
+async def test_a_receiver_may_join_the_trace_and_others_are_told_nothing_of_it(calls: Calls) -> None:
+    trace_id = tracing.new_trace_id()
+    async with Outside() as receiver:
+        await _adapter(receiver.url, calls).deliver(EVENT, trace_id=trace_id)
+        await _adapter(receiver.url, calls).deliver(EVENT, trace_id="no trace of W3C's")
+        key = {"routing_key": "k" * 32}
+        pager = PagerDuty(Endpoint("city", "pagerduty", "", receiver.url, "v2", key, None, 1), calls)
+        receiver.then.append(told({"status": "success", "dedup_key": "k"}))
+        await pager.resolve("k", trace_id=trace_id)
+        joined, unknown, paged = receiver.got
+    assert re.fullmatch(rf"00-{trace_id}-[0-9a-f]{{16}}-00", joined.headers["traceparent"])
+    assert not {"traceparent"} & {*unknown.headers, *paged.headers}
 
 
 async def test_while_a_secret_is_changed_both_sign(calls: Calls) -> None:
