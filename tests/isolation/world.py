@@ -135,7 +135,7 @@ INSERT INTO lakefront.notice_rules
   (tenant_id, rule_id, name, stream, event_types, conditions, channel, recipient_kind, address, subject, text,
    most_daily, enabled, since, version, created_at, updated_at, updated_by)
   VALUES ($1, 'both', $2, 'sf-permit-events', ARRAY['status_change'],
-    jsonb_build_array(jsonb_build_object('field', 'newStatus', 'operator', 'IN', 'values', jsonb_build_array($2::text))),
+    jsonb_build_array(jsonb_build_object('field', 'result', 'operator', 'IN', 'values', jsonb_build_array($2::text))),
     'MAIL', 'ADDRESS', $2 || '@example.com', $2, $2, 4711, false, '{}', 1, '2024-01-02', '2024-01-02', $2);
 INSERT INTO lakefront.notices
   (tenant_id, notice_id, rule_id, rule_name, channel, recipient, stream, shard, "offset", event_id, event_type, about,
