@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from httpx._transports import default as transports
+from joserfc._rfc7517 import pem
 from redis.asyncio import Redis
 
 from lakefront.actor import Actor, system_actor
@@ -31,6 +32,8 @@ hypothesis.settings.load_profile("lakefront")
 use_memory()
 # To read all authorities' certificates takes a client 30 ms, though it may never speak TLS: they read them together.
 transports.create_ssl_context = cache(transports.create_ssl_context)  # type: ignore[attr-defined]
+# OpenSSL proves the primes of a private key that it reads, which takes 40 ms; most servers of a run have the same key.
+pem.load_pem_private_key = cache(pem.load_pem_private_key)  # type: ignore[assignment]
 _numbers = count()
 
 
