@@ -142,6 +142,13 @@ INSERT INTO lakefront.notices
    state, reason, external_id, trace_id, created_at, ended_at)
   VALUES ($1, 'both', 'both', $2, 'MAIL', $2, 'sf-permit-events', 0, 0, $2, 'status_change', $2, 'SKIPPED', $2, $2,
     $2, '2024-01-02', '2024-01-02');
+INSERT INTO lakefront.outbox
+  (tenant_id, job_id, kind, key, provider, city, payload, trace_id, state, attempts, error_code, error_message)
+  VALUES ($1, $3, $2, 'both', 'openweather', $2, jsonb_build_object('secret', $2::text), $2, 'DEAD', 4711, $2, $2);
+INSERT INTO lakefront.dead_letters
+  (tenant_id, letter_id, job_id, kind, key, provider, city, uncertain, error_code, error_message, attempts, trace_id,
+   excerpt, died_at)
+  VALUES ($1, $3, $3, $2, 'both', 'openweather', $2, true, $2, $2, 4711, $2, $2, '2024-01-02');
 INSERT INTO lakefront.integration_changes
   (tenant_id, provider, city, version, changed_at, changed_by, on_behalf_of, changed)
   VALUES ($1, 'openweather', '', 1, '2024-01-02', $2, $2, ARRAY[$2])
