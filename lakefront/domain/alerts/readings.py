@@ -116,7 +116,10 @@ class Sightings:
             yield tenant, _Version(denied.key, denied.version), found
 
     async def _holds(self, seen: "_Version") -> bool:
-        """Whether the integration is still as it was: one that was disabled or changed begins anew."""
+        """Whether the integration is still as it was: one that was disabled or changed begins anew.
+
+        A registered webhook is none: a receiver that does not answer is its owner's affair, and shows as dead letters.
+        """
         found = await self._services.endpoints.find(*seen.key)
         return found is not None and found.version == seen.version
 

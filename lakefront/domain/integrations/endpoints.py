@@ -133,5 +133,6 @@ class _Tenant:
                 _log.error(
                     "credentials cannot be read tenant=%s integration.provider=%s city=%s: %s",
                     *(tenant, row.provider, row.city, wrong),
+                    extra={"integration.provider": row.provider},
                 )
         self.found, self._rows, self.unreadable = found, read, frozenset(unreadable)
