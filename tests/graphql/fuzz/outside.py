@@ -1,4 +1,7 @@
-"""Rows with fields that SQL knows nothing of, some of which fail: Python inside what is compiled (tier 2)."""
+"""Rows with fields that SQL knows nothing of, some of which fail: Python inside what is compiled (tier 2).
+
+Those may be null: of several that may not, whichever fails first is told, and that is anybody's guess.
+"""
 
 import strawberry
 
@@ -22,7 +25,7 @@ class Sky:
     words: str = strawberry.field(description="How it is.")
 
     @field("Never there.")
-    async def broken(self) -> str:
+    async def broken(self) -> str | None:
         raise Unavailable("The weather service is away.")
 
 
@@ -51,7 +54,7 @@ class Site(Node):
         return Sky(words=f"fair at {self.row['permit_id']}" + ("!" if loud else ""))
 
     @field("From outside, and not always there.", needs=("permit_id", "status"))
-    async def needed(self) -> str:
+    async def needed(self) -> str | None:
         if self.row["status"] == "issued":
             raise Unavailable("It is away.")
         return f"{self.row['permit_id']}"

@@ -4,12 +4,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import strawberry
 
-from lakefront.actor import Actor
+from lakefront.actor import PERMITS_READ, Actor
+from lakefront.db.query import Source
+from lakefront.db.tables import permits
 from lakefront.domain.services import Services
+from lakefront.errors import Unavailable
 from lakefront.graphql.answers import OperationRequest
+from lakefront.graphql.connections import Connection
 from lakefront.graphql.context import Context
-from lakefront.graphql.declare import permission
+from lakefront.graphql.declare import Record, column, connection, lookup, permission, record, relation
+from lakefront.graphql.fields import field
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.schema import build_schema
 from tests.graphql.conftest import RecordingDatabase
@@ -18,6 +24,36 @@ from tests.graphql.standing import STANDING
 
 city, recorder, services, standing = STANDING  # nothing here changes the city
 
+PLOTS = Source("Plot", permits.permits, key=("permit_id",), scope=PERMITS_READ)
+
+
+@record(PLOTS)
+class Plot(Record):
+    """A permit with a field that may not be null, and sometimes fails."""
+
+    permit_id: strawberry.ID = column("Its number.")
+    status: str | None = column("Its status.")
+    itself: "Plot | None" = relation("The same.", on={"permit_id": "permit_id"})
+
+    @field("From outside, and not always there.", needs=("permit_id", "status"))
+    async def needed(self) -> str:
+        if self.row["status"] == "issued":
+            raise Unavailable("It is away.")
+        return f"{self.row['permit_id']}"
+
+
+@strawberry.type
+class Query:
+    plot: Plot | None = lookup("One.", by={"permitId": "Its number."}, requires=PERMITS_READ)
+    plots: Connection[Plot] = connection("All.", requires=PERMITS_READ)
+
+
+class Plots:
+    """A domain."""
+
+    Query = Query
+
+
 OPERATIONS = {
     "one": '{site(permitId: "P001") {permitId weather(loud: true) {words} x: status}}',
     "none": '{site(permitId: "nowhere") {weather {words}}}',
@@ -25,8 +61,8 @@ OPERATIONS = {
     "deep": "{sites(first: 5) {nodes {addresses {words addressId site {status weather {words}}}}}}",
     "aliases": "{a: sites(first: 1) {nodes {weather {words}}} b: sites(first: 1) {nodes {status}} c: __typename}",
     "failing": "{sites(first: 2) {nodes {permitId weather {words broken}}}}",
-    "bubbling": "{sites(first: 4, orderBy: [{status: ASC}]) {nodes {permitId needed}}}",
-    "bubbling to a null": '{site(permitId: "P001") {addresses {site {needed}}} b: site(permitId: "P002") {status}}',
+    "bubbling": "{plots(first: 4, orderBy: [{status: ASC}]) {nodes {permitId needed}}}",
+    "bubbling to a null": '{plot(permitId: "P001") {permitId itself {needed}} b: plot(permitId: "P002") {status}}',
     "node": '{x: site(permitId: "P001") {addresses {__typename site {weather {words}}}}}',
 }
 
@@ -34,7 +70,7 @@ OPERATIONS = {
 @pytest.fixture
 def tiers(services: Services, recorder: RecordingDatabase) -> tuple[Operations, Operations]:
     """The same operations, compiled and by resolvers alone."""
-    schema = build_schema([outside])
+    schema = build_schema([outside, Plots])
     parts: Any = (schema, replace(services, database=recorder), Context.for_operation, permission)
     return Operations(*parts), Operations(*parts, compiled=False)
 
