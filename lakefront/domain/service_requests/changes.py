@@ -18,6 +18,9 @@ CHANNEL: Final = "lakefront_service_requests"
 OURS: Final = frozenset({"version", "updated_at", "checked_at", "trace_id", "state_at", "told_at"})
 """Columns that are no change by themselves."""
 
+PART: Final = 500
+"""Changes that are written by one statement: some milliseconds of making its text."""
+
 _TOLD: Final[Mapping[str, str]] = {
     "request_id": "requestId",
     "version": "version",
@@ -105,8 +108,11 @@ def step(old: ServiceRequest | None, new: ServiceRequest, doing: Doing, event: E
 
 async def write(transaction: Transaction, tenant: str, steps: Sequence[Step]) -> None:
     """Write the changes of different requests. The log is told of them once they are committed."""
-    if not steps:
-        return
+    for start in range(0, len(steps), PART):
+        await _write(transaction, tenant, steps[start : start + PART])
+
+
+async def _write(transaction: Transaction, tenant: str, steps: Sequence[Step]) -> None:
     rows = [{"tenant_id": tenant, **each.new.values()} for each in steps]
     columns = ", ".join(f'"{name}"' for name in rows[0])
     values = ", ".join(f'EXCLUDED."{name}"' for name in rows[0])

@@ -68,7 +68,13 @@ def _check_texts(values: Mapping[str, Any], within: str = "") -> None:
 
 def _wrong(text: str, most: int) -> bool:
     """Whether PostgreSQL, or a city, would not take ``text``: halves of surrogate pairs are none of UTF-8."""
-    return len(text) > most or "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text)
+    if len(text) > most or "\0" in text:
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _check_point(latitude: float | None, longitude: float | None) -> None:

@@ -64,9 +64,9 @@ class Filing:
             return await outbox.record(services.database, job, _nothing)
         adapter = await adapter_of(services, job.tenant, request.provider, request.city)
         match adapter.resubmission:
-            case Resubmission.SAFE:
+            case Resubmission.SAFE if _waits(request):
                 return await self.run(services, job)
-            case Resubmission.AFTER_LOOKUP:
+            case Resubmission.SAFE | Resubmission.AFTER_LOOKUP:
                 found = await _search(adapter, new_request(request, caller), job)
                 return await (self._once_more(services, job) if found is None else _record(services, job, found))
             case _:

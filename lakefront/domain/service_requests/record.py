@@ -1,5 +1,6 @@
 """Requests that cities publish, in batches (C5): a row each, with the newest word on it, however they come."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,6 +33,9 @@ from lakefront.errors import PayloadTooLarge, ValidationError
 
 MOST: Final = 10_000
 """Rows of one batch."""
+
+BREATH: Final = 100
+"""Rows after which the event loop may serve others: some milliseconds."""
 
 _STATES: Final[Mapping[str, State]] = MappingProxyType(
     {
@@ -76,7 +80,11 @@ async def record(
         # One batch of a tenant at a time: two of them could make the same request, or wait for each other.
         await transaction.execute(_LOCK, f"service_requests recorded:{actor.tenant}")
         await batch.read(transaction, actor.tenant, records)
-        verdicts = [batch.take(index, each) for index, each in enumerate(records)]
+        verdicts = []
+        for index, each in enumerate(records):
+            verdicts.append(batch.take(index, each))
+            if index % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
         if not dry_run:
             await batch.write(transaction, actor.tenant)
     return Recorded(verdicts)

@@ -186,6 +186,23 @@ async def test_what_was_withdrawn_in_time_is_not_filed(desk: Services, actor: Ac
     assert await callers(desk) == 0
 
 
+@pytest.mark.parametrize(("provider", "version"), [("open311", "v2"), ("la311", "v1")])
+async def test_what_was_withdrawn_too_late_shows_that_the_city_has_it(
+    desk: Services, actor: Actor, simulator: Simulator, provider: str, version: str
+) -> None:
+    await reach(desk, actor, simulator, provider, version)
+    given, route = SUBMITTING[provider, version]
+    simulator.faults.add(Fault(kind=Kind.LOST, route=route, times=1, seconds=0.6))
+    made = (await submit(desk, ADA, given)).service_request
+    async with filing(desk):
+        await until(lambda: there(simulator))
+    await update(desk, STAFF, UpdateInput(request_id=made.request_id, state=State.REJECTED))
+    async with filing(desk):
+        request = await reached(desk, made, State.OPEN)
+    assert request.external_id == tickets(simulator)[0].id
+    assert len(tickets(simulator)) == 1
+
+
 @pytest.mark.parametrize(("provider", "version"), SUBMITTING)
 async def test_a_worker_that_is_killed_while_it_files_leaves_one_ticket(
     desk: Services, actor: Actor, simulator: Simulator, provider: str, version: str

@@ -163,6 +163,16 @@ async def test_citizens_see_their_own_alone(new_york: Services) -> None:
         await submit(new_york, STAFF, NEW_YORK)
 
 
+async def test_the_database_itself_holds_citizens_to_their_own(new_york: Services) -> None:
+    await submit(new_york, ADA, NEW_YORK)
+    for table in ("service_requests", "service_request_changes"):
+        for subject, seen in (("ada", 1), ("bob", 0), ("", 1)):
+            async with new_york.database.transaction("city", subject=subject) as transaction:
+                assert len(await transaction.fetch(f"SELECT FROM lakefront.{table}")) == seen
+        async with new_york.database.transaction("other") as transaction:
+            assert await transaction.fetch(f"SELECT FROM lakefront.{table}") == []
+
+
 async def test_reprs_show_nobody(new_york: Services) -> None:
     made = await submit(new_york, ADA, NEW_YORK)
     for word in ("pothole", "Broadway", "Jane"):
