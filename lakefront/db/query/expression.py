@@ -227,11 +227,16 @@ def _near(expression: Near, rows: FromClause) -> ColumnElement[bool]:
 def within(point: Place, centre: Place, meters: float) -> ColumnElement[bool]:
     """Whether ``point`` lies within ``meters`` of ``centre``; an index on its latitude serves."""
     (latitude, longitude), (here, there) = point, centre
-    band = _number(meters) / _number(METERS_PER_DEGREE)
+    band = band_of(meters)
     around_latitude, around_longitude = _half_sine(latitude - here), _half_sine(longitude - there)
     haversine = around_latitude + func.cosd(here) * func.cosd(latitude) * around_longitude
     angle = func.degrees(_number(2.0) * func.asin(func.sqrt(func.least(_number(1.0), haversine))))
     return and_(latitude >= here - band, latitude <= here + band, angle <= band)
+
+
+def band_of(meters: float) -> ColumnElement[float]:
+    """``meters`` in degrees of latitude."""
+    return _number(meters) / _number(METERS_PER_DEGREE)
 
 
 def _half_sine(degrees: ColumnElement[float]) -> ColumnElement[Any]:
