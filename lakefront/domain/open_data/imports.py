@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from secrets import token_bytes
-from typing import Final
+from typing import Final, Protocol
 
 import asyncpg
 import msgspec
@@ -17,15 +17,23 @@ from sqlalchemy import ColumnElement, select
 from lakefront.actor import LAKE_MANAGE, OPEN_DATA_READ, Actor
 from lakefront.adapters.opendata import PAGE, Place
 from lakefront.adapters.providers.socrata import Socrata
-from lakefront.db.database import Row, Transaction
+from lakefront.db.database import Database, Row, Transaction
 from lakefront.db.tables.open_data import open_data_imports as table
 from lakefront.domain import idempotency, integrations
+from lakefront.domain.integrations.trial import Calling
 from lakefront.domain.open_data.datasets import DATA_SETS, DataSet, data_set
-from lakefront.domain.services import Services
 from lakefront.errors import Conflict, NotFound, ValidationError
 
 CHANNEL: Final = "lakefront_open_data"
 """NOTIFY channel: an import was asked for, or cancelled. The payload is the tenant."""
+
+
+class Parts(Calling, Protocol):
+    """What this takes of ``Services``: a command line has no more."""
+
+    @property
+    def database(self) -> Database:
+        """The application's."""
 
 
 class ImportState(StrEnum):
@@ -60,7 +68,7 @@ def data_sets(actor: Actor) -> list[DataSet]:
 
 
 async def ask_for(
-    services: Services,
+    services: Parts,
     actor: Actor,
     dataset: str,
     *,
@@ -98,7 +106,7 @@ async def ask_for(
     return Asked(await find(services, actor, import_id))
 
 
-async def find(services: Services, actor: Actor, import_id: str) -> Row:
+async def find(services: Parts, actor: Actor, import_id: str) -> Row:
     """The import's row. Needs the scope lake:manage; raises ``NotFound``, ``Forbidden``, ``Unavailable``."""
     actor.require(LAKE_MANAGE)
     rows = [] if "\0" in import_id else await _rows(services, actor, table.c.import_id == import_id)
@@ -107,14 +115,14 @@ async def find(services: Services, actor: Actor, import_id: str) -> Row:
     return rows[0]
 
 
-async def latest(services: Services, actor: Actor, dataset: str) -> Row | None:
+async def latest(services: Parts, actor: Actor, dataset: str) -> Row | None:
     """The row of the data set's last import, if there was one. Needs the scope lake:manage."""
     actor.require(LAKE_MANAGE)
     rows = await _rows(services, actor, table.c.dataset == dataset)
     return rows[0] if rows else None
 
 
-async def _rows(services: Services, actor: Actor, where: ColumnElement[bool]) -> list[Row]:
+async def _rows(services: Parts, actor: Actor, where: ColumnElement[bool]) -> list[Row]:
     """The newest row that is so."""
     columns = [column for column in table.columns if column.name not in {"tenant_id", *HIDDEN}]
     found = select(*columns).where(table.c.tenant_id == actor.tenant, where)
@@ -123,7 +131,7 @@ async def _rows(services: Services, actor: Actor, where: ColumnElement[bool]) ->
 
 
 async def cancel(
-    services: Services, actor: Actor, import_id: str, *, idempotency_key: str | None = None, dry_run: bool = False
+    services: Parts, actor: Actor, import_id: str, *, idempotency_key: str | None = None, dry_run: bool = False
 ) -> Row:
     """Stop the import: pages that were taken in stay. One that has ended stays as it is.
 

@@ -15,6 +15,7 @@ from lakefront.server.cli import (
     ingest_token,
     integrations,
     load,
+    open_data,
     rebuild,
     reference,
     serve,
@@ -62,6 +63,7 @@ app.add_typer(integrations.app)
 app.add_typer(dead_letters.app)
 app.command()(explain.explain)
 app.add_typer(load.app)
+app.add_typer(open_data.app)
 app.add_typer(simulate.app)
 app.add_typer(rebuild.app)
 app.add_typer(verify.app)
