@@ -33,7 +33,7 @@ use_memory()
 # To read all authorities' certificates takes a client 30 ms, though it may never speak TLS: they read them together.
 transports.create_ssl_context = cache(transports.create_ssl_context)  # type: ignore[attr-defined]
 # OpenSSL proves the primes of a private key that it reads, which takes 40 ms; most servers of a run have the same key.
-pem.load_pem_private_key = cache(pem.load_pem_private_key)  # type: ignore[assignment]
+pem.load_pem_private_key = cache(pem.load_pem_private_key)  # type: ignore[assignment, attr-defined]
 _numbers = count()
 
 
