@@ -6,6 +6,12 @@ PAGES := lakefront/server/pages/static/console
 DATA ?= .lakefront
 PORT ?= 8000
 
+# Where the environment forbids Python to keep what it compiled, each of the hundred servers that the tests start would
+# compile all of Lakefront, and each worker all tests.
+unexport PYTHONDONTWRITEBYTECODE
+# The pages are built while the checks run.
+MAKEFLAGS += --jobs=2
+
 .DEFAULT_GOAL := help
 .PHONY: help install lock wheel serve test check bench bench-graphql bench-subscriptions bench-adapters chaos chaos-city fuzz golden schema settings migrate clean
 
@@ -49,7 +55,7 @@ serve: install ## Start the server with its own PostgreSQL and Redis and demo da
 test: install check ## Check, then test.
 	$(BIN)/python -m pytest
 
-check: install ## ruff, mypy --strict, the floors, the schema's diff, file sizes.
+check: .venv/installed ## ruff, mypy --strict, the floors, the schema's diff, file sizes.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
