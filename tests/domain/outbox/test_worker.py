@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from redis.asyncio import Redis
 
@@ -292,7 +293,7 @@ async def test_two_handlers_of_a_kind_are_a_mistake(desk: Services) -> None:
 
 
 async def test_what_is_slow_does_not_keep_the_others_waiting(desk: Services, redis: Redis, outside: Outside) -> None:
-    for number in range(6):
+    for number in range(30):
         outside.steps[f"slow {number}"] = [Step(seconds=1.8)]
         await put(desk.database, f"slow {number}", provider="slow")
     async with working(desk, redis, outside, pace=replace(QUICK, jobs=4, share=2)):
@@ -304,4 +305,57 @@ async def test_what_is_slow_does_not_keep_the_others_waiting(desk: Services, red
         async with asyncio.timeout(1.5):
             for number in range(5):
                 await until_state(desk.database, await put(desk.database, f"quick {number}"), "DONE")
-        assert sum(outside.tried[f"slow {number}"] for number in range(6)) == 2
+        assert sum(outside.tried[f"slow {number}"] for number in range(30)) == 2
+
+
+async def test_two_servers_share_the_jobs(desk: Services, redis: Redis) -> None:
+    one, other = Outside(), Outside()
+    ids = [await put(desk.database, f"k{number}", provider=f"p{number % 3}") for number in range(60)]
+    for each in (one, other):
+        each.steps.update({f"k{number}": [Step(seconds=0.01)] for number in range(60)})
+    pace = replace(QUICK, jobs=4)
+    async with working(desk, redis, one, pace=pace), working(desk, redis, other, pace=pace):
+        for job_id in ids:
+            await until_state(desk.database, job_id, "DONE")
+    assert set((one.done + other.done).values()) == {1}
+    assert len(one.done + other.done) == 60
+    assert one.done
+    assert other.done
+
+
+async def test_postgresqls_connections_may_break_at_any_time(
+    dsn: str, desk: Services, redis: Redis, outside: Outside
+) -> None:
+    async def cut() -> None:
+        connection = await asyncpg.connect(dsn)
+        try:
+            while True:
+                await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+                await asyncio.sleep(0.07)
+        finally:
+            await connection.close()
+
+    for number in range(20):
+        outside.steps[f"k{number}"] = [Step(seconds=0.03)]
+        await put(desk.database, f"k{number}")
+    async with working(desk, redis, outside, pace=replace(QUICK, jobs=4)):
+        cutting = asyncio.create_task(cut())
+        await asyncio.sleep(1.0)
+        cutting.cancel()
+        await asyncio.gather(cutting, return_exceptions=True)
+
+        async def done() -> bool:
+            try:
+                found = await results(desk.database)
+            except Unavailable:
+                return False
+            return len(found) == 20 and not await rows(
+                desk.database, "SELECT 1 FROM lakefront.outbox WHERE state <> 'DONE'"
+            )
+
+        await until(done)
+    assert await results(desk.database) == {f"k{number}": ["done"] for number in range(20)}
+    assert set(outside.done.values()) == {1}
