@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         3600.0, gt=0, description="Seconds after which a dead letter is replayed by itself, where that may help (C12)."
     )
     alert_interval: float = Field(
-        15.0, gt=0, le=300, description="Seconds between two looks at the rules of alerts (C13)."
+        15.0, gt=0, le=86_400, description="Seconds between two looks at the rules of alerts (C13)."
     )
 
     onboarding: Literal["open", "admin"] | None = Field(

@@ -36,7 +36,7 @@ SHARED = tuple(f"P{number:02d}" for number in range(8))
 """Permits that both tenants have, with the same ids."""
 
 HOURS = 3.0 * 3600
-"""Seconds after which a server seals: later than any test ends, so that no row changes by itself."""
+"""Seconds after which a server seals, or looks at alerts: later than any test ends, so that no row changes by itself."""
 
 
 def alone_of(tenant: str) -> tuple[str, ...]:
@@ -47,7 +47,14 @@ def alone_of(tenant: str) -> tuple[str, ...]:
 def settings_of(dsn: str, redis_url: str, folder: Path) -> Settings:
     """A server on that database, its objects in ``folder``."""
     return Settings(
-        port=0, data=folder, database_url=dsn, redis_url=redis_url, rate_limits="off", seal_interval=HOURS, shards=2
+        port=0,
+        data=folder,
+        database_url=dsn,
+        redis_url=redis_url,
+        rate_limits="off",
+        seal_interval=HOURS,
+        alert_interval=HOURS,
+        shards=2,
     )
 
 
@@ -149,6 +156,24 @@ INSERT INTO lakefront.dead_letters
   (tenant_id, letter_id, job_id, kind, key, provider, city, uncertain, error_code, error_message, attempts, trace_id,
    excerpt, died_at)
   VALUES ($1, $3, $3, $2, 'both', 'openweather', $2, true, $2, $2, 4711, $2, $2, '2024-01-02');
+INSERT INTO lakefront.alert_rules
+  (tenant_id, rule_id, metric, comparison, threshold, for_seconds, level, provider, enabled, version, updated_at,
+   updated_by)
+  VALUES ($1, $2, 'DEAD_LETTERS', 'GT', 4711, 4711, 3, $2, false, 1, '2024-01-02', $2);
+INSERT INTO lakefront.alerts
+  (tenant_id, alert_id, dedup_key, rule_id, metric, provider, city, level, summary, state, value, threshold, fired_at,
+   acknowledged_at, acknowledged_by, resolved_at, resolved_by, updated_at, version)
+  VALUES ($1, 'both', $2, $2, 'DEAD_LETTERS', $2, $2, 3, $2, 'RESOLVED', 4711, 4711, '2024-01-02', '2024-01-02', $2,
+    '2024-01-02', $2, '2024-01-02', 3);
+INSERT INTO lakefront.alert_changes
+  (tenant_id, alert_id, version, state, value, changed_at, changed_by, trace_id, published)
+  VALUES ($1, 'both', 3, 'RESOLVED', 4711, '2024-01-02', $2, $2, true);
+INSERT INTO lakefront.alert_turns (tenant_id, rule_id, provider, city, since)
+  VALUES ($1, $2, $2, $2, '2024-01-02');
+INSERT INTO lakefront.alert_sightings (tenant_id, metric, provider, city, replica, value, seen_at)
+  VALUES ($1, 'CREDENTIALS_REFUSED', $2, $2, $2, 4711, '2024-01-02');
+INSERT INTO lakefront.provider_quotas (tenant_id, provider, city, lane, day, used, quota, updated_at)
+  VALUES ($1, $2, $2, $2, '2024-01-02', 4711, 4711, '2024-01-02');
 INSERT INTO lakefront.integration_changes
   (tenant_id, provider, city, version, changed_at, changed_by, on_behalf_of, changed)
   VALUES ($1, 'openweather', '', 1, '2024-01-02', $2, $2, ARRAY[$2])
