@@ -36,7 +36,7 @@ SHARED = tuple(f"P{number:02d}" for number in range(8))
 """Permits that both tenants have, with the same ids."""
 
 HOURS = 3.0 * 3600
-"""Seconds after which a server seals, or looks at alerts: later than any test ends, so that no row changes by itself."""
+"""Seconds after which a server seals, or looks at alerts: later than any test ends; no row changes by itself."""
 
 
 def alone_of(tenant: str) -> tuple[str, ...]:
