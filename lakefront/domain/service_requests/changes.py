@@ -97,7 +97,8 @@ def step(old: ServiceRequest | None, new: ServiceRequest, doing: Doing, event: E
     names = tuple(
         name
         for name, value in new.values().items()
-        if name not in OURS and (value != was[name] if old else value not in (None, {}))
+        if name not in OURS
+        and (value != was[name] if old else value is not None and value is not False and value != {})
     )
     if old is not None and not names:
         return None
