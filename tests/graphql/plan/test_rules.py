@@ -98,7 +98,7 @@ def found(document: Any, *rules: Any) -> list[GraphQLError]:
     return validate(SCHEMA, document, rules, max_errors=1000)
 
 
-@hypothesis_settings(max_examples=600, deadline=None)
+@hypothesis_settings(max_examples=300, deadline=None)
 @given(text=documents())
 def test_both_rules_say_what_graphql_core_says(text: str) -> None:
     document = parse(text)  # to draw one is most of the work, so both look at it
