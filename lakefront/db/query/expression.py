@@ -15,9 +15,11 @@ from sqlalchemy import (
     Double,
     FromClause,
     Text,
+    Uuid,
     and_,
     any_,
     bindparam,
+    cast,
     exists,
     false,
     func,
@@ -178,6 +180,8 @@ def _complement(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 def compare(column: ColumnElement[Any], operator: Operator, value: Any) -> ColumnElement[bool]:
     """One comparison; false or null where ``column`` is null, but for ``ne``, ``notIn`` and ``isNull``."""
+    if isinstance(column.type, Uuid):
+        column = cast(column, Text)  # whoever asks may name any text: none is an error, and most are nobody's id
     return _COMPARISONS[operator](column, value)
 
 

@@ -44,6 +44,10 @@ CASES: Final = {
     ),
     "no root field": Case("{ __typename @include(if: false) }", tier=3),
     "a page whose members are constants": Case("{ permits { a: __typename b: __typename } }"),
+    "ids that are no UUIDs": Case(
+        '{ deadLetters(filter: {letterId: {in: ["P1"]}, jobId: {ne: "", like: "P%"}, not: {letterId: {lt: "P"}}}) '
+        "{ totalCount } }"
+    ),
     "a place next to the equator": Case(
         "query ($near: NearInput) { permits(filter: {addresses: {some: {location: {near: $near}}}}) { totalCount } }",
         {"near": {"latitude": 5e-324, "longitude": 1e-300, "meters": 1e-320}},
