@@ -36,8 +36,9 @@ class NewJob:
     """A job to be. ``kind`` names its handler; jobs of one ``key`` are done one after the other, in their order.
 
     ``payload`` is JSON, refers to rows, and holds nothing personal and no secret. ``city`` is ``""`` where the provider
-    is of none; with ``provider`` it says whose share of a worker's places the job takes. ``due_at``: not before (None: at once). With a ``job_id`` of one's own, made from what the job is about
-    (``uuid5``), the same job is there once, however often it is enqueued.
+    is of none; with ``provider`` it says whose share of a worker's places the job takes. ``due_at``: not before (None:
+    at once). With a ``job_id`` of one's own, made from what the job is about (``uuid5``), the same job is there once,
+    however often it is enqueued.
     """
 
     kind: str
