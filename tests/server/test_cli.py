@@ -262,6 +262,21 @@ def test_loading_twice_adds_only_duplicates(serving: Serving) -> None:
     }  # fmt: skip
 
 
+def test_published_service_requests_are_loaded_and_bad_rows_told(serving: Serving, tmp_path: Path) -> None:
+    head = "Unique Key,Created Date,Closed Date,Agency,Complaint Type,Status,Borough"
+    rows = [f"{n},03/01/2011 11:02:37 AM,,NYPD,Noise,Open,BRONX" for n in range(5)]
+    (tmp_path / "311.csv").write_text("\n".join([head, *rows, "9,yesterday,,NYPD,Noise,Open,BRONX", ""]))
+    load = ("load", "service-requests", tmp_path / "311.csv", "--url", serving.url, "--data", serving.data)
+    for accepted in (5, 0):
+        done = sooner(*load, "--batch", "2")
+        assert counts(done) == {
+            "rows": 6, "skipped": 1, "rows sent": 5, "accepted": accepted, "duplicates": 5 - accepted, "rejected": 0
+        }  # fmt: skip
+        assert "Skipped: line 7, Created Date: 'yesterday' is not a date like" in done.stderr
+    reader = sooner("token", "--role", "reader", "--data", serving.data).stdout.splitlines()[-1]
+    fails_plainly(sooner(*load[:-2], "--token", reader), "Make one with `lakefront token --role staff`.")
+
+
 def test_a_file_without_a_valid_row_is_a_failure(serving: Serving, tmp_path: Path) -> None:
     lines = FIXTURE.read_text(encoding="utf-8").splitlines(keepends=True)
     (tmp_path / "bad.csv").write_text(lines[0] + lines[11], encoding="utf-8")
