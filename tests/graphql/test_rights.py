@@ -34,7 +34,7 @@ async def test_everybody_who_is_signed_in_may_ask_who_they_are(ask: Ask) -> None
         "tenantId": "acme",
         "kind": "KEY",
         "roles": ["citizen"],
-        "scopes": ["benefits:screen", "permits:read", "places:read"],
+        "scopes": ["benefits:screen", "open_data:read", "permits:read", "places:read"],
         "ownScopes": ["service_requests:create", "service_requests:read"],
         "expiresAt": "1970-01-01T00:00:01.5+00:00",
         "onBehalfOf": "ada",
