@@ -1,7 +1,7 @@
 """One connection in SQL: what its members need of the page's rows, and how they are gathered from them."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Protocol
 
 from sqlalchemy import ColumnElement, FromClause, and_, func, literal_column, select, true
 
@@ -21,18 +21,33 @@ from lakefront.graphql.plan.parts import (
 )
 from lakefront.graphql.plan.sql_text import EMPTY, constant, cursor, json_of, row_of
 
-if TYPE_CHECKING:
-    from lakefront.graphql.plan.sql import Writer
-
 _NUMBER: Final = "#number"
 _TOTAL: Final = "#total"
 _CURSOR: Final = "#cursor"
 
 
+class Rows(Protocol):
+    """What a page needs of the statement that it is a part of."""
+
+    def name(self) -> str:
+        """A name that no client's alias can be."""
+
+    def rows_of_page(
+        self, part: Pages, request: PageRequest, rows: FromClause | None, columns: Sequence[str], *, peek: bool
+    ) -> FromClause:
+        """The page's rows in their order."""
+
+    def count(self, part: Pages, request: PageRequest, rows: FromClause | None) -> ColumnElement[Any]:
+        """How many rows there are on all pages."""
+
+    def lateral(self, fields: Fields, rows: FromClause) -> FromClause:
+        """``fields`` of each of ``rows``, to be joined with them."""
+
+
 class PageWriter:
     """One connection: what its members need of the page's rows, and how they are gathered from them."""
 
-    def __init__(self, writer: "Writer", part: Pages, request: PageRequest, rows: FromClause | None) -> None:
+    def __init__(self, writer: Rows, part: Pages, request: PageRequest, rows: FromClause | None) -> None:
         self._writer, self._part, self._request, self._parent = writer, part, request, rows
         infos = {name for _, member in part.members if isinstance(member, Info) for _, name in member.members}
         self._peek = bool(infos & {"hasNextPage", "hasPreviousPage"})
