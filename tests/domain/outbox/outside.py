@@ -21,7 +21,7 @@ from lakefront.errors import LakefrontError, UpstreamUncertain
 QUICK = Pace(
     poll=0.02,
     sweep=0.05,
-    lease=0.3,
+    lease=0.6,
     look_up_after=0.1,
     longest=2.0,
     grace=0.05,

@@ -229,8 +229,9 @@ async def test_a_look_up_that_fails_is_made_again_and_at_last_left_to_a_person(
 
 
 async def test_a_lease_is_renewed_while_a_handler_works(desk: Services, redis: Redis, outside: Outside) -> None:
-    outside.steps["a"] = [Step(seconds=1.0)]
-    async with working(desk, redis, outside), working(desk, redis, outside):
+    outside.steps["a"] = [Step(seconds=1.8)]
+    pace = replace(QUICK, lease=0.9, look_up_after=0.6, longest=20.0)
+    async with working(desk, redis, outside, pace=pace), working(desk, redis, outside, pace=pace):
         await until_state(desk.database, await put(desk.database, "a"), "DONE")
     assert outside.tried == {"a": 1}
     assert outside.looked_up == {}
@@ -294,15 +295,15 @@ async def test_two_handlers_of_a_kind_are_a_mistake(desk: Services) -> None:
 
 async def test_what_is_slow_does_not_keep_the_others_waiting(desk: Services, redis: Redis, outside: Outside) -> None:
     for number in range(30):
-        outside.steps[f"slow {number}"] = [Step(seconds=1.8)]
+        outside.steps[f"slow {number}"] = [Step(seconds=15.0)]
         await put(desk.database, f"slow {number}", provider="slow")
-    async with working(desk, redis, outside, pace=replace(QUICK, jobs=4, share=2)):
+    async with working(desk, redis, outside, pace=replace(QUICK, jobs=4, share=2, longest=20.0)):
 
         async def begun() -> bool:
             return len(outside.tried) == 2
 
         await until(begun)
-        async with asyncio.timeout(1.5):
+        async with asyncio.timeout(10.0):
             for number in range(5):
                 await until_state(desk.database, await put(desk.database, f"quick {number}"), "DONE")
         assert sum(outside.tried[f"slow {number}"] for number in range(30)) == 2
