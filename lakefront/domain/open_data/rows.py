@@ -73,7 +73,7 @@ def parse(data_set: DataSet, rows: Iterable[Row], trace_id: str) -> Parsed:
         try:
             entry = _entry(data_set, zone, row, trace_id)
         except _Wrong as wrong:
-            found.problems.append(Problem(row.id[:200], wrong.field, wrong.message))
+            found.problems.append(Problem(_named(row), wrong.field, wrong.message))
             continue
         held = found.entries.get(entry.key)
         found.doubles += held is not None
@@ -104,7 +104,12 @@ def _entry(data_set: DataSet, zone: ZoneInfo, row: Row, trace_id: str) -> Entry:
         trace_id=trace_id,
         source=data_set.dataset,
     )
-    return Entry(row.id[:200], key, UUID(bytes=_digest(told)), row.updated_at, columns, event)
+    return Entry(_named(row), key, UUID(bytes=_digest(told)), row.updated_at, columns, event)
+
+
+def _named(row: Row) -> str:
+    """The publisher's id of it, as it can be stored."""
+    return row.id[:200].replace("\0", "?")
 
 
 def _typed(name: str, form: Form, value: Any, zone: ZoneInfo) -> Any:

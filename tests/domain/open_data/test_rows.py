@@ -122,3 +122,8 @@ def test_what_cannot_be_taken_in_is_told_without_its_value(change: dict[str, Any
 
 def test_what_looks_like_a_nul_is_none() -> None:
     assert one("erm2-nwe9", REQUEST | {"status": "\\u0000"}).columns["status"] == "\\u0000"
+
+
+def test_whatever_the_publisher_calls_a_row_its_problem_can_be_stored() -> None:
+    found = parse(DATA_SETS["erm2-nwe9"], [Row(id="row\0" * 100, updated_at=AT, columns={})], "trace")
+    assert found.problems[0].row == ("row?" * 100)[:200]
