@@ -4,7 +4,9 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,13 +36,13 @@ async def importing(services: Services, actor: Actor, tmp_path: Path) -> AsyncIt
 @pytest.fixture
 def command(dsn: str, tmp_path: Path) -> Command:
     async def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {
+        environment: dict[str, Any] = {
             "COLUMNS": "300",
             "DATABASE_URL": dsn,
             "LAKEFRONT_DATA": str(tmp_path),
             "LAKEFRONT_LOOPBACK_INTEGRATIONS": "true",
         }
-        return await asyncio.to_thread(lakefront, "import", "open-data", *arguments, **environment)
+        return await asyncio.to_thread(partial(lakefront, "import", "open-data", *arguments, **environment))
 
     return run
 

@@ -73,7 +73,8 @@ async def test_a_killed_server_is_no_loss(dsn: str, redis_url: str, simulator: S
             ended = await until(server, import_id, ROWS, "DONE")
             assert (ended["accepted"], ended["duplicates"], ended["rejected"]) == (str(ROWS), "0", "0")
             counted = "SELECT count(*), count(DISTINCT event_id) FROM lakefront.events WHERE stream = $1"
-            assert tuple(await admin.fetchrow(counted, f"open-data-{DATASET}")) == (ROWS, ROWS)
+            [found] = await admin.fetch(counted, f"open-data-{DATASET}")
+            assert tuple(found) == (ROWS, ROWS)
             for table in ("food_inspections", "open_data_rows"):
                 assert await admin.fetchval(f"SELECT count(*) FROM lakefront.{table}") == ROWS
         finally:
