@@ -32,4 +32,5 @@ async def test_compiled_operations_are_answered_as_plain_strawberry_answers(
     assert ran.total() >= OPERATIONS
     assert ran[INSIDE] > ran.total() / 50, f"too few had Python fields in rows that SQL read: {ran}"
     compiled = ran["tier 1"] + ran[INSIDE] + ran[BESIDE]
-    assert compiled > ran.total() / 2, f"too few ran as a statement to show anything: {ran}"
+    # Ids of what the world has no rows of (dead letters, alerts) are made up, and mostly refused.
+    assert compiled > ran.total() * 2 / 5, f"too few ran as a statement to show anything: {ran}"
