@@ -149,6 +149,22 @@ INSERT INTO lakefront.notices
    state, reason, external_id, trace_id, created_at, ended_at)
   VALUES ($1, 'both', 'both', $2, 'MAIL', $2, 'sf-permit-events', 0, 0, $2, 'status_change', $2, 'SKIPPED', $2, $2,
     $2, '2024-01-02', '2024-01-02');
+INSERT INTO lakefront.service_requests
+  (tenant_id, request_id, city, provider, source, owner, state, state_at, external_id, external_token, external_status,
+   agency, agency_name, service_code, complaint_type, descriptor, description, location_type, address, street_name,
+   postal_code, borough, community_board, latitude, longitude, channel, resolution, reported_at, filed_at, closed_at,
+   updated_at, version, test, error_code, error_message, trace_id, attributes, media_url)
+  VALUES ($1, 'both', $2, 'open311', 'lakefront', $2, 'CLOSED', '2024-01-02', $2, $2, $2, $2, $2, $2, $2, $2, $2, $2,
+    $2, $2, $2, $2, $2, 40.7, -74.0, $2, $2, '2024-01-02', '2024-01-02', '2024-01-02', '2024-01-02', 1, false, $2, $2,
+    $2, jsonb_build_object('secret', jsonb_build_array($2::text)), $2);
+INSERT INTO lakefront.service_request_changes
+  (tenant_id, request_id, version, event_type, changed_at, cause, changed_by, on_behalf_of, owner, previous_state,
+   state, fields, payload, trace_id)
+  VALUES ($1, 'both', 1, 'service_request_closed', '2024-01-02', 'CITY', $2, $2, $2, 'OPEN', 'CLOSED', ARRAY['state'],
+    jsonb_build_object('secret', $2::text), $2);
+INSERT INTO lakefront.service_request_callers (tenant_id, request_id, first_name, last_name, phone, email)
+  VALUES ($1, 'both', $2, $2, $2, $2);
+INSERT INTO lakefront.service_request_relay (tenant_id, request_id, version) VALUES ($1, 'both', 1);
 INSERT INTO lakefront.outbox
   (tenant_id, job_id, kind, key, provider, city, payload, trace_id, state, attempts, error_code, error_message)
   VALUES ($1, $3, $2, 'both', 'openweather', $2, jsonb_build_object('secret', $2::text), $2, 'DEAD', 4711, $2, $2);
@@ -212,6 +228,8 @@ async def seed(dsn: str, redis_url: str, folder: Path) -> dict[str, str]:
         for table in (await tables(admin))[0]:
             missing = [tenant for tenant in MARKERS if not await _rows(admin, table, tenant)]
             assert not missing, f"{table} has no row of {missing}: add one to tests/isolation/world.py"
+        async with running(settings_of(dsn, redis_url, folder)):
+            await still(admin)  # what workers make of these rows is made before anybody looks
     finally:
         await admin.close()
     return keys
@@ -227,6 +245,16 @@ async def projected(admin: "asyncpg.Connection[Any]") -> None:
     async with asyncio.timeout(30):
         while await admin.fetchval(behind):  # noqa: ASYNC110 - workers' progress
             await asyncio.sleep(0.02)
+
+
+async def still(admin: "asyncpg.Connection[Any]") -> None:
+    """Wait until no worker has moved a consumer, or told the log anything, for a second."""
+    standing = "SELECT (SELECT count(*) FROM lakefront.events), (SELECT array_agg(c) FROM lakefront.consumer_offsets c)"
+    async with asyncio.timeout(30):
+        before, now = None, await admin.fetchrow(standing)
+        while before != now:
+            await asyncio.sleep(1)
+            before, now = now, await admin.fetchrow(standing)
 
 
 async def _rows(admin: "asyncpg.Connection[Any]", table: str, tenant: str) -> int:
