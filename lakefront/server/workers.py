@@ -96,6 +96,7 @@ def _notices(services: Services, database: Database, listener: Listener, stack: 
         listener.on(EVENTS_CHANNEL, runner.notice)
         listener.watch(lambda _, runner=runner: runner.wake())  # type: ignore[misc] # bound now
         stack.enter_context(_worker(f"notices of {stream}", runner.run))
+    stack.enter_context(_worker("reporters who were told", notices.Reporters(services).run))
 
 
 def _service_requests(settings: Settings, services: Services, listener: Listener, stack: AsyncExitStack) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Double,
     Identity,
     Index,
+    Integer,
     Table,
     Text,
     func,
@@ -126,9 +127,18 @@ service_request_callers = Table(
     Column("phone", Text),
     Column("email", Text),
     timestamp("created_at", nullable=False, server_default=func.now()),
+    Column("notify", Boolean, nullable=False, server_default=text("false")),
+    timestamp("ended_at"),
+    Column("ended_shard", Integer),
+    Column("ended_offset", BigInteger),
 )
 """Who reports, while the city has not taken the request: personal data, deleted as soon as it has, or is not to, and
-after a month at the latest."""
+after a month at the latest. ``notify``: they asked to be told how it goes on. Of them phone and email stay until they
+were told of the end, or a month after it, or a year after the report. ``ended_…``: when the log was told of the end,
+and where it has it."""
+
+_c = service_request_callers.c
+Index("service_request_callers_ended", _c.tenant_id, _c.ended_at, postgresql_where=text("ended_at IS NOT NULL"))
 
 service_request_relay = Table(
     "service_request_relay",

@@ -7,6 +7,7 @@ registered receivers, each with a secret of its own, made here and told once.
 from lakefront.domain.notices.conditions import Condition, Operator
 from lakefront.domain.notices.notice import NoticeState
 from lakefront.domain.notices.planning import CONSUMER, KIND, projection
+from lakefront.domain.notices.reporters import Reporters
 from lakefront.domain.notices.rule import Channel, NoticeRule, RecipientKind, RuleInput
 from lakefront.domain.notices.rules import Example, RuleChange, example, remove, rules, upsert
 from lakefront.domain.notices.sending import Sender
@@ -31,6 +32,7 @@ __all__ = [
     "NoticeState",
     "Operator",
     "RecipientKind",
+    "Reporters",
     "RuleChange",
     "RuleInput",
     "Sender",

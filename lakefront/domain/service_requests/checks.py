@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from lakefront.adapters.messages import mail_address, telephone
 from lakefront.domain.cities import invalid
-from lakefront.domain.service_requests.request import Record, SubmitInput, UpdateInput, member
+from lakefront.domain.service_requests.request import CallerInput, Record, SubmitInput, UpdateInput, member
 
 LONGEST: Final[Mapping[str, int]] = {"description": 4000, "resolution": 16_384, "media_url": 2000}
 """Characters of a text; of all others ``LONG``."""
@@ -25,6 +26,8 @@ def check_submission(given: SubmitInput) -> None:
     _check_texts(msgspec.structs.asdict(given))
     if given.caller is not None:
         _check_texts(msgspec.structs.asdict(given.caller), within="caller")
+    if given.notify:
+        _check_reach(given.caller)
     _check_point(given.latitude, given.longitude)
     if given.media_url is not None:
         _check_url(given.media_url)
@@ -56,6 +59,16 @@ def check_record(given: Record) -> None:
     for name, value in values.items():
         if isinstance(value, datetime):
             _check_moment(name, value)
+
+
+def _check_reach(caller: CallerInput | None) -> None:
+    """Raise ``ValidationError`` where who asks to be told could not be."""
+    if caller is None or not (caller.email or caller.phone):
+        raise invalid("notify", "To be told, give caller.email or caller.phone; or leave notify out.")
+    if caller.email:
+        mail_address(caller.email, "caller.email")
+    if caller.phone:
+        telephone(caller.phone, "caller.phone")
 
 
 def _check_texts(values: Mapping[str, Any], within: str = "") -> None:

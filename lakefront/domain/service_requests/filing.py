@@ -23,6 +23,14 @@ _MEMBERS: Final = {"point": "latitude"}
 """What a member of the adapters' is called here, where it is not the same."""
 
 
+_FORGET: Final = """
+WITH asked AS (
+  UPDATE lakefront.service_request_callers SET first_name = NULL, last_name = NULL
+  WHERE tenant_id = $1 AND request_id = $2 AND notify)
+DELETE FROM lakefront.service_request_callers WHERE tenant_id = $1 AND request_id = $2 AND NOT notify
+"""
+
+
 async def adapter_of(services: Services, tenant: str, provider: str, city: str) -> Base311Adapter:
     """The city's 311 system of that name; raises ``NotConfigured``, ``Unavailable``."""
     kind = providers().get(provider)
@@ -121,10 +129,8 @@ async def read_caller(transaction: Transaction, tenant: str, request_id: str) ->
 
 
 async def forget_caller(transaction: Transaction, tenant: str, request_id: str) -> None:
-    """Nobody needs to know any more who reported it."""
-    await transaction.execute(
-        "DELETE FROM lakefront.service_request_callers WHERE tenant_id = $1 AND request_id = $2", tenant, request_id
-    )
+    """The city needs nobody's name any more: of who asked to be told, how they are reached stays, of others nothing."""
+    await transaction.execute(_FORGET, tenant, request_id)
 
 
 def taken(request: ServiceRequest, told: ServiceRequestDTO) -> dict[str, Any]:

@@ -57,6 +57,9 @@ DAY: Final = 86_400.0
 KEPT: Final = timedelta(days=30)
 """How long it is known who reported a request that its city has not taken."""
 
+FOLLOWED: Final = timedelta(days=365)
+"""How long, from its report on, it is known who asked to be told of a request, should it not end before."""
+
 _OPEN: Final = (
     "FROM lakefront.service_requests WHERE source = 'lakefront' AND state IN ('OPEN', 'IN_PROGRESS') "
     "AND filed_at IS NOT NULL"
@@ -82,7 +85,10 @@ SELECT coalesce(json_agg(DISTINCT tenant_id), '[]') FROM lakefront.service_reque
 WHERE created_at < now() - $1::interval
 """
 _FORGET: Final = """
-DELETE FROM lakefront.service_request_callers WHERE tenant_id = $1 AND created_at < now() - $2::interval
+DELETE FROM lakefront.service_request_callers c WHERE tenant_id = $1 AND created_at < now() - $2::interval
+  AND NOT (notify AND created_at >= now() - $3::interval AND EXISTS (
+    SELECT FROM lakefront.service_requests r
+    WHERE r.tenant_id = $1 AND r.request_id = c.request_id AND r.filed_at IS NOT NULL))
 """
 
 _log = logging.getLogger("lakefront.integrations")
@@ -210,13 +216,13 @@ class Poller:
                 await _write(transaction, tenant, request, told, trace_id)
 
     async def _forget_callers(self) -> None:
-        """Forget who reported what was never filed, once a day."""
+        """Forget who reported what was never filed, or does not end, once a day."""
         if time.monotonic() < self._callers_at:
             return
         found = await self._services.provisioner.text(_OLD_CALLERS, KEPT)
         for tenant in msgspec.json.decode(found, type=list[str]):
             async with self._services.database.transaction(tenant) as transaction:
-                await transaction.execute(_FORGET, tenant, KEPT)
+                await transaction.execute(_FORGET, tenant, KEPT, FOLLOWED)
         self._callers_at = time.monotonic() + DAY
 
 

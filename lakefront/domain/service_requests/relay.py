@@ -12,10 +12,12 @@ import msgspec
 import orjson
 
 from lakefront.actor import system_actor
-from lakefront.domain.service_requests.request import STREAM
+from lakefront.db.database import Transaction
+from lakefront.domain.service_requests.request import STREAM, Origin
+from lakefront.domain.service_requests.states import ENDED
 from lakefront.domain.services import Services
 from lakefront.errors import LakefrontError, Unavailable
-from lakefront.eventlog.events import NewEvent, Outcome
+from lakefront.eventlog.events import Appended, NewEvent, Outcome
 from lakefront.eventlog.lake.locks import Locks
 from lakefront.eventlog.pace import Bell, Rests
 
@@ -43,6 +45,12 @@ JOIN lakefront.service_request_changes c
 ORDER BY d.place
 """
 _TOLD: Final = "DELETE FROM lakefront.service_request_relay WHERE tenant_id = $1 AND place = ANY($2::bigint[])"
+
+_ENDED: Final = """
+UPDATE lakefront.service_request_callers c SET ended_at = now(), ended_shard = e.shard, ended_offset = e."offset"
+FROM unnest($2::text[], $3::int[], $4::bigint[]) AS e (request_id, shard, "offset")
+WHERE c.tenant_id = $1 AND c.request_id = e.request_id AND c.notify AND c.ended_at IS NULL
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -109,9 +117,26 @@ class Relay:
             if verdict.outcome is Outcome.CONFLICT:
                 # The log keeps what it has: to hold up all others for it would mend nothing.
                 _log.error("the log has another change %s of request %s", row["version"], row["request_id"])
+        ends = {
+            row["request_id"]: verdict for row, verdict in zip(rows, appended, strict=True) if _is_end(row["payload"])
+        }
         async with self._services.database.transaction(tenant) as transaction:
+            if ends:
+                await _note_ends(transaction, tenant, ends)
             await transaction.execute(_TOLD, tenant, [row["place"] for row in rows])
         return len(rows) == BATCH
+
+
+def _is_end(told: Mapping[str, Any]) -> bool:
+    """Whether a request of ours has ended; what its city refused may still be filed, by somebody who corrects it."""
+    refused = "filedAt" not in told and "errorCode" in told
+    return told["source"] == Origin.LAKEFRONT and told["state"] in ENDED and not refused
+
+
+async def _note_ends(transaction: Transaction, tenant: str, ends: Mapping[str, Appended]) -> None:
+    """Note where the log has the ends of requests: whoever asked to be told of them is forgotten once they were."""
+    shards, offsets = [end.shard for end in ends.values()], [end.offset for end in ends.values()]
+    await transaction.execute(_ENDED, tenant, list(ends), shards, offsets)
 
 
 def _event(row: Mapping[str, Any]) -> NewEvent:

@@ -59,7 +59,7 @@ class EventType(StrEnum):
 
 
 class CallerInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who reports: personal data, kept until the city has the request, and told to nobody else."""
+    """Who reports: personal data, kept until the city has the request (``SubmitInput.notify``), told to nobody else."""
 
     first_name: str | None = None
     last_name: str | None = None
@@ -96,6 +96,8 @@ class SubmitInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     channel: str | None = None
     test: bool = False
     """To try it out: nobody is to see to it."""
+    notify: bool = False
+    """The caller asks to be told how it goes on: their mail address and telephone are kept until it has ended."""
 
     def __repr__(self) -> str:
         return f"SubmitInput({self.city!r}, …)"

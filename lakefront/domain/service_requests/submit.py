@@ -22,7 +22,6 @@ from lakefront.domain.service_requests.reading import read_one
 from lakefront.domain.service_requests.request import (
     JOBS,
     SUBMIT,
-    CallerInput,
     Changed,
     Origin,
     Report,
@@ -72,7 +71,7 @@ async def submit(
             raise system
         made = _request(actor, given, system.provider, doing.trace_id)
         system.check(new_request(made, given.caller))
-        made = await _put(transaction, actor.tenant, made, given.caller, doing)
+        made = await _put(transaction, actor.tenant, made, given, doing)
         return made.request_id
 
     with suppress(DryRun):
@@ -103,16 +102,16 @@ async def enqueue_filing(transaction: Transaction, tenant: str, request: Service
 
 
 async def _put(
-    transaction: Transaction, tenant: str, request: ServiceRequest, caller: CallerInput | None, doing: Doing
+    transaction: Transaction, tenant: str, request: ServiceRequest, given: SubmitInput, doing: Doing
 ) -> ServiceRequest:
     made = step(None, request, doing)
     assert made is not None
     await write(transaction, tenant, [made])
-    if caller is not None:
+    if given.caller is not None:
         await transaction.execute(
             "INSERT INTO lakefront.service_request_callers "
-            "(tenant_id, request_id, first_name, last_name, phone, email) VALUES ($1, $2, $3, $4, $5, $6)",
-            *(tenant, made.new.request_id, *msgspec.structs.astuple(caller)),
+            "(tenant_id, request_id, notify, first_name, last_name, phone, email) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            *(tenant, made.new.request_id, given.notify, *msgspec.structs.astuple(given.caller)),
         )
     await enqueue_filing(transaction, tenant, made.new)
     return made.new
@@ -123,7 +122,7 @@ def _request(actor: Actor, given: SubmitInput, provider: str, trace_id: str) -> 
     told: dict[str, Any] = {
         name: value
         for name, value in msgspec.structs.asdict(given).items()
-        if name not in {"caller", "provider", "attributes"}
+        if name not in {"caller", "notify", "provider", "attributes"}
     }
     return ServiceRequest(
         **told | {"channel": given.channel or CHANNEL},

@@ -70,6 +70,10 @@ class SubmitServiceRequestInput:
     media_url: str | None = _text("A picture of it.")
     channel: str | None = _text("How it was reported: ONLINE, PHONE, MOBILE, …")
     test: bool | None = _text("To try it out: nobody is to see to it.")
+    notify: bool | None = _text(
+        "Tell the caller how it goes on: their mail address and telephone, one of which is needed, are kept until it "
+        "has ended, for a year at most. Left out: they are deleted as soon as the city has the request."
+    )
 
     __repr__ = _untold
 
@@ -98,6 +102,7 @@ class SubmitServiceRequestInput:
             media_url=given(self.media_url),
             channel=given(self.channel),
             test=bool(given(self.test)),
+            notify=bool(given(self.notify)),
         )
 
 

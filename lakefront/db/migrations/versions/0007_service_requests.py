@@ -85,6 +85,10 @@ CREATE TABLE lakefront.service_request_callers (
   phone text,
   email text,
   created_at timestamptz NOT NULL DEFAULT now(),
+  notify boolean NOT NULL DEFAULT false,
+  ended_at timestamptz,
+  ended_shard integer,
+  ended_offset bigint,
   PRIMARY KEY (tenant_id, request_id)
 )
 """,
@@ -109,6 +113,8 @@ _INDEXES = (
     # What is built near a request: permits by their addresses' points.
     "permit_addresses_by_latitude ON lakefront.permit_addresses (tenant_id, latitude, longitude)",
     "service_requests_by_external_id ON lakefront.service_requests (tenant_id, external_id)",
+    """service_request_callers_ended ON lakefront.service_request_callers (tenant_id, ended_at)
+    WHERE ended_at IS NOT NULL""",
     """service_requests_to_poll ON lakefront.service_requests (tenant_id, provider, city, checked_at)
     WHERE source = 'lakefront' AND state IN ('OPEN', 'IN_PROGRESS')""",
 )
@@ -119,13 +125,15 @@ _GRANTS = (
     "GRANT SELECT, INSERT, UPDATE ON lakefront.service_requests TO lakefront_app",
     "GRANT SELECT, INSERT ON lakefront.service_request_changes TO lakefront_app",
     "GRANT SELECT, INSERT, DELETE ON lakefront.service_request_callers TO lakefront_app",
+    """GRANT UPDATE (first_name, last_name, ended_at, ended_shard, ended_offset)
+    ON lakefront.service_request_callers TO lakefront_app""",
     "GRANT SELECT, INSERT, DELETE ON lakefront.service_request_relay TO lakefront_app",
     # Which tenants have something to be polled, relayed or forgotten; not what.
     "CREATE POLICY provisioner ON lakefront.service_requests FOR SELECT TO lakefront_provisioner USING (true)",
     "CREATE POLICY provisioner ON lakefront.service_request_callers FOR SELECT TO lakefront_provisioner USING (true)",
     "CREATE POLICY provisioner ON lakefront.service_request_relay FOR SELECT TO lakefront_provisioner USING (true)",
     f"GRANT SELECT ({_POLLED}) ON lakefront.service_requests TO lakefront_provisioner",
-    "GRANT SELECT (tenant_id, created_at) ON lakefront.service_request_callers TO lakefront_provisioner",
+    "GRANT SELECT (tenant_id, created_at, ended_at) ON lakefront.service_request_callers TO lakefront_provisioner",
     "GRANT SELECT (tenant_id) ON lakefront.service_request_relay TO lakefront_provisioner",
 )
 
