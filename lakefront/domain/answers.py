@@ -10,8 +10,8 @@ import msgspec
 from cachetools import LRUCache
 from redis.asyncio import Redis
 
-from lakefront.domain.redis_scripts import RedisScript
 from lakefront.errors import NotConfigured, RateLimited, Unavailable, UpstreamError, UpstreamRejected
+from lakefront.redis_scripts import RedisScript
 
 T = TypeVar("T")
 

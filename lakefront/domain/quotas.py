@@ -12,8 +12,8 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from lakefront.domain.redis_scripts import RedisScript
 from lakefront.errors import RateLimited
+from lakefront.redis_scripts import RedisScript
 
 _TAKE: Final = """
 local state = redis.call('HMGET', KEYS[1], 'level', 'at')

@@ -5,7 +5,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from lakefront.domain.documents.texts import OVERHEAD, Texts
-from lakefront.domain.redis_scripts import RedisScript
+from lakefront.redis_scripts import RedisScript
 from lakefront.settings import MIB
 
 TENANT_BYTES: Final = 4 * MIB

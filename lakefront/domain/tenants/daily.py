@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from redis.asyncio import Redis
 
-from lakefront.domain.redis_scripts import AHEAD, AWAY_PAUSE, FRESH, MOMENT, RedisScript
+from lakefront.redis_scripts import AHEAD, AWAY_PAUSE, FRESH, MOMENT, RedisScript
 
 _TAKE: Final = """
 local used = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1])) + tonumber(ARGV[2])

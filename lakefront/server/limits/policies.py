@@ -4,7 +4,7 @@ from typing import Final
 
 from limits import RateLimitItem, parse
 
-from lakefront.domain.redis_scripts import AHEAD
+from lakefront.redis_scripts import AHEAD
 from lakefront.settings import Settings
 
 LAKE_PATHS: Final = ("/api/v1/lake/", "/lake/")

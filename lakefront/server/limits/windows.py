@@ -14,7 +14,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from lakefront.domain.redis_scripts import AWAY_PAUSE, FRESH, MOMENT
+from lakefront.redis_scripts import AWAY_PAUSE, FRESH, MOMENT
 from lakefront.server.limits.local import LocalBuckets, LocalWindows
 from lakefront.server.limits.policies import Policy
 from lakefront.server.limits.rooms import Room, Standing

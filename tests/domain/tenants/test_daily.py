@@ -14,9 +14,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from lakefront.db.embedded import EmbeddedRedis
-from lakefront.domain.redis_scripts import AHEAD
 from lakefront.domain.tenants import daily
 from lakefront.domain.tenants.daily import DailyCounter, Taken
+from lakefront.redis_scripts import AHEAD
 
 _runs = count()
 

@@ -13,7 +13,7 @@ from limits import parse
 from redis.asyncio import Redis
 
 from lakefront.db.embedded import EmbeddedRedis
-from lakefront.domain.redis_scripts import AHEAD
+from lakefront.redis_scripts import AHEAD
 from lakefront.server.limits import windows
 from lakefront.server.limits.policies import Policy
 from lakefront.server.limits.rooms import Standing
