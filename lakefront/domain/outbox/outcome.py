@@ -101,7 +101,8 @@ def shown(error: Exception) -> LakefrontError:
 def _of_look_up(error: Exception, trying: Trying, pace: Pace) -> Outcome:
     cause = error.cause if isinstance(error, NothingSent) else error
     if isinstance(cause, _COULD_NOT_LOOK) and trying.failing < pace.looking_for:
-        return Again(_pause(cause, trying, pace), in_doubt=True, failed=True)
+        # It may have been carried out once more, just now: what is on its way still cannot be seen there yet.
+        return Again(max(_pause(cause, trying, pace), pace.look_up_after), in_doubt=True, failed=True)
     return Uncertain()
 
 

@@ -28,7 +28,7 @@ QUICK = Pace(
     first_pause=0.01,
     longest_pause=0.04,
     retry_for=0.15,
-    looking_for=0.3,
+    looking_for=0.9,
 )
 
 PATIENCE = 15.0

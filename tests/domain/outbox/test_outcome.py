@@ -37,6 +37,7 @@ def test_only_what_did_nothing_is_tried_again(error: Exception, trying: Trying, 
     )
     if isinstance(outcome, Again):
         assert outcome.wait > 0
+        assert not outcome.in_doubt or outcome.wait >= PACE.look_up_after
         if not outcome.in_doubt:
             assert did_nothing
             assert not trying.looking_up
