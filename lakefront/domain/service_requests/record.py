@@ -27,7 +27,7 @@ from lakefront.domain.service_requests.request import (
     ServiceRequest,
     State,
 )
-from lakefront.domain.service_requests.states import Cause, Word, after
+from lakefront.domain.service_requests.states import Cause, Word, after, late
 from lakefront.domain.services import Services
 from lakefront.errors import PayloadTooLarge, ValidationError
 
@@ -125,9 +125,9 @@ class _Batch:
         if old is None:
             self._now[given.request_id] = _new(given, told_at, self._doing.trace_id)
             return RecordOutcome.CREATED
-        if old.source is not Origin.OPEN_DATA or old.city != given.city:
+        if (old.source, old.city, old.provider) != (Origin.OPEN_DATA, given.city, given.provider):
             raise invalid("uniqueKey", "Another request has this number: one of another city, or filed here.")
-        if old.told_at is not None and told_at < old.told_at:
+        if late(standing_of(old), Word(_state(given), Cause.PUBLISHER, told_at)):
             return RecordOutcome.OLDER
         new = replace(old, **_values(old, given, told_at))
         self._now[given.request_id] = new
@@ -151,7 +151,8 @@ class _Batch:
 def _told_at(given: Record) -> datetime:
     """How new the row is."""
     times = (given.resolution_at, given.closed_at, given.reported_at)
-    return given.updated_at or max(at for at in times if at is not None)
+    said = given.updated_at or max(at for at in times if at is not None)
+    return min(said, datetime.now(UTC))  # a date that was mistyped must not make all later words late
 
 
 def _state(given: Record) -> State:

@@ -141,12 +141,12 @@ def _found(old: ServiceRequest, given: UpdateInput, values: dict[str, Any], now:
 
 def _state(standing: Standing, old: ServiceRequest, given: UpdateInput, now: datetime) -> dict[str, Any]:
     """Where staff takes it: column to value."""
-    state = given.state
-    if state is UNSET:
-        state = State.OPEN if standing.filed and old.filed_at is None else old.state
-    if state is old.state:
+    state, said_at = given.state, now
+    if state is UNSET and standing.filed and old.filed_at is None:
+        state, said_at = State.OPEN, None  # nobody says where it stands: whatever the city tells is newer
+    if state is UNSET or state is old.state:
         return {}
-    word = Word(state, Cause.STAFF, now)
+    word = Word(state, Cause.STAFF, said_at)
     if not allowed(standing, word):
         raise _not_there(standing, state)
     reached = after(standing, word)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,7 +13,7 @@ from lakefront.domain.service_requests.poller import LOCK
 from lakefront.domain.services import Services
 from lakefront.eventlog.lake.locks import Locks
 from lakefront.simulator import Fault, Kind, Simulator
-from lakefront.simulator.tickets import Stage
+from lakefront.simulator.tickets import Fate, Stage
 from tests.domain.outbox.outside import rows, until
 from tests.domain.service_requests.desk import (
     ADA,
@@ -195,6 +195,20 @@ async def test_what_staff_decided_is_not_moved_back(
     simulator.tickets.decide(tickets(simulator)[0], Stage.CANCELLED, "A duplicate.")
     await poller.step()
     assert (await find(desk, STAFF, opened.request_id)).state is State.REJECTED
+
+
+async def test_what_the_city_ended_before_its_number_was_entered_ends(
+    desk: Services, actor: Actor, simulator: Simulator, poller: Poller
+) -> None:
+    await reach(desk, actor, simulator, "nyc311", "v1")
+    simulator.faults.add(Fault(kind=Kind.RESET_AFTER, times=1))
+    async with filing(desk):
+        uncertain = await filed(desk, NEW_YORK, ADA, State.UNCERTAIN)
+    [ticket] = tickets(simulator)
+    ticket.fate = Fate(Stage.CLOSED, "Mended.", datetime.now(UTC) - timedelta(hours=3))
+    await update(desk, STAFF, UpdateInput(request_id=uncertain.request_id, external_id=ticket.id))
+    await poller.step()
+    assert (await find(desk, STAFF, uncertain.request_id)).state is State.CLOSED
 
 
 async def test_whoever_takes_over_goes_on_where_it_stood(

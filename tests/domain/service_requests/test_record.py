@@ -81,6 +81,31 @@ async def test_without_a_time_of_change_later_dates_are_newer(services: Services
     assert await outcomes(services, actor, new, old) == [RecordOutcome.CREATED, RecordOutcome.OLDER]
 
 
+@pytest.mark.parametrize("turned", [False, True])
+async def test_of_two_rows_of_one_time_one_stands_as_a_whole_whatever_the_order(
+    services: Services, actor: Actor, turned: bool
+) -> None:
+    told = [msgspec.structs.replace(OLD, updated_at=NEW.updated_at), NEW]
+    for _ in range(2):
+        await record(services, actor, told[::-1] if turned else told)
+    now = await find(services, STAFF, ID)
+    assert (now.state, now.external_status, now.closed_at) == (State.CLOSED, "Closed", NEW.closed_at)
+    assert len(await changes(services, ID)) == 1
+
+
+async def test_a_date_in_the_future_keeps_no_later_word_out(services: Services, actor: Actor) -> None:
+    await record(services, actor, [msgspec.structs.replace(OLD, updated_at=datetime(2999, 1, 1, tzinfo=UTC))])
+    assert await outcomes(services, actor, msgspec.structs.replace(NEW, updated_at=datetime.now(UTC))) == [
+        RecordOutcome.CHANGED
+    ]
+
+
+async def test_a_number_that_two_providers_make_up_is_one_of_them(services: Services, actor: Actor) -> None:
+    await record(services, actor, [msgspec.structs.replace(OLD, provider="nyc311-a", unique_key="1")])
+    other = msgspec.structs.replace(NEW, unique_key="a-1")
+    assert await outcomes(services, actor, other) == [RecordOutcome.REJECTED]
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [
