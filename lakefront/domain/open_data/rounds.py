@@ -19,14 +19,11 @@ WHERE state IN ('DONE', 'FAILED') AND ended_at <= now() - make_interval(secs => 
 """
 
 
-async def queue_due(services: Services) -> None:
-    """Queue an import of each data set whose last one ended so long ago, unless somebody cancelled it.
+async def queue_due(services: Services, every: float) -> None:
+    """Queue an import of each data set whose last one ended ``every`` seconds ago, unless somebody cancelled it.
 
     Any server may; one import of a data set is under way at a time. Raises ``Unavailable``.
     """
-    every = services.settings.open_data_interval
-    if every is None:
-        return
     found = await services.provisioner.text(_DUE, every)
     for tenant, dataset, city in msgspec.json.decode(found, type=list[tuple[str, str, str]]):
         if dataset not in DATA_SETS or not services.directory.serves(tenant):

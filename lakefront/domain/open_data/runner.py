@@ -5,6 +5,7 @@ What it needs to go on stands in the import's row: killed at any moment, another
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -20,7 +21,7 @@ from lakefront.domain.open_data import rounds
 from lakefront.domain.open_data.datasets import DATA_SETS
 from lakefront.domain.open_data.pace import wait_for_rows
 from lakefront.domain.open_data.progress import tell
-from lakefront.domain.open_data.runs import LeaseLost, Run, claim, expect, fail, renew
+from lakefront.domain.open_data.runs import LeaseLost, Run, claim, expect, fail, give_back, renew
 from lakefront.domain.open_data.taking import take_in
 from lakefront.domain.services import Services
 from lakefront.errors import InternalError, LakefrontError, RateLimited, Unavailable, UpstreamDenied, UpstreamError
@@ -34,6 +35,9 @@ AT_ONCE: Final = 2
 
 MOST_FAILURES: Final = 12
 """Failures in a row, the pauses between them doubling, after which an import has failed: about an hour."""
+
+ROUNDS_EVERY: Final = 60.0
+"""Seconds between two looks at what is due by the clock, at most."""
 
 LEAST_PAGE: Final = 500
 """Rows of a page, at least, however often it failed."""
@@ -82,6 +86,9 @@ class OpenDataRunner:
         self._first_pause = first_pause
         self._bell = Bell()
         self._running: set[tuple[str, str]] = set()
+        self._crowded = False
+        """Whether an import waits for its turn because others are carried out."""
+        self._rounds_at = 0.0
 
     def notice(self, _tenant: str = "") -> None:
         """An import was asked for, or cancelled, on any server."""
@@ -101,18 +108,40 @@ class OpenDataRunner:
                 await self._bell.wait(self._poll)
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
-        await rounds.queue_due(self._services)
+        await self._alone("rounds by the clock", self._rounds())
         found = await self._services.provisioner.text(_WAITING)
         waiting = msgspec.json.decode(found, type=list[_Waiting])
         for tenant in dict.fromkeys(it.tenant for it in waiting if it.untold):
-            await tell(self._services, tenant)
+            await self._alone(f"telling of imports of tenant={tenant}", tell(self._services, tenant))
+        self._crowded = False
         for it in waiting:
             place = (it.tenant, it.import_id)
-            if not it.due or it.dataset not in DATA_SETS or place in self._running or len(self._running) >= AT_ONCE:
+            if not it.due or it.dataset not in DATA_SETS or place in self._running:
                 continue
-            if run := await claim(self._services.database, *place, self._lease):
-                self._running.add(place)
-                group.create_task(self._carry_out(run))
+            if len(self._running) >= AT_ONCE:
+                self._crowded = True
+                return
+            await self._alone(f"taking up an import of tenant={it.tenant}", self._begin(group, place))
+
+    async def _rounds(self) -> None:
+        every = self._services.settings.open_data_interval
+        if every is not None and time.monotonic() >= self._rounds_at:
+            self._rounds_at = time.monotonic() + min(every / 2, ROUNDS_EVERY)
+            await rounds.queue_due(self._services, every)
+
+    async def _begin(self, group: asyncio.TaskGroup, place: tuple[str, str]) -> None:
+        if run := await claim(self._services.database, *place, self._lease):
+            self._running.add(place)
+            group.create_task(self._carry_out(run))
+
+    async def _alone(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do ``work``; where it fails, all else has its turn nevertheless, and it has another with the next look."""
+        try:
+            await work
+        except LakefrontError as failure:
+            _log.warning("%s failed: %s", what, failure.code)
+        except Exception:  # noqa: BLE001 - as the docstring says
+            _log.exception("%s failed", what)
 
     async def _carry_out(self, run: Run) -> None:
         try:
@@ -130,7 +159,7 @@ class OpenDataRunner:
             self._bell.ring()
 
     async def _read(self, run: Run) -> None:
-        """All pages from the import's place on."""
+        """The pages from the import's place on: all, or until another import waits for its turn."""
         services, actor, place = self._services, system_actor(run.tenant), run.place
         # What failed may have been too large to come in time: after each failure half as much is asked for.
         size = max(self._page >> run.failures, min(LEAST_PAGE, self._page))
@@ -144,8 +173,12 @@ class OpenDataRunner:
             await wait_for_rows(services.quotas, adapter, size)
             page = await adapter.page(run.data_set.dataset, place, size=size, trace_id=run.trace_id)
             await take_in(services, actor, run, page, lease=self._lease)
+            run.failures = 0  # in a row: as the row has it
             if page.last:
-                return
+                return None
+            if self._crowded:
+                self._crowded = False
+                return await give_back(services.database, run)
             place = page.next
 
     async def _held(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
@@ -173,6 +206,8 @@ class OpenDataRunner:
             await fail(self._services.database, run, failure, again_in=pause if again else None)
         except (LeaseLost, Unavailable):
             return  # whoever takes it over sees for themselves
+        except Exception:  # noqa: BLE001 - the other imports must outlive it, and the lease ends
+            _log.exception("that import %s of tenant=%s failed could not be written", run.import_id, run.tenant)
 
 
 def _may_pass(failure: LakefrontError) -> bool:

@@ -21,9 +21,9 @@ class LeaseLost(Exception):
     """Another runs the import now, or it was cancelled."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Run:
-    """An import in the hands of this runner."""
+    """An import in the hands of this runner. ``failures``: how many there were in a row."""
 
     tenant: str
     import_id: str
@@ -79,6 +79,12 @@ SET place = $4, rows_read = rows_read + $5, accepted = accepted + $6, duplicates
 {_HELD} RETURNING 1
 """
 
+_GIVE_BACK: Final = f"""
+UPDATE lakefront.open_data_imports
+SET state = 'QUEUED', due_at = now(), lease = NULL, leased_until = NULL, updated_at = now(), version = version + 1
+{_HELD} RETURNING 1
+"""
+
 _FAIL: Final = f"""
 UPDATE lakefront.open_data_imports
 SET state = CASE WHEN $6::double precision IS NULL THEN 'FAILED' ELSE 'QUEUED' END,
@@ -130,10 +136,16 @@ async def advance(
     )
 
 
+async def give_back(database: Database, run: Run) -> None:
+    """Let others go first: it goes on at its place when it is due again; raises ``LeaseLost``."""
+    async with database.transaction(run.tenant) as transaction:
+        await _checked(transaction, _GIVE_BACK, run)
+
+
 async def fail(database: Database, run: Run, error: LakefrontError, *, again_in: float | None) -> None:
     """Give it up for ``again_in`` seconds, or for good where that is None; raises ``LeaseLost``."""
     async with database.transaction(run.tenant) as transaction:
-        await _checked(transaction, _FAIL, run, error.code, error.message[:1000], again_in)
+        await _checked(transaction, _FAIL, run, error.code, error.message.replace("\0", "?")[:1000], again_in)
 
 
 async def _checked(transaction: Transaction, statement: str, run: Run, *values: Any) -> None:
