@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from lakefront.actor import Actor
-from lakefront.domain.service_requests import Origin, State, SubmitInput, find, submit
+from lakefront.domain.service_requests import CallerInput, Origin, State, SubmitInput, find, submit
 from lakefront.domain.services import Services
 from lakefront.errors import (
     Forbidden,
@@ -110,6 +110,10 @@ async def test_a_key_gives_the_same_request_and_takes_no_other_body(new_york: Se
         ({"city": "No City\0"}, "city"),
         ({"provider": "sendgrid"}, "provider"),
         ({"attributes": {"SIZE": ("x" * 1001,)}}, "attributes"),
+        ({"notify": True, "caller": None}, "notify"),
+        ({"notify": True, "caller": CallerInput(first_name="Jane", email="")}, "notify"),
+        ({"notify": True, "caller": CallerInput(email="jane at example")}, "caller.email"),
+        ({"notify": True, "caller": CallerInput(phone="2125551234")}, "caller.phone"),
     ],
 )
 async def test_what_no_city_would_take_is_refused_at_once(
