@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from lakefront.domain.permits.payloads import parse
 from lakefront.server.load import LoadError
 from lakefront.server.load.cells import INT4_MAX, CellError, count, day, dollars, flag, instant, point, text
-from lakefront.server.load.permits import ADDRESS_FIELDS, FIELDS, NEEDED, Event, Row, read_rows, row_events
+from lakefront.server.load.permits import ADDRESS_FIELDS, FIELDS, NEEDED, Event, read_rows, row_events
+from lakefront.server.load.table import Row
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "permits.csv"
 PUBLISHED = Path(__file__).parents[2].parent / "shared" / "data" / "sf_building_permits.csv"
