@@ -4,6 +4,7 @@ REST answers ``{error_code, message, details, timestamp}`` (L11); GraphQL puts `
 into ``extensions``. Whatever is not a ``LakefrontError`` is masked as ``internal_error`` with a trace id.
 """
 
+import traceback
 from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any, ClassVar
@@ -289,3 +290,14 @@ def catalogue() -> list[type[LakefrontError]]:
             if not child.__name__.startswith("_"):
                 found.append(child)
     return sorted(found, key=lambda error: error.code)
+
+
+def loggable(failure: BaseException) -> str:
+    """What a log may say of ``failure``: an error's message if it is ours, else what failed and where.
+
+    Not what others say: PostgreSQL quotes rows, and those may be about a person.
+    """
+    if isinstance(failure, LakefrontError):
+        return failure.message
+    frames = traceback.extract_tb(failure.__traceback__)
+    return f"{type(failure).__name__} at {', '.join(f'{f.filename}:{f.lineno}' for f in frames[-3:])}"

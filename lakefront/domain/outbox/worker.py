@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import traceback
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Iterable
 from typing import Final
@@ -21,7 +20,7 @@ from lakefront.domain.outbox.pace import Pace
 from lakefront.domain.outbox.stream import JobStream, Message
 from lakefront.domain.outbox.sweeper import Sweeper
 from lakefront.domain.services import Services
-from lakefront.errors import LakefrontError, Unavailable, UpstreamDenied
+from lakefront.errors import LakefrontError, Unavailable, UpstreamDenied, loggable
 from lakefront.eventlog.pace import Bell
 
 OF_A_LINE: Final = 3
@@ -170,7 +169,7 @@ class OutboxWorker:
         except Unavailable:
             _log.info("outbox: job %s waits, PostgreSQL is away", due.job_id)
         except Exception as failure:  # noqa: BLE001 - a job that fails stops no other
-            _log.error("outbox: job %s was left as it is: %s", due.job_id, _where(failure))
+            _log.error("outbox: job %s was left as it is: %s", due.job_id, loggable(failure))
         finally:
             if message is not None:
                 await self._stream.acknowledge(message)
@@ -186,7 +185,7 @@ class OutboxWorker:
             _log.info("outbox: job %s is another worker's by now", job.job_id)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is decided on
             if not isinstance(error, LakefrontError | NothingSent | TimeoutError):
-                _log.error("outbox: the handler of %s failed, trace %s: %s", job.kind, job.trace_id, _where(error))
+                _log.error("outbox: the handler of %s failed, trace %s: %s", job.kind, job.trace_id, loggable(error))
             await self._settle(claim, handler, decide(error, claim.trying(), self._pace), shown(error))
 
     async def _keeping(self, claim: Claim, work: Awaitable[None]) -> None:
@@ -245,7 +244,7 @@ async def _tell_domain(
     except Exception as failure:
         if transaction.connection.is_closed():
             raise
-        _log.error("outbox: what became of job %s is not in its own row: %s", claim.job.job_id, _where(failure))
+        _log.error("outbox: what became of job %s is not in its own row: %s", claim.job.job_id, loggable(failure))
 
 
 def _tell(claim: Claim, outcome: Outcome, error: LakefrontError) -> None:
@@ -266,9 +265,3 @@ def _tell(claim: Claim, outcome: Outcome, error: LakefrontError) -> None:
         *(job.kind, job.provider, what, error.code, job.attempt, job.trace_id),
         extra={"integration.provider": job.provider, "trace_id": job.trace_id, "error_code": error.code},
     )
-
-
-def _where(failure: BaseException) -> str:
-    """What failed, and where; not what it says, as that may be about a person."""
-    frames = traceback.extract_tb(failure.__traceback__)
-    return f"{type(failure).__name__} at {', '.join(f'{f.filename}:{f.lineno}' for f in frames[-3:])}"

@@ -150,10 +150,12 @@ def news(request: ServiceRequest, told: ServiceRequestDTO) -> dict[str, Any]:
     state = request.state if told.state is None else State(told.state)
     if told.state is None and not standing.filed:
         state = State.OPEN
-    word = Word(state, Cause.CITY, told.updated_at)
+    # A clock that is ahead must not make all later words late.
+    since = min(told.updated_at or now, now)
+    word = Word(state, Cause.CITY, told.updated_at and since)
     if late(standing, word):
         return values
-    reached, since = after(standing, word), min(told.updated_at or now, now)
+    reached = after(standing, word)
     values |= {"state": reached.state, "told_at": reached.told_at, "error_code": None, "error_message": None}
     if reached.state is not request.state:
         values["state_at"] = since

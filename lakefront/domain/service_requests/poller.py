@@ -34,6 +34,7 @@ from lakefront.errors import (
     UpstreamDenied,
     UpstreamRejected,
     ValidationError,
+    loggable,
 )
 from lakefront.eventlog.lake.locks import Locks
 from lakefront.eventlog.pace import Rests
@@ -160,8 +161,9 @@ class Poller:
             try:
                 more |= await self._ask_after(line, until)
                 self._resting.end(_name(line))
-            except (NotConfigured, UpstreamDenied, RateLimited, Unavailable) as away:
-                _log.info("requests are not polled integration.provider=%s city=%s: %s", *line[:2], away.message)
+            except Exception as away:  # noqa: BLE001 - whatever it is, it holds up no other line
+                told = loggable(away)
+                _log.warning("requests are not polled integration.provider=%s city=%s: %s", *line[:2], told)
                 self._resting.begin(_name(line))
         return more
 
@@ -178,8 +180,8 @@ class Poller:
                 failures = 0
             except (NotConfigured, UpstreamDenied, RateLimited, Unavailable):
                 raise
-            except LakefrontError as failed:
-                _log.info("a request was not polled integration.provider=%s: %s", line.provider, failed.message)
+            except Exception as failed:  # whatever it is, it holds up no other request
+                _log.warning("a request was not polled integration.provider=%s: %s", line.provider, loggable(failed))
                 self._failed[request_id] = time.monotonic() + FAILED
                 failures += 1
                 if failures >= IN_A_ROW:

@@ -141,12 +141,12 @@ def _found(old: ServiceRequest, given: UpdateInput, values: dict[str, Any], now:
 
 def _state(standing: Standing, old: ServiceRequest, given: UpdateInput, now: datetime) -> dict[str, Any]:
     """Where staff takes it: column to value."""
-    state, said_at = given.state, now
-    if state is UNSET and standing.filed and old.filed_at is None:
-        state, said_at = State.OPEN, None  # nobody says where it stands: whatever the city tells is newer
-    if state is UNSET or state is old.state:
+    found = standing.filed and old.filed_at is None
+    state = given.state if given.state is not UNSET else State.OPEN if found else old.state
+    if state is old.state:
         return {}
-    word = Word(state, Cause.STAFF, said_at)
+    # Where nobody says how it stands, whatever the city tells is newer.
+    word = Word(state, Cause.STAFF, None if given.state is UNSET else now)
     if not allowed(standing, word):
         raise _not_there(standing, state)
     reached = after(standing, word)

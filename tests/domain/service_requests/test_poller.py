@@ -1,10 +1,12 @@
 """Where requests stand is asked after about once an hour, by one server for all, at the provider's pace."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
 from lakefront.actor import Actor
@@ -209,6 +211,45 @@ async def test_what_the_city_ended_before_its_number_was_entered_ends(
     await update(desk, STAFF, UpdateInput(request_id=uncertain.request_id, external_id=ticket.id))
     await poller.step()
     assert (await find(desk, STAFF, uncertain.request_id)).state is State.CLOSED
+
+
+async def test_a_city_whose_clock_is_far_ahead_is_heard_again(
+    desk: Services, simulator: Simulator, poller: Poller, opened: ServiceRequest
+) -> None:
+    [ticket] = tickets(simulator)
+    ticket.fate = Fate(Stage.IN_PROGRESS, "Soon.", datetime(2999, 1, 1, tzinfo=UTC))
+    await poller.step()
+    simulator.tickets.decide(ticket, Stage.CLOSED, "Mended.")
+    await poller.step()
+    assert (await find(desk, STAFF, opened.request_id)).state is State.CLOSED
+
+
+async def test_a_request_that_breaks_its_question_holds_up_no_other(
+    desk: Services,
+    simulator: Simulator,
+    poller: Poller,
+    opened: ServiceRequest,
+    dsn: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with filing(desk):
+        second = await filed(desk, NEW_YORK)
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            "ALTER TABLE lakefront.service_requests ADD CHECK "
+            f"(request_id <> '{opened.request_id}' OR external_status IS NOT DISTINCT FROM '{opened.external_status}')"
+        )
+    finally:
+        await connection.close()
+    for ticket in tickets(simulator):
+        simulator.tickets.decide(ticket, Stage.IN_PROGRESS, "Somebody is on the way.")
+    with caplog.at_level(logging.INFO):
+        await poller.step()
+    assert (await find(desk, STAFF, second.request_id)).state is State.IN_PROGRESS
+    assert (await find(desk, STAFF, opened.request_id)).state is State.OPEN
+    assert "CheckViolationError" in caplog.text
+    assert "Broadway" not in caplog.text
 
 
 async def test_whoever_takes_over_goes_on_where_it_stood(
