@@ -16,12 +16,14 @@ PAGE = ROOT / "docs" / "notices.md"
 
 async def test_its_blocks_run(services: Services, actor: Actor) -> None:
     ask = asking(services, actor, compiled=True)
-    registered, streams, rule, sent = [await ask(block.text) for block in blocks(PAGE) if block.language == "graphql"]
+    answers = [await ask(block.text) for block in blocks(PAGE) if block.language == "graphql"]
+    registered, streams, rule, reporters, sent = answers
     assert registered["data"]["registerWebhook"]["secret"].startswith("whsec_")
     assert streams["data"]["noticeStreams"]
     shown = rule["data"]["upsertNoticeRule"]
     assert shown["example"]["text"] == "Permit 202605281234 in Mission: permit_issued."
     assert shown["report"] == {"changes": 1}
+    assert reporters["data"]["upsertNoticeRule"]["rule"]["ruleId"]
     assert sent["data"]["notices"] == {"totalCount": 0, "nodes": []}
 
 

@@ -87,3 +87,16 @@ async def test_what_is_personal_is_in_no_document(ask: Ask) -> None:
     assert code(await ask(SUBMIT, STAFF, input=POTHOLE)) == "FORBIDDEN"
     twice = {**POTHOLE, "attributes": POTHOLE["attributes"] * 2}
     assert code(await ask(SUBMIT, CITIZEN, input=twice)) == "VALIDATION_ERROR"
+
+
+async def test_who_wants_to_be_told_says_so_and_how(ask: Ask, services: Services) -> None:
+    asked = {**POTHOLE, "notify": True}
+    for wrong in (asked, {**asked, "caller": {"firstName": "Jane"}}):
+        assert code(await ask(SUBMIT, CITIZEN, input=wrong)) == "VALIDATION_ERROR"
+    for given in ({**asked, "caller": {"email": "jane@example.org"}}, {**POTHOLE, "notify": None}):
+        assert "errors" not in await ask(SUBMIT, CITIZEN, input=given)
+    async with services.database.transaction(CITIZEN.tenant) as transaction:
+        kept = await transaction.fetch(
+            "SELECT notify, email FROM lakefront.service_request_callers ORDER BY created_at"
+        )
+    assert [tuple(row) for row in kept] == [(True, "jane@example.org"), (False, None)]

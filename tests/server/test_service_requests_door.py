@@ -133,6 +133,8 @@ async def test_a_citizen_reports_and_hears_that_it_is_filed(dsn: str, tmp_path: 
         }
         refused = await send(served, "POST", PATH, given, role="ingest")
         assert refused.status_code == 403
+        untold = await send(served, "POST", PATH, {**given, "notify": True}, role="citizen")
+        assert (untold.status_code, "caller.phone" in untold.text, "2125551234" in untold.text) == (400, True, False)
         tried = await send(served, "POST", f"{PATH}?dry_run=true", given, role="citizen")
         assert (tried.status_code, tried.json()["report"]["outside_calls"]) == (200, 1), tried.text
         made = await send(served, "POST", PATH, given, role="citizen", Idempotency_Key="once")
