@@ -108,3 +108,9 @@ Index(
     postgresql_where=text("state = 'WAITING'"),
 )
 Index("dead_letters_by_time", dead_letters.c.tenant_id, dead_letters.c.died_at, dead_letters.c.letter_id)
+Index(
+    "dead_letters_decided",
+    dead_letters.c.tenant_id,
+    dead_letters.c.decided_at,
+    postgresql_where=text("state <> 'WAITING'"),
+)

@@ -40,6 +40,8 @@ class Pace:
     """Of these for one integration: what is slow must not keep all the others waiting."""
     keep_done: float = 7 * 86_400.0
     """For which jobs that are done are kept."""
+    keep_decided: float = 90 * 86_400.0
+    """For which dead letters are kept that somebody decided on, and jobs that are dead for good."""
 
     @classmethod
     def of_settings(cls, settings: Settings) -> Self:

@@ -40,15 +40,30 @@ SELECT letter_id, json_build_object('tenant', tenant_id, 'letter_id', letter_id,
 FROM lakefront.dead_letters WHERE tenant_id = $1 AND letter_id = ANY($2) AND state = 'WAITING'
 """
 
-_WITH_DONE: Final = """
-SELECT coalesce(json_agg(DISTINCT tenant_id), '[]') FROM lakefront.outbox
-WHERE state = 'DONE' AND updated_at < now() - make_interval(secs => $1)
+_WITH_OLD: Final = """
+SELECT coalesce(json_agg(tenant_id), '[]') FROM (
+  SELECT tenant_id FROM lakefront.outbox WHERE state = 'DONE' AND updated_at < now() - make_interval(secs => $1)
+  UNION
+  SELECT tenant_id FROM lakefront.dead_letters
+  WHERE state <> 'WAITING' AND decided_at < now() - make_interval(secs => $2)) old
 """
 
 _FORGET: Final = """
 DELETE FROM lakefront.outbox WHERE tenant_id = $1 AND job_id IN (
   SELECT job_id FROM lakefront.outbox WHERE tenant_id = $1 AND state = 'DONE'
     AND updated_at < now() - make_interval(secs => $2) LIMIT 1000)
+"""
+
+_FORGET_DECIDED: Final = """
+WITH old AS (
+  DELETE FROM lakefront.dead_letters WHERE tenant_id = $1 AND letter_id IN (
+    SELECT letter_id FROM lakefront.dead_letters WHERE tenant_id = $1 AND state <> 'WAITING'
+      AND decided_at < now() - make_interval(secs => $2) LIMIT 1000)
+  RETURNING job_id)
+DELETE FROM lakefront.outbox o WHERE tenant_id = $1 AND state = 'DEAD' AND due_at IS NULL
+  AND job_id IN (SELECT job_id FROM old)
+  AND NOT EXISTS (SELECT FROM lakefront.dead_letters w
+    WHERE w.tenant_id = $1 AND w.job_id = o.job_id AND w.state = 'WAITING')
 """
 
 _PUT: Final = """
@@ -75,7 +90,7 @@ class Sweeper:
         """Whether dead letters may have come or gone."""
 
     async def run(self, *, listing: bool, thoroughly: bool) -> None:
-        """Let Redis list what waits, if it is there; ``thoroughly``: forget what was done long ago, too.
+        """Let Redis list what waits, if it is there; ``thoroughly``: forget what was done or decided long ago.
 
         Raises ``Unavailable``.
         """
@@ -83,10 +98,14 @@ class Sweeper:
             self.stale = False
             await self._list_all()
         if thoroughly:
-            keep = self._pace.keep_done
-            for tenant in msgspec.json.decode(await self._provisioner.text(_WITH_DONE, keep), type=list[str]):
-                async with self._database.transaction(tenant) as transaction:
-                    await transaction.execute(_FORGET, tenant, keep)
+            await self._forget()
+
+    async def _forget(self) -> None:
+        done, decided = self._pace.keep_done, self._pace.keep_decided
+        for tenant in msgspec.json.decode(await self._provisioner.text(_WITH_OLD, done, decided), type=list[str]):
+            async with self._database.transaction(tenant) as transaction:
+                await transaction.execute(_FORGET, tenant, done)
+                await transaction.execute(_FORGET_DECIDED, tenant, decided)
 
     async def _list_all(self) -> None:
         """Write those lists that are not as they should be."""

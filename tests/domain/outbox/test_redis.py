@@ -183,3 +183,28 @@ async def test_jobs_that_are_done_are_forgotten_after_a_while(desk: Services, re
             return [row["key"] for row in found] == ["b"] and "a" in await results(desk.database)
 
         await until(only_the_dead)
+
+
+async def test_what_was_decided_long_ago_is_forgotten_and_what_waits_is_not(
+    desk: Services, redis: Redis, outside: Outside
+) -> None:
+    for key in ("decided", "waiting"):
+        outside.steps[key] = [Step(before=UpstreamRejected())]
+    async with working(desk, redis, outside):
+        for key in ("decided", "waiting"):
+            await until_state(desk.database, await put(desk.database, key), "DEAD")
+    async with desk.database.transaction("city") as transaction:
+        await transaction.execute(
+            "UPDATE lakefront.dead_letters SET state = 'DISCARDED', decided_at = now() - interval '91 days', "
+            "decided_by = 'ada' WHERE key = 'decided'"
+        )
+
+    async def only_what_waits() -> bool:
+        found = [
+            [row["key"] for row in await rows(desk.database, f"SELECT key FROM lakefront.{table}")]
+            for table in ("outbox", "dead_letters")
+        ]
+        return found == [["waiting"], ["waiting"]]
+
+    async with working(desk, redis, outside):
+        await until(only_what_waits)

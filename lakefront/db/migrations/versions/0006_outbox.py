@@ -69,11 +69,12 @@ CREATE TABLE lakefront.dead_letters (
 """,
     "CREATE UNIQUE INDEX dead_letters_waiting ON lakefront.dead_letters (tenant_id, job_id) WHERE state = 'WAITING'",
     "CREATE INDEX dead_letters_by_time ON lakefront.dead_letters (tenant_id, died_at, letter_id)",
+    "CREATE INDEX dead_letters_decided ON lakefront.dead_letters (tenant_id, decided_at) WHERE state <> 'WAITING'",
 )
 
 _GRANTS = (
     "GRANT SELECT, INSERT, UPDATE, DELETE ON lakefront.outbox TO lakefront_app",
-    "GRANT SELECT, INSERT, UPDATE ON lakefront.dead_letters TO lakefront_app",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON lakefront.dead_letters TO lakefront_app",
     # Which jobs of all tenants are due, and how many letters wait: never what they say.
     "CREATE POLICY provisioner ON lakefront.outbox FOR SELECT TO lakefront_provisioner USING (true)",
     (
