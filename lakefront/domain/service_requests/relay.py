@@ -16,7 +16,7 @@ from lakefront.db.database import Transaction
 from lakefront.domain.service_requests.request import STREAM, Origin
 from lakefront.domain.service_requests.states import ENDED
 from lakefront.domain.services import Services
-from lakefront.errors import LakefrontError, Unavailable
+from lakefront.errors import Unavailable, loggable
 from lakefront.eventlog.events import Appended, NewEvent, Outcome
 from lakefront.eventlog.lake.locks import Locks
 from lakefront.eventlog.pace import Bell, Rests
@@ -99,8 +99,8 @@ class Relay:
             more = await self._tell(tenant)
         except Unavailable:
             raise
-        except LakefrontError as failure:
-            _log.error("service requests of %s are not told to the log: %s", tenant, failure.message)
+        except Exception as failure:  # noqa: BLE001 - whatever it is, it holds up no other tenant
+            _log.error("service requests of %s are not told to the log: %s", tenant, loggable(failure))
             self._rests.begin(tenant)
             return False
         self._rests.end(tenant)

@@ -135,7 +135,10 @@ async def test_it_runs_by_itself_whenever_it_is_told(services: Services, actor: 
     assert [event.event_id for event in await events(services, actor)] == [f"{ID}:{n}" for n in (1, 2, 3)]
 
 
-async def test_a_log_that_refuses_holds_up_its_own_tenant_alone(services: Services, actor: Actor, locks: Locks) -> None:
+@pytest.mark.parametrize("why", [ValidationError("not this one"), KeyError("unforeseen")])
+async def test_a_log_that_refuses_holds_up_its_own_tenant_alone(
+    services: Services, actor: Actor, locks: Locks, why: Exception
+) -> None:
     other = replace(actor, tenant="other")
     await record(services, actor, [PUBLISHED])
     await record(services, other, [PUBLISHED])
@@ -145,7 +148,7 @@ async def test_a_log_that_refuses_holds_up_its_own_tenant_alone(services: Servic
 
         async def append(self, who: Actor, *given: Any) -> Any:
             if who.tenant == "city":
-                raise ValidationError("not this one")
+                raise why
             return await services.log.append(who, *given)
 
     assert not await Relay(replace(services, log=Refusing()), locks, poll=1.0).step()  # type: ignore[arg-type]
