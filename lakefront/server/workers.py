@@ -89,14 +89,24 @@ async def start(
 
 def _notices(services: Services, database: Database, listener: Listener, stack: AsyncExitStack) -> None:
     """What turns events into notices: a reader of each stream that rules can be about."""
-    backlog = Backlog(services.provisioner)
     for stream in notices.STREAMS:
-        reader = notices.projection(stream)
-        runner = ProjectionRunner(database, reader, backlog, poll=NOTICES_POLL, pace=NOTICES_EVERY)
-        listener.on(EVENTS_CHANNEL, runner.notice)
+        readers = notices.Readers(services.provisioner)
+        runner = ProjectionRunner(database, notices.projection(stream), readers, poll=NOTICES_POLL, pace=NOTICES_EVERY)
+        listener.on(EVENTS_CHANNEL, partial(_appended, readers, runner))
+        listener.on(notices.CHANNEL, partial(_ruled, stream, runner))
         listener.watch(lambda _, runner=runner: runner.wake())  # type: ignore[misc] # bound now
         stack.enter_context(_worker(f"notices of {stream}", runner.run))
     stack.enter_context(_worker("reporters who were told", notices.Reporters(services).run))
+
+
+def _appended(readers: notices.Readers, runner: ProjectionRunner, notice: str) -> None:
+    if readers.wants(notice):
+        runner.notice(notice)
+
+
+def _ruled(stream: str, runner: ProjectionRunner, about: str) -> None:
+    if about == stream:
+        runner.wake()
 
 
 def _service_requests(settings: Settings, services: Services, listener: Listener, stack: AsyncExitStack) -> None:

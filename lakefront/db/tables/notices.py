@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -106,6 +107,7 @@ notices = Table(
     Index("notices_state", "tenant_id", "state", "created_at"),
     Index("notices_rule", "tenant_id", "rule_id", "created_at"),
     Index("notices_about", "tenant_id", "about", "created_at"),
+    Index("notices_made", "tenant_id", "rule_id", "created_at", postgresql_where=text("state <> 'SKIPPED'")),
 )
 """One row a message: whom (masked) it went to, of which event, and what became of it; never its text.
 

@@ -7,6 +7,7 @@ registered receivers, each with a secret of its own, made here and told once.
 from lakefront.domain.notices.conditions import Condition, Operator
 from lakefront.domain.notices.notice import NoticeState
 from lakefront.domain.notices.planning import CONSUMER, KIND, projection
+from lakefront.domain.notices.readers import CHANNEL, Readers
 from lakefront.domain.notices.reporters import Reporters
 from lakefront.domain.notices.rule import Channel, NoticeRule, RecipientKind, RuleInput
 from lakefront.domain.notices.rules import Example, RuleChange, example, remove, rules, upsert
@@ -18,6 +19,7 @@ from lakefront.domain.notices.webhooks import remove as remove_webhook
 from lakefront.domain.notices.webhooks import update as update_webhook
 
 __all__ = [
+    "CHANNEL",
     "CONSUMER",
     "KIND",
     "MAX_OVERLAP",
@@ -31,6 +33,7 @@ __all__ = [
     "NoticeRule",
     "NoticeState",
     "Operator",
+    "Readers",
     "RecipientKind",
     "Reporters",
     "RuleChange",

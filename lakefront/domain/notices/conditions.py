@@ -15,7 +15,11 @@ from lakefront.domain.notices.streams import Kind, Stream
 MOST: Final = 20
 """Tests of one rule."""
 
-MOST_VALUES: Final = 100
+MOST_VALUES: Final = 200
+"""Values of one rule, of all its tests together: rules are read and held against events by the hundred."""
+
+Test = Callable[[Mapping[str, Any]], bool]
+"""Of an event, as ``streams.told`` gives it."""
 
 
 class Operator(StrEnum):
@@ -44,6 +48,8 @@ def check(stream: Stream, conditions: Sequence[Condition]) -> None:
     """Raise ``ValidationError`` for what could never be evaluated."""
     if len(conditions) > MOST:
         raise invalid("conditions", f"A rule has at most {MOST} conditions.")
+    if sum(len(condition.values) for condition in conditions) > MOST_VALUES:
+        raise invalid("conditions", f"The conditions of a rule have at most {MOST_VALUES} values.")
     for place, condition in enumerate(conditions):
         at = f"conditions.{place}"
         field = stream.fields.get(condition.field)
@@ -53,9 +59,15 @@ def check(stream: Stream, conditions: Sequence[Condition]) -> None:
         _check_values(at, condition, field.kind)
 
 
+def test_of(stream: Stream, conditions: Sequence[Condition]) -> Test:
+    """What tells whether an event passes all of them; values are read once. Never raises for checked conditions."""
+    tests = [_test(condition, stream.fields[condition.field].kind) for condition in conditions]
+    return lambda event: all(test(event) for test in tests)
+
+
 def holds(stream: Stream, conditions: Sequence[Condition], event: Mapping[str, Any]) -> bool:
-    """Whether ``event`` (as ``streams.told`` gives it) passes all of them. Never raises for checked conditions."""
-    return all(_passes(condition, stream.fields[condition.field].kind, event) for condition in conditions)
+    """Whether ``event`` passes all of them."""
+    return test_of(stream, conditions)(event)
 
 
 def _check_values(at: str, condition: Condition, kind: Kind) -> None:
@@ -69,8 +81,8 @@ def _check_values(at: str, condition: Condition, kind: Kind) -> None:
             raise invalid(f"{at}.values", f"{operator} takes one value.")
         if kind not in (Kind.NUMBER, Kind.MOMENT):
             raise invalid(f"{at}.operator", f"{condition.field} is no number or time: compare it with IN or NOT_IN.")
-    elif not 1 <= count <= MOST_VALUES:
-        raise invalid(f"{at}.values", f"{operator} takes 1 to {MOST_VALUES} values.")
+    elif not count:
+        raise invalid(f"{at}.values", f"{operator} takes values.")
     for value in condition.values:
         try:
             _READ[kind](value)
@@ -78,21 +90,23 @@ def _check_values(at: str, condition: Condition, kind: Kind) -> None:
             raise invalid(f"{at}.values", f"{condition.field} is {_FORM[kind]}.") from None
 
 
-def _passes(condition: Condition, kind: Kind, event: Mapping[str, Any]) -> bool:
-    said = _said(kind, event.get(condition.field))
+def _test(condition: Condition, kind: Kind) -> Test:
+    name, values = condition.field, tuple(map(_READ[kind], condition.values))
     match condition.operator:
         case Operator.IS_KNOWN:
-            return said is not None
+            return lambda event: _said(kind, event.get(name)) is not None
         case Operator.IS_UNKNOWN:
-            return said is None
+            return lambda event: _said(kind, event.get(name)) is None
         case Operator.IN:
-            return said in map(_READ[kind], condition.values)
+            some = frozenset(values)
+            return lambda event: _said(kind, event.get(name)) in some
         case Operator.NOT_IN:
-            return said not in map(_READ[kind], condition.values)
-    if said is None:
-        return False
-    [bound] = map(_READ[kind], condition.values)
-    return bool(said >= bound) if condition.operator is Operator.AT_LEAST else bool(said <= bound)
+            none = frozenset(values)
+            return lambda event: _said(kind, event.get(name)) not in none
+        case Operator.AT_LEAST:
+            return lambda event: (said := _said(kind, event.get(name))) is not None and bool(said >= values[0])
+        case Operator.AT_MOST:
+            return lambda event: (said := _said(kind, event.get(name))) is not None and bool(said <= values[0])
 
 
 def _said(kind: Kind, value: Any) -> Any:

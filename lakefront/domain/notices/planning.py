@@ -4,7 +4,9 @@ The rows of ``notices``, their jobs, and the offset are one transaction; the ids
 an event makes one notice of each rule that holds, whatever is killed or read again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -15,7 +17,7 @@ from lakefront.domain.notices import streams
 from lakefront.domain.notices.masking import masked
 from lakefront.domain.notices.rule import PROVIDERS, NoticeRule, read
 from lakefront.domain.notices.streams import STREAMS
-from lakefront.domain.outbox import NewJob, enqueue
+from lakefront.domain.outbox import NewJob, enqueue_all
 from lakefront.eventlog.projections.runner import Projection
 
 KIND: Final = "notice.send"
@@ -39,8 +41,8 @@ ON CONFLICT DO NOTHING RETURNING notice_id, state
 """
 
 _TODAY: Final = """
-SELECT count(*) FROM lakefront.notices
-WHERE tenant_id = $1 AND rule_id = $2 AND created_at >= now() - interval '1 day' AND reason IS DISTINCT FROM $3
+SELECT count(*) FROM (SELECT FROM lakefront.notices
+  WHERE tenant_id = $1 AND rule_id = $2 AND created_at >= now() - interval '1 day' AND state <> 'SKIPPED' LIMIT $3) made
 """
 
 _BEGIN: Final = """
@@ -62,8 +64,7 @@ def projection(stream: str) -> Projection:
 
     async def project(transaction: Transaction, tenant: str, events: Iterable[Mapping[str, Any]]) -> None:
         rules = await read(transaction, tenant, stream=stream)
-        matching = _matching(stream, rules, events) if rules else []
-        for rule, its in _by_rule(matching).items():
+        for rule, its in (await _matching(stream, rules, events) if rules else {}).items():
             await _plan(transaction, tenant, rules[rule], its)
 
     async def begin(transaction: Transaction, tenant: str, shard: int) -> int:
@@ -73,38 +74,34 @@ def projection(stream: str) -> Projection:
     return Projection(CONSUMER, stream, project, _keep, begin)
 
 
-def _matching(
+async def _matching(
     stream: str, rules: list[NoticeRule], events: Iterable[Mapping[str, Any]]
-) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Which rule (its place) tells of which event."""
+) -> dict[int, list[Mapping[str, Any]]]:
+    """Which rule (its place) tells of which events."""
+    tests, found = [rule.test() for rule in rules], defaultdict[int, list[Mapping[str, Any]]](list)
     for event in events:
         told = streams.told(
             STREAMS[stream],
             *(event["partition_key"], event["event_id"], event["event_type"], event["occurred_at"], event["payload"]),
         )
-        for place, rule in enumerate(rules):
-            if rule.holds(event["shard"], event["offset"], told):
-                yield place, event
-
-
-def _by_rule(matching: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[int, list[Mapping[str, Any]]]:
-    found: dict[int, list[Mapping[str, Any]]] = {}
-    for place, event in matching:
-        found.setdefault(place, []).append(event)
+        for place, holds in enumerate(tests):
+            if holds(event["shard"], event["offset"], told):
+                found[place].append(event)
+        await asyncio.sleep(0)  # hundreds of rules may take milliseconds an event: others have their turn
     return found
 
 
 async def _plan(transaction: Transaction, tenant: str, rule: NoticeRule, events: list[Mapping[str, Any]]) -> None:
     """Write what ``rule`` tells of ``events``, and have it sent; past its limit of a day it is skipped."""
-    [(before,)] = await transaction.fetch(_TODAY, tenant, rule.rule_id, BEYOND)
+    [(before,)] = await transaction.fetch(_TODAY, tenant, rule.rule_id, rule.most_daily)
     ids = {notice_id(tenant, rule, event["event_id"]).hex: event for event in events}
     rows = [
         _row(tenant, rule, id_, event, beyond=place >= rule.most_daily)
         for place, (id_, event) in enumerate(ids.items(), start=before)
     ]
-    for id_, state in await transaction.fetch(_PUT, orjson.dumps(rows)):
-        if state == "QUEUED":
-            await enqueue(transaction, tenant, _job(rule, id_, ids[id_]["trace_id"]))
+    put = await transaction.fetch(_PUT, orjson.dumps(rows))
+    jobs = [_job(rule, id_, ids[id_]["trace_id"]) for id_, state in put if state == "QUEUED"]
+    await enqueue_all(transaction, tenant, jobs)
 
 
 def _row(tenant: str, rule: NoticeRule, id_: str, event: Mapping[str, Any], *, beyond: bool) -> dict[str, Any]:

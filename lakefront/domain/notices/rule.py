@@ -1,6 +1,6 @@
 """What a notice rule is: which events tell whom, by which way, in which words."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +17,7 @@ from lakefront.domain.notices.changing import MAX_NAME, is_name
 from lakefront.domain.notices.conditions import Condition
 from lakefront.domain.notices.streams import STREAMS, Stream
 from lakefront.domain.service_requests import STREAM as SERVICE_REQUESTS
+from lakefront.domain.service_requests import Origin
 
 
 class Channel(StrEnum):
@@ -95,14 +96,22 @@ class NoticeRule:
     updated_at: datetime
     updated_by: str
 
-    def holds(self, shard: int, offset: int, event: Mapping[str, Any]) -> bool:
-        """Whether it tells of ``event`` (as ``streams.told`` gives it), which stands there in its stream."""
-        return (
-            self.enabled
-            and offset >= self.since.get(str(shard), 0)
-            and event["eventType"] in self.event_types
-            and conditions.holds(STREAMS[self.stream], self.conditions, event)
-        )
+    def test(self) -> Callable[[int, int, Mapping[str, Any]], bool]:
+        """What tells whether the rule tells of an event (as ``streams.told`` gives it) at a shard's offset."""
+        passes = conditions.test_of(STREAMS[self.stream], self.conditions)
+        types, since = frozenset(self.event_types), {int(shard): offset for shard, offset in self.since.items()}
+        # Of what the city published nobody is known who reported it.
+        ours_alone = self.recipient_kind is RecipientKind.REPORTER
+
+        def holds(shard: int, offset: int, event: Mapping[str, Any]) -> bool:
+            return (
+                offset >= since.get(shard, 0)
+                and event["eventType"] in types
+                and (not ours_alone or event.get("source", Origin.LAKEFRONT) == Origin.LAKEFRONT)
+                and passes(event)
+            )
+
+        return holds
 
     def __repr__(self) -> str:
         return f"NoticeRule({self.rule_id!r}, {self.name!r}, version={self.version})"

@@ -15,6 +15,7 @@ from lakefront.db.database import Transaction
 from lakefront.domain.integrations import Parts
 from lakefront.domain.notices import streams, templates, webhook
 from lakefront.domain.notices.changing import change, no_rule, no_webhook
+from lakefront.domain.notices.readers import CHANNEL
 from lakefront.domain.notices.rule import NoticeRule, RuleInput, checked, read, read_one, stream_of
 from lakefront.errors import Conflict, Forbidden
 
@@ -157,6 +158,7 @@ async def _write(
         *(rule.webhook_id, rule.subject, rule.text, rule.most_daily, rule.enabled),
         *(orjson.dumps(rule.since), rule.version, actor.subject),
     )
+    await transaction.execute("SELECT pg_notify($1, $2)", CHANNEL, rule.stream)
     _log.info("notice rule written tenant=%s rule=%s version=%d", actor.tenant, rule.rule_id, rule.version)
     return RuleChange(replace(rule, created_at=created_at, updated_at=updated_at), created=old is None, changed=True)
 

@@ -27,7 +27,7 @@ from lakefront.domain.notices.streams import STREAMS
 from lakefront.domain.outbox import Job, nothing_sent, record
 from lakefront.domain.service_requests.filing import read_caller
 from lakefront.domain.services import Services
-from lakefront.errors import LakefrontError, NotConfigured, UpstreamUncertain
+from lakefront.errors import LakefrontError, NotConfigured, NotFound, UpstreamUncertain
 
 _ENDED: Final = frozenset({"SENT", "SKIPPED"})
 
@@ -115,16 +115,18 @@ class Sender:
 
 async def _notice(services: Services, job: Job) -> Mapping[str, Any]:
     async with services.database.transaction(job.tenant) as transaction:
-        [row] = await transaction.fetch(_READ, job.tenant, job.payload["notice"])
-    return dict(row)
+        rows = await transaction.fetch(_READ, job.tenant, job.payload["notice"])
+    if not rows:
+        raise NotFound("The notice is gone: it ended long ago, and was forgotten.")
+    return dict(rows[0])
 
 
 async def _message(services: Services, job: Job, notice: Mapping[str, Any]) -> _Message:
     """What is to be sent; raises ``_Skip``."""
     async with services.database.transaction(job.tenant) as transaction:
         rule = await rules.read_one(transaction, job.tenant, notice["rule_id"])
-        if rule is None or not rule.enabled or rule.channel != notice["channel"]:
-            raise _Skip("The rule was removed, switched off or given another channel.")
+        if rule is None or not rule.enabled or (rule.channel, rule.stream) != (notice["channel"], notice["stream"]):
+            raise _Skip("The rule was removed, switched off, or given another channel or stream.")
         address = await _address(transaction, job, rule, notice["about"])
         receiver = None
         if rule.webhook_id is not None:

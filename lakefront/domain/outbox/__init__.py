@@ -6,7 +6,7 @@ the handler raises decides what is next (``outcome.py``, ADR 34); what cannot be
 """
 
 from lakefront.domain.outbox.abandon import abandon
-from lakefront.domain.outbox.enqueue import CHANNEL, enqueue, finish
+from lakefront.domain.outbox.enqueue import CHANNEL, enqueue, enqueue_all, finish
 from lakefront.domain.outbox.export import Exported, export
 from lakefront.domain.outbox.handlers import Handler, nothing_sent, record
 from lakefront.domain.outbox.jobs import Job, JobState, LeaseLost, LetterState, NewJob
@@ -31,6 +31,7 @@ __all__ = [
     "abandon",
     "discard",
     "enqueue",
+    "enqueue_all",
     "export",
     "finish",
     "measure",

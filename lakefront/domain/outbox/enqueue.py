@@ -1,5 +1,6 @@
 """The two ends of a job, each in a transaction of the domain that it is about (C2)."""
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -17,9 +18,12 @@ _PUT: Final = """
 WITH put AS (
   INSERT INTO lakefront.outbox (tenant_id, job_id, kind, key, provider, city, payload, trace_id, due_at,
     round_at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, coalesce($9, now()), coalesce($9, now()))
+  SELECT $1, job_id, kind, key, provider, city, payload::jsonb, trace_id, coalesce(due_at, now()),
+    coalesce(due_at, now())
+  FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[])
+    WITH ORDINALITY AS new (job_id, kind, key, provider, city, payload, trace_id, due_at, place) ORDER BY place
   ON CONFLICT DO NOTHING RETURNING 1)
-SELECT pg_notify($10, '') FROM put
+SELECT pg_notify($10, '') FROM put LIMIT 1
 """
 
 _DONE: Final = """
@@ -34,13 +38,20 @@ async def enqueue(transaction: Transaction, tenant: str, job: NewJob) -> UUID:
 
     Workers hear of it as soon as that commits. A job whose ``job_id`` is there already, done or not, stays as it is.
     """
-    job_id = job.job_id or uuid4()
-    await transaction.execute(
-        _PUT,
-        *(tenant, job_id, job.kind, job.key, job.provider, job.city, orjson.dumps(job.payload), job.trace_id),
-        *(job.due_at, CHANNEL),
-    )
+    [job_id] = await enqueue_all(transaction, tenant, [job])
     return job_id
+
+
+async def enqueue_all(transaction: Transaction, tenant: str, jobs: Sequence[NewJob]) -> list[UUID]:
+    """``enqueue`` of many, in one statement and in their order; their ids."""
+    ids = [job.job_id or uuid4() for job in jobs]
+    if jobs:
+        columns = ([getattr(job, name) for job in jobs] for name in ("kind", "key", "provider", "city"))
+        payloads = [orjson.dumps(job.payload).decode() for job in jobs]
+        times = [job.due_at for job in jobs]
+        traces = [job.trace_id for job in jobs]
+        await transaction.execute(_PUT, tenant, ids, *columns, payloads, traces, times, CHANNEL)
+    return ids
 
 
 async def finish(transaction: Transaction, job: Job) -> bool:

@@ -89,14 +89,19 @@ _INDEXES = (
     "CREATE INDEX notices_state ON lakefront.notices (tenant_id, state, created_at)",
     "CREATE INDEX notices_rule ON lakefront.notices (tenant_id, rule_id, created_at)",
     "CREATE INDEX notices_about ON lakefront.notices (tenant_id, about, created_at)",
+    # How many a rule made within a day; those that were too many, which may be very many, are not among them.
+    "CREATE INDEX notices_made ON lakefront.notices (tenant_id, rule_id, created_at) WHERE state <> 'SKIPPED'",
 )
 
 _GRANTS = (
     "GRANT SELECT, INSERT, UPDATE, DELETE ON lakefront.webhooks, lakefront.notice_rules TO lakefront_app",
-    "GRANT SELECT, INSERT, UPDATE ON lakefront.notices TO lakefront_app",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON lakefront.notices TO lakefront_app",
     # Whose rows wait for a new key; not what they hold.
     "CREATE POLICY provisioner ON lakefront.webhooks FOR SELECT TO lakefront_provisioner USING (true)",
     "GRANT SELECT (tenant_id, key_id) ON lakefront.webhooks TO lakefront_provisioner",
+    # Whose log is to be read for rules; not what these are.
+    "CREATE POLICY provisioner ON lakefront.notice_rules FOR SELECT TO lakefront_provisioner USING (true)",
+    "GRANT SELECT (tenant_id, stream, enabled) ON lakefront.notice_rules TO lakefront_provisioner",
 )
 
 _NAMES = ("webhooks", "notice_rules", "notices")
