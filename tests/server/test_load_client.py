@@ -186,4 +186,6 @@ def test_batches_are_bounded_by_number_and_by_bytes(monkeypatch: pytest.MonkeyPa
     assert [len(batch) for batch in batches(events, 4)] == [4, 4, 2]
     monkeypatch.setattr(client, "BATCH_BYTES", 320)
     assert [len(batch) for batch in batches(events, 4)] == [3, 3, 3, 1]
+    monkeypatch.setattr(client, "BATCH_BYTES", 315)  # three of them have 316 with what stands between
+    assert [len(batch) for batch in batches(events, 4)] == [2, 2, 2, 2, 2]
     assert list(batches([], 4)) == []

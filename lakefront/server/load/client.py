@@ -208,12 +208,12 @@ def host_of(url: str) -> str:
 
 
 def batches(events: Iterable[Event], size: int) -> Iterator[list[Event]]:
-    """Yield the events in lists of at most ``size`` and about ``BATCH_BYTES`` of JSON."""
+    """Yield the events in lists of at most ``size``, and ``BATCH_BYTES`` of JSON unless one alone has more."""
     batch: list[Event] = []
     held = 0
     for event in events:
-        weight = len(orjson.dumps(event))
-        if batch and (len(batch) >= size or held + weight > BATCH_BYTES):
+        weight = len(orjson.dumps(event)) + 1  # its comma; the brackets are one more
+        if batch and (len(batch) >= size or held + weight >= BATCH_BYTES):
             yield batch
             batch, held = [], 0
         batch.append(event)
