@@ -21,7 +21,7 @@ from lakefront.db.embedded import EmbeddedPostgres, EmbeddedRedis
 from lakefront.simulator import Simulator
 from lakefront.simulator.faults import Fault, Kind
 from tests.chaos.city.people import Person, Report, reports
-from tests.chaos.city.verify import dead_letters, settled, verify, verify_quiet
+from tests.chaos.city.verify import quiet_rows, settled, verify, verify_quiet
 from tests.chaos.journal import Door, Journal
 from tests.collector import collecting
 from tests.process import ServerProcess
@@ -111,7 +111,7 @@ async def bad_days(plan: Plan) -> Journal:
         await verify(postgres.dsn(), told, city, journal)
         _verify_limits(city, journal)
         texts = {f"the log of server {number}": server.log_text() for number, server in enumerate(servers)}
-        texts["a dead letter or a job"] = await dead_letters(postgres.dsn())
+        texts |= await quiet_rows(postgres.dsn())
         texts["a span"] = collector.raw.decode(errors="replace")
         verify_quiet(texts, journal)
         _check_logs(servers, journal)

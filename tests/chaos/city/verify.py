@@ -15,7 +15,8 @@ from tests.chaos.journal import Journal
 FILED: Final = frozenset({"OPEN", "IN_PROGRESS", "CLOSED"})
 
 _UNDER_WAY: Final = """
-SELECT count(*) FROM lakefront.outbox WHERE kind = 'service_request.submit' AND state IN ('QUEUED', 'RUNNING')
+SELECT (SELECT count(*) FROM lakefront.outbox WHERE kind = 'service_request.submit' AND state IN ('QUEUED', 'RUNNING'))
+  + (SELECT count(*) FROM lakefront.service_request_relay)
 """
 
 _REQUESTS: Final = """
@@ -34,7 +35,7 @@ WHERE tenant_id = $1 AND stream = 'service-request-events' GROUP BY partition_ke
 
 
 async def settled(dsn: str, journal: Journal, *, patience: float) -> None:
-    """Wait until no job is under way; what still is after ``patience`` seconds is a violation."""
+    """Wait until no job is under way, and the log knows all; else, after ``patience`` seconds, it is a violation."""
     connection = await asyncpg.connect(dsn)
     try:
         async with asyncio.timeout(patience):
@@ -125,12 +126,19 @@ def verify_quiet(texts: Mapping[str, str], journal: Journal) -> None:
                 journal.violation(f"{name} has '{secret}': …{text[max(0, at - 150) : at + 50]}…")
 
 
-async def dead_letters(dsn: str) -> str:
-    """All that is written about jobs and dead letters."""
+_QUIET: Final = ("dead_letters", "outbox", "events", "service_request_changes", "idempotency_keys")
+"""Tables in which nothing may be anybody's."""
+
+
+async def quiet_rows(dsn: str) -> dict[str, str]:
+    """All that stands in those tables."""
     connection = await asyncpg.connect(dsn)
     try:
-        rows = await connection.fetch("SELECT to_jsonb(d)::text FROM lakefront.dead_letters d")
-        rows += await connection.fetch("SELECT to_jsonb(o)::text FROM lakefront.outbox o")
+        return {
+            f"a row of {table}": "\n".join(
+                row[0] for row in await connection.fetch(f"SELECT to_jsonb(t)::text FROM lakefront.{table} t")
+            )
+            for table in _QUIET
+        }
     finally:
         await connection.close()
-    return "\n".join(row[0] for row in rows)
