@@ -97,6 +97,8 @@ def summary(rule: Rule, reading: Reading) -> str:
 
 async def find(transaction: Transaction, tenant: str, alert_id: str) -> Alert | None:
     """The alert, None if there is none; nobody else changes it while the transaction lasts."""
+    if "\0" in alert_id:
+        return None
     rows = await transaction.fetch(_FIND, tenant, alert_id)
     return _alert(rows[0]) if rows else None
 

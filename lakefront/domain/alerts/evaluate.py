@@ -113,12 +113,13 @@ class Evaluator:
                 await self._tenant(tenant)
 
     async def _tenant(self, tenant: str) -> None:
-        """One tenant; what fails there keeps no other from its turn."""
+        """One tenant; what fails there keeps no other from its turn. Raises ``Unavailable`` if it is PostgreSQL."""
         try:
             await self.evaluate(tenant)
             await publish(self._services, tenant)
         except Unavailable:
-            raise
+            await self._services.database.ping()
+            _log.warning("the look at the alerts of tenant=%s had no answer", tenant)
         except Exception:  # noqa: BLE001 - as the docstring says
             _log.exception("the look at the alerts of tenant=%s failed", tenant)
 

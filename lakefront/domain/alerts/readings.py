@@ -92,9 +92,17 @@ class Sightings:
         """Write what is seen now in place of what was. Raises ``Unavailable``: then it is told the next time."""
         seen = {tenant: list(found) for tenant, found in groupby(sorted(self._seen()), key=itemgetter(0))}
         for tenant in sorted(self._told | seen.keys()):
-            self._told.add(tenant)
-            if await self._write(tenant, [one for _, key, one in seen.get(tenant, ()) if await self._holds(key)]) == 0:
-                self._told.discard(tenant)
+            try:
+                await self._tell(tenant, [(key, one) for _, key, one in seen.get(tenant, ())])
+            except Unavailable:
+                raise
+            except Exception:  # noqa: BLE001 - one tenant's must not keep the others' from being told
+                _log.exception("what this server sees of tenant=%s could not be told", tenant)
+
+    async def _tell(self, tenant: str, seen: list[tuple["_Version", Reading]]) -> None:
+        self._told.add(tenant)
+        if await self._write(tenant, [one for key, one in seen if await self._holds(key)]) == 0:
+            self._told.discard(tenant)
 
     async def close(self) -> None:
         """This server sees nothing any more."""
