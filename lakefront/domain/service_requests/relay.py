@@ -130,7 +130,7 @@ class Relay:
 def _is_end(told: Mapping[str, Any]) -> bool:
     """Whether a request of ours has ended; what its city refused may still be filed, by somebody who corrects it."""
     refused = "filedAt" not in told and "errorCode" in told
-    return told["source"] == Origin.LAKEFRONT and told["state"] in ENDED and not refused
+    return told.get("source") == Origin.LAKEFRONT and told.get("state") in ENDED and not refused
 
 
 async def _note_ends(transaction: Transaction, tenant: str, ends: Mapping[str, Appended]) -> None:
