@@ -19,10 +19,13 @@ from lakefront.adapters.service_requests import (
     ServiceRequestDTO,
     State,
 )
-from lakefront.errors import LakefrontError, NotFound, UpstreamDenied
+from lakefront.errors import LakefrontError, NotFound, UpstreamDenied, ValidationError
 
 AROUND: Final = timedelta(hours=1)
 """Before and after the time at which it was tried that a request is looked for: clocks are wrong."""
+
+LONGEST_DESCRIPTION: Final = 4000
+"""Characters, by the standard; our reference is among them."""
 
 MOST_LISTED: Final = 1000
 """Requests that the standard lists at most; whoever lists so many may have left some out."""
@@ -119,6 +122,9 @@ class Open311(Base311Adapter):
 
     def _submission(self, request: NewServiceRequest) -> Request:
         self._needed(request, "service_code", *(() if request.point else ("address",)))
+        if (over := len(_described(request)) - LONGEST_DESCRIPTION) > 0:
+            message = f"{self.title} takes a description that is shorter by {over} characters."
+            raise ValidationError(message, details=[{"field": "description", "message": message}])
         form = list(_form(request))
         if jurisdiction := self.endpoint.credentials.get("jurisdiction_id"):
             form.append(("jurisdiction_id", jurisdiction))
@@ -261,9 +267,9 @@ def _list(rows: Any) -> list[Any]:
 
 
 def _form(request: NewServiceRequest) -> Iterator[tuple[str, str]]:
-    """The fields of a request; the reference stands in the description, as the standard has no place for it."""
+    """The fields of a request."""
     yield "service_code", request.service_code or ""
-    yield "description", f"{request.description}\n{_mark(request)}"
+    yield "description", _described(request)
     if request.point:
         yield "lat", str(request.point.latitude)
         yield "long", str(request.point.longitude)
@@ -275,6 +281,14 @@ def _form(request: NewServiceRequest) -> Iterator[tuple[str, str]]:
     for code, values in request.attributes.items():
         for value in values:
             yield f"attribute[{code}]{'[]' if len(values) > 1 else ''}", value
+
+
+def _described(request: NewServiceRequest) -> str:
+    """The description, with the reference, as the standard has no place for it: first, as cities may cut the end off.
+
+    A request whose reference was cut off would not be found, and filed a second time.
+    """
+    return f"{_mark(request)}\n{request.description}"
 
 
 def _mark(request: NewServiceRequest) -> str:

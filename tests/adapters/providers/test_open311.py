@@ -17,7 +17,14 @@ from lakefront.adapters.dto import Point
 from lakefront.adapters.endpoint import Endpoint
 from lakefront.adapters.providers.open311 import MOST_PAGES, Open311
 from lakefront.adapters.service_requests import Answering, Caller, NewServiceRequest, Resubmission, State
-from lakefront.errors import NotFound, UpstreamDenied, UpstreamError, UpstreamRejected, UpstreamUncertain
+from lakefront.errors import (
+    NotFound,
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamRejected,
+    UpstreamUncertain,
+    ValidationError,
+)
 from lakefront.simulator import Fault, Kind, Simulator
 from lakefront.simulator.tickets import Stage
 from tests.adapters.outside import Answer, Got, Outside, told
@@ -79,7 +86,7 @@ async def test_filed_told_and_closed(city: Simulator, calls: Calls, version: str
     assert filed.notice
     (ticket,) = city.tickets.filed
     assert ticket.sent["first_name"] == "Jane"
-    assert ticket.sent["description"] == "Nobody came & <took> it\n[Reference r-1]"
+    assert ticket.sent["description"] == "[Reference r-1]\nNobody came & <took> it"
     found = await adapter.status(filed.external_id)
     assert (found.external_id, found.agency) == (ticket.id, "Department of Sanitation")
     assert found.point == TRASH.point
@@ -146,6 +153,21 @@ async def test_what_may_have_been_filed_is_found(city: Simulator, calls: Calls, 
     assert (found.external_id, found.reference) == (city.tickets.filed[1].id, "r-1")
     assert len(city.tickets.filed) == 2
     assert await adapter.find(TRASH, tried_at=START - timedelta(hours=3)) is None
+
+
+async def test_what_a_city_cuts_off_at_the_end_is_found_all_the_same(city: Simulator, calls: Calls) -> None:
+    adapter = _at(city, calls)
+    await adapter.submit(TRASH.model_copy(update={"description": "x" * 3900}))
+    city.tickets.filed[0].description = city.tickets.filed[0].description[:255]
+    assert await adapter.find(TRASH, tried_at=START) is not None
+
+
+async def test_what_is_too_long_with_our_reference_is_said_at_once(city: Simulator, calls: Calls) -> None:
+    adapter, mark = _at(city, calls), len("[Reference r-1]\n")
+    adapter.check(TRASH.model_copy(update={"description": "x" * (4000 - mark)}))
+    with pytest.raises(ValidationError, match=f"shorter by {mark} characters"):
+        adapter.check(TRASH.model_copy(update={"description": "x" * 4000}))
+    assert city.journal.tallies["open311"].received == 0
 
 
 @pytest.mark.parametrize("code", ["003", "008", "999"])
