@@ -68,6 +68,22 @@ async def test_who_ends_gives_back_what_was_taken_in_advance(ledger: QuotaLedger
     assert [await _passes(other, 100) for _ in range(101)].count(True) == 99
 
 
+async def test_a_lowered_quota_holds_for_what_is_in_hand(ledger: QuotaLedger, database: Database) -> None:
+    quotas = ProviderQuotas(None, ledger)
+    assert await _passes(quotas, 1000)
+    assert [await _passes(quotas, 3) for _ in range(4)] == [True, True, False, False]
+    assert not await _passes(quotas, 0)
+    assert [row[1:] for row in await used(database)] == [(3, 3)]
+
+
+async def test_what_is_given_back_of_a_larger_quota_is_there_for_others(ledger: QuotaLedger) -> None:
+    one, other = ProviderQuotas(None, ledger), ProviderQuotas(None, ledger)
+    assert await _passes(one, 1000)
+    assert await _passes(one, 100)
+    await one.close()
+    assert [await _passes(other, 100) for _ in range(100)].count(True) == 98
+
+
 async def test_a_day_is_forgotten_after_a_month(ledger: QuotaLedger, database: Database) -> None:
     now = datetime(2026, 3, 1, tzinfo=UTC)
     quotas = ProviderQuotas(None, ledger, now=lambda: now)

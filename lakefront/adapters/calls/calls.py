@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from lakefront import __version__, tracing
 from lakefront.adapters.calls.backoff import next_pause
-from lakefront.adapters.calls.breaker import Open, State
+from lakefront.adapters.calls.breaker import Entry, Open, State
 from lakefront.adapters.calls.bulkhead import Full
 from lakefront.adapters.calls.connections import LOOPBACK, Connections, Watch
 from lakefront.adapters.calls.exchange import Request, Response, encoded
@@ -203,14 +203,18 @@ class Calls:
             raise _open(adapter, wait)
         try:
             await self._take(call)
-            # The bulkhead after the rate: whoever waits for a slot keeps no room from those whose turn it is.
-            async with line.bulkhead:
-                return await self._entered(call, read)
+            entry: Entry | None = None
+            try:
+                # The bulkhead after the rate: whoever waits for a slot keeps no room from those whose turn it is.
+                async with line.bulkhead:
+                    entry = line.breaker.enter()
+                    return await self._entered(call, entry, read)
+            finally:
+                if entry is None:  # turned away, or gone before its turn: nothing was sent
+                    self._quotas.give_back(call.meter, request.cost)
         except Open as still:
-            self._quotas.give_back(call.meter, request.cost)
             raise _open(adapter, still.wait) from None
         except Full:
-            self._quotas.give_back(call.meter, request.cost)
             told = f"Too many wait for {adapter.title} already. Try again in a while."
             raise Unavailable(told, details=[{"provider": adapter.provider}]) from None
         except Spent as spent:
@@ -229,10 +233,9 @@ class Calls:
             cost=request.cost,
         )
 
-    async def _entered(self, call: _Call, read: Callable[[Response], T]) -> T:
-        """One request, let through by the breaker; raises ``Failure``, ``Open``, and what ``read`` says."""
+    async def _entered(self, call: _Call, entry: Entry, read: Callable[[Response], T]) -> T:
+        """One request, let through by the breaker; raises ``Failure``, and what ``read`` says."""
         breaker = call.line.breaker
-        entry = breaker.enter()
         held: bool | None = None
         try:
             answer = await self._send(call)

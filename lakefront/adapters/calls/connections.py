@@ -10,7 +10,7 @@ import ssl
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final, NamedTuple
 
 import httpcore
@@ -25,6 +25,11 @@ KEEP: Final = 15.0
 """Seconds that an idle connection is kept: less than most servers do, so that it is seldom closed as it is used."""
 
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+
+_NAT64: Final = ip_network("64:ff9b::/96")
+"""How a network that has IPv6 alone reaches IPv4 (RFC 6052): also private addresses, if its gateway does."""
+
+_UNICAST: Final = ip_network("2000::/3")
 
 
 class Origin(NamedTuple):
@@ -138,7 +143,19 @@ class _Reach(httpcore.AnyIOBackend):
         return stream
 
     def _allowed(self, peer: Any) -> bool:
-        address = ip_address(str(peer[0]).partition("%")[0])
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return address.is_global or any(address in network for network in self._networks)
+        address = _reached(ip_address(str(peer[0]).partition("%")[0]))
+        return _is_public(address) or any(address in network for network in self._networks)
+
+
+def _reached(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Whom an address leads to: an IPv6 one that stands for an IPv4 one is that."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether it is anybody's; of IPv6 what is given out to the public alone (2000::/3): Python calls more so."""
+    return address.is_global and (isinstance(address, IPv4Address) or address in _UNICAST)

@@ -140,6 +140,8 @@ class _Day:
     used: int = 0
     """By all servers, as the ledger said last; with what is taken in advance."""
     advance: int = 0
+    back: int = 0
+    """What was taken in advance of a larger quota, to be given back when the ledger is asked next."""
     heard: bool = False
     """Whether the ledger has said anything."""
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -172,13 +174,15 @@ class ProviderQuotas:
         """
         if daily is not None:
             await self._take_of(self._day(meter, daily), meter, cost)
+        else:
+            self._days.pop(meter, None)  # it had one once
         if rate is None:
             return
-        wait = await self._wait(meter, rate, patience)
-        if wait > patience:
+        try:
+            await self._turn(meter, rate, patience)
+        except BaseException:  # also who is cancelled before its turn sends nothing
             self.give_back(meter, cost)
-            raise Spent(wait, day=False)
-        await asyncio.sleep(wait)
+            raise
 
     def give_back(self, meter: Meter, cost: int) -> None:
         """What was taken of the day was not sent."""
@@ -196,8 +200,8 @@ class ProviderQuotas:
     async def close(self) -> None:
         """Give back what was taken in advance, as far as the ledger is there."""
         for meter, day in self._days.items():
-            if day.advance > 0:
-                back, day.advance = day.advance, 0
+            if back := day.advance + day.back:
+                day.advance = day.back = 0
                 with suppress(Unavailable):
                     await self._ledger.take(meter, day.date, limit=day.limit, wanted=0, back=back)
 
@@ -209,7 +213,10 @@ class ProviderQuotas:
                 if wanted <= 0:
                     break
                 if not day.heard or day.used + wanted <= day.limit:
-                    granted, day.used = await self._ledger.take(meter, day.date, limit=day.limit, wanted=wanted)
+                    back, day.back = day.back, 0
+                    granted, day.used = await self._ledger.take(
+                        meter, day.date, limit=day.limit, wanted=wanted, back=back
+                    )
                     day.heard = True
                     day.advance += granted
                     if granted:
@@ -217,27 +224,39 @@ class ProviderQuotas:
                 raise Spent(self._until_tomorrow(), day=True)
         day.advance -= cost
 
+    async def _turn(self, meter: Meter, rate: Rate, patience: float) -> None:
+        wait = await self._wait(meter, rate, patience)
+        if wait > patience:
+            raise Spent(wait, day=False)
+        await asyncio.sleep(wait)
+
     async def _wait(self, meter: Meter, rate: Rate, patience: float) -> float:
         """Seconds until the slot that was taken; where they are more than ``patience``, none was."""
         period = rate.period * (1 + SLACK)
-        wait = await self._slot.run([f"{meter.name}:slots"], [rate.amount, period, patience])
-        return float(wait) if wait is not None else self._wait_here(meter, rate.amount, period * self._share, patience)
-
-    def _wait_here(self, meter: Meter, amount: int, period: float, patience: float) -> float:
-        """As ``_wait``, by what this process knows."""
-        slots, now = self._slots.setdefault(meter, deque()), time.monotonic()
-        while len(slots) > amount:
-            slots.popleft()
-        wait = max(0.0, slots[0] + period - now) if len(slots) == amount else 0.0
+        told = await self._slot.run([f"{meter.name}:slots"], [rate.amount, period, patience])
+        slots = self._slots.setdefault(meter, deque(maxlen=rate.amount))
+        wait = float(told) if told is not None else self._wait_here(slots, rate.amount, period)
         if wait <= patience:
-            slots.append(now + wait)
+            slots.append(time.monotonic() + wait)
         return wait
+
+    def _wait_here(self, slots: deque[float], amount: int, period: float) -> float:
+        """As ``_wait``, by the ``slots`` of this process: its share of the amount in each period.
+
+        So no window has more than the rate, however many at once begin to hear nothing of each other. Of an amount that
+        is too small to be shared, each sends one in so much longer a period.
+        """
+        share = max(1, amount // self._share)
+        period *= max(1.0, share * self._share / amount)
+        return max(0.0, slots[-share] + period - time.monotonic()) if len(slots) >= share else 0.0
 
     def _day(self, meter: Meter, limit: int) -> _Day:
         today = self._date()
         day = self._days.get(meter)
         if day is None or day.date != today:
             day = self._days[meter] = _Day(today)
+        if limit < day.limit:
+            day.back, day.advance, day.heard = day.back + day.advance, 0, False
         day.limit = limit
         return day
 

@@ -254,6 +254,21 @@ async def test_a_full_bulkhead_turns_away(outside: Outside) -> None:
     await calls.close()
 
 
+async def test_who_leaves_before_its_turn_takes_nothing_of_the_day(outside: Outside) -> None:
+    calls = Calls(policy=replace(QUICK, at_once=1), loopback=True)
+    outside.rule = lambda _: replace(OK, wait=0.2)
+    adapter = probe(outside.url, calls, quota_daily=10)
+    first = asyncio.create_task(adapter.ask())
+    while not outside.got:
+        await asyncio.sleep(0.01)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await adapter.ask()
+    assert await first == 7
+    assert [left.remaining for _, left in calls.quotas()] == [9]
+    await calls.close()
+
+
 async def test_quota_and_rate(outside: Outside, calls: Calls) -> None:
     adapter = probe(outside.url, calls, quota_daily=2)
     assert [await adapter.ask(), await adapter.ask()] == [7, 7]

@@ -104,6 +104,15 @@ async def test_what_changes_nothing_outlives_the_server_that_closes_its_connecti
         ("fe80::1%eth0", False),
         ("fd00::1", False),
         ("0.0.0.0", False),
+        ("64:ff9b::5db8:d822", True),  # NAT64 of 93.184.216.34, and of what follows
+        ("64:ff9b::a9fe:a9fe", False),  # 169.254.169.254
+        ("64:ff9b::a14:101", True),  # 10.20.1.1
+        ("64:ff9b:1::a15:101", False),
+        ("2002:a15:101::1", False),  # 6to4 of 10.21.1.1
+        ("2002:5db8:d822::1", True),
+        ("fec0::1", False),
+        ("::7f00:1", False),
+        ("::ffff:0:10.21.1.1", False),
     ],
 )
 def test_which_addresses_are_reached(peer: str, allowed: bool) -> None:

@@ -98,6 +98,16 @@ async def test_who_has_no_patience_takes_no_slot(redis: Redis, meter: Meter) -> 
     assert [left.remaining for _, left in quotas.left()] == [8]
 
 
+async def test_who_leaves_before_its_turn_takes_nothing_of_the_day(meter: Meter) -> None:
+    quotas = ProviderQuotas(None)
+    rate = Rate(1, 60.0)
+    await quotas.take(meter, daily=10, rate=rate, patience=0)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await quotas.take(meter, daily=10, rate=rate, patience=90)
+    assert [left.remaining for _, left in quotas.left()] == [9]
+
+
 def test_rates_are_read_once() -> None:
     assert Rate.of("10/second") == Rate(10, 1.0)
     assert Rate.of("60/minute") == Rate(60, 60.0)

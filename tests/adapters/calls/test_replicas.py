@@ -12,12 +12,16 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from lakefront.adapters.calls import Calls
+from lakefront.adapters.calls.quotas import Meter, ProviderQuotas, Rate, Spent
+from lakefront.adapters.endpoint import Key
 from lakefront.db.database import Database
 from lakefront.db.embedded import EmbeddedRedis
 from lakefront.domain.quota_ledger import QuotaLedger
 from lakefront.errors import RateLimited
 from tests.adapters.outside import Answer, Got, Outside, told
 from tests.adapters.probe import QUICK, Probe, limited, probe
+
+METER = Meter(Key("city", "probe", ""))
 
 
 @pytest.fixture
@@ -59,6 +63,34 @@ async def test_a_provider_sees_no_more_than_its_rate(redis: EmbeddedRedis) -> No
     arrivals.sort()
     assert all(later - earlier > 0.9 for earlier, later in zip(arrivals, arrivals[20:], strict=False))
     assert arrivals[-1] - arrivals[0] < 4
+
+
+async def test_a_rate_holds_in_every_window_without_redis(redis: EmbeddedRedis) -> None:
+    rate = Rate(8, 0.6)
+    went: list[float] = []
+    async with AsyncExitStack() as stack:
+        urls = [Redis.from_url(redis.url, retry=Retry(NoBackoff(), 0), socket_timeout=1) for _ in range(4)]
+        servers = [ProviderQuotas(await stack.enter_async_context(each)) for each in urls]
+
+        async def go(turn: int) -> None:
+            await servers[turn % 4].take(METER, daily=None, rate=rate, patience=20)
+            went.append(time.monotonic())
+
+        await redis.stop()
+        await asyncio.gather(*(go(turn) for turn in range(4 * 4)))
+    went.sort()
+    assert all(later - earlier > 0.45 for earlier, later in zip(went, went[8:], strict=False))
+
+
+async def test_what_a_server_sent_before_redis_was_lost_counts(redis: EmbeddedRedis) -> None:
+    rate = Rate(4, 30.0)
+    async with Redis.from_url(redis.url, retry=Retry(NoBackoff(), 0), socket_timeout=1) as client:
+        quotas = ProviderQuotas(client)
+        for _ in range(4):
+            await quotas.take(METER, daily=None, rate=rate, patience=0)
+        await redis.stop()
+        with pytest.raises(Spent):
+            await quotas.take(METER, daily=None, rate=rate, patience=0)
 
 
 async def test_a_quota_holds_while_redis_dies_and_returns(redis: EmbeddedRedis, database: Database) -> None:
