@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from lakefront.db.database import READING_THE_LOG, Database
 from lakefront.db.listener import Listener
-from lakefront.domain import alerts, notices, open_data, outbox, service_requests
+from lakefront.domain import alerts, forgetting, notices, open_data, outbox, service_requests
 from lakefront.domain.outbox import OutboxWorker
 from lakefront.domain.services import Services
 from lakefront.domain.tenants import bi
@@ -83,6 +83,7 @@ async def start(
     stack.enter_context(_worker("sealer", sealer.run))
     stack.enter_context(_worker("imports of open data", imports.run))
     stack.enter_context(_worker("maintenance", partial(_maintain, services.log)))
+    stack.enter_context(_worker("forgetting", partial(_forget, services)))
     stack.enter_context(_worker("overlong sessions", partial(_end_overlong, services.provisioner)))
     _alerts(settings, services, stack)
 
@@ -152,6 +153,15 @@ async def _maintain(log: PostgresLog) -> None:
         except Exception:  # noqa: BLE001 - upkeep that failed is due again in an hour
             _log.exception("the log's upkeep failed")
         await asyncio.sleep(MAINTENANCE)
+
+
+async def _forget(services: Services) -> None:
+    while True:
+        await asyncio.sleep(MAINTENANCE)
+        try:
+            await forgetting.forget(services)
+        except Unavailable:
+            _log.info("what ended long ago was not forgotten: PostgreSQL is away")
 
 
 async def _end_overlong(provisioner: Database) -> None:

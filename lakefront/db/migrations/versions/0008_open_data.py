@@ -96,6 +96,7 @@ CREATE INDEX food_inspections_by_latitude ON lakefront.food_inspections (tenant_
 _GRANTS = """
 GRANT SELECT, INSERT, UPDATE
   ON lakefront.open_data_imports, lakefront.open_data_rows, lakefront.food_inspections TO lakefront_app;
+GRANT DELETE ON lakefront.open_data_imports TO lakefront_app;
 CREATE POLICY provisioner ON lakefront.open_data_imports FOR SELECT TO lakefront_provisioner USING (true);
 GRANT SELECT (
   tenant_id, import_id, dataset, city, state, requested_at, ended_at, due_at, leased_until, version, told

@@ -118,8 +118,8 @@ _NAMES = ("alert_rules", "alerts", "alert_changes", "alert_turns", "alert_sighti
 _GRANTS = (
     "GRANT SELECT, INSERT, UPDATE, DELETE ON lakefront.alert_rules, lakefront.alert_turns TO lakefront_app",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON lakefront.alert_sightings, lakefront.provider_quotas TO lakefront_app",
-    "GRANT SELECT, INSERT, UPDATE ON lakefront.alerts TO lakefront_app",
-    "GRANT SELECT, INSERT, UPDATE (published) ON lakefront.alert_changes TO lakefront_app",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON lakefront.alerts TO lakefront_app",
+    "GRANT SELECT, INSERT, UPDATE (published), DELETE ON lakefront.alert_changes TO lakefront_app",
     # Whose rules are to be looked at, and how many alerts of all tenants are open; not what they are about.
     "CREATE POLICY provisioner ON lakefront.alert_rules FOR SELECT TO lakefront_provisioner USING (true)",
     "CREATE POLICY provisioner ON lakefront.alerts FOR SELECT TO lakefront_provisioner USING (true)",
