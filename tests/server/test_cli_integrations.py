@@ -4,10 +4,13 @@ import os
 import pty
 import re
 import select
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +191,31 @@ async def test_a_new_encryption_key_is_taken(
 async def test_a_failed_trial_says_what_to_do(command: Command) -> None:
     command("integrations", "set", "openweather")
     fails_plainly(command("integrations", "test", "openweather"), "upstream_denied: OpenWeather cannot be called")
+
+
+@pytest.mark.parametrize("networks", ['["127.0.0.0/8"]', "[]"])
+def test_private_networks_are_called_where_the_server_calls_them(command: Command, networks: str) -> None:
+    said: list[bytes] = []
+
+    def listen() -> None:
+        with suppress(OSError):  # closed
+            while True:
+                connection, _ = listening.accept()
+                with connection:
+                    said.append(connection.recv(1))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=listen)
+        thread.start()
+        # A name for 127.0.0.1 that is seen for what it is once it is connected.
+        url = f"https://127.1:{listening.getsockname()[1]}"
+        command("integrations", "set", "openweather", "--base-url", url, piped="key=k")
+        fails_plainly(
+            command("integrations", "test", "openweather", LAKEFRONT_INTEGRATION_NETWORKS=networks), "upstream_error"
+        )
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert any(said) is (networks != "[]")
 
 
 def test_doctor_looks_at_the_encryption_keys(command: Command, tmp_path: Path) -> None:

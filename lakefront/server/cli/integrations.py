@@ -240,7 +240,11 @@ async def _open(settings: "Settings") -> AsyncIterator[_Parts]:
     async with open_database(settings) as database:
         keys = CredentialKeys.load_or_create(settings, create=settings.embedded_postgres)
         provisioner = Database(database.dsn, pool_size=2, role=PROVISIONER_ROLE)
-        calls = Calls(loopback=settings.loopback_integrations, ledger=QuotaLedger(database))
+        calls = Calls(
+            loopback=settings.loopback_integrations,
+            networks=settings.integration_networks,
+            ledger=QuotaLedger(database),
+        )
         await provisioner.open()
         try:
             if unreadable := await under_unknown_keys(provisioner, keys):

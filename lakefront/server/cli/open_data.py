@@ -100,7 +100,11 @@ async def _open(settings: "Settings", tenant: str) -> AsyncIterator[_Parts]:
 
     async with open_tenant(settings, tenant) as database:
         keys = CredentialKeys.load_or_create(settings, create=settings.embedded_postgres)
-        calls = Calls(loopback=settings.loopback_integrations, ledger=QuotaLedger(database))
+        calls = Calls(
+            loopback=settings.loopback_integrations,
+            networks=settings.integration_networks,
+            ledger=QuotaLedger(database),
+        )
         try:
             yield _Parts(database, Endpoints(database, keys), calls)
         finally:
