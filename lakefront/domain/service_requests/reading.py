@@ -8,6 +8,7 @@ from lakefront.actor import SERVICE_REQUESTS_READ, Actor
 from lakefront.db.database import Transaction
 from lakefront.db.tables.service_requests import service_requests as table
 from lakefront.domain.service_requests.request import COLUMNS, ServiceRequest
+from lakefront.domain.service_requests.sources import SERVICE_REQUESTS
 from lakefront.domain.services import Services
 from lakefront.errors import NotFound
 
@@ -21,10 +22,10 @@ async def find(services: Services, actor: Actor, request_id: str) -> ServiceRequ
     Needs the scope service_requests:read. Raises ``NotFound``, ``Forbidden``, ``Unavailable``.
     """
     actor.require(SERVICE_REQUESTS_READ)
-    subject = actor.subject if actor.confined(SERVICE_REQUESTS_READ) else ""
-    async with services.database.transaction(actor.tenant, subject=subject) as transaction:
+    subject = SERVICE_REQUESTS.row_scope(actor)
+    async with services.database.transaction(actor.tenant, subject=subject or "") as transaction:
         found = await read_one(transaction, actor.tenant, request_id)
-    if found is None or (subject and found.owner != subject):
+    if found is None or subject not in {None, found.owner}:
         raise not_found()
     return found
 

@@ -164,6 +164,8 @@ async def test_citizens_see_their_own_alone(new_york: Services) -> None:
     with pytest.raises(NotFound):
         await find(new_york, ADA, "sr-\0")
     with pytest.raises(Forbidden):
+        await find(new_york, replace(ADA, subject=""), made.request_id)
+    with pytest.raises(Forbidden):
         await submit(new_york, STAFF, NEW_YORK)
 
 
