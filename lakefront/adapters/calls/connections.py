@@ -140,11 +140,36 @@ class _Reach(httpcore.AnyIOBackend):
         if not self._allowed(stream.get_extra_info("server_addr")):
             await stream.aclose()
             raise httpcore.ConnectError("the name leads to a private address")
-        return stream
+        return _Closed(stream)
 
     def _allowed(self, peer: Any) -> bool:
         address = _reached(ip_address(str(peer[0]).partition("%")[0]))
         return _is_public(address) or any(address in network for network in self._networks)
+
+
+class _Closed(httpcore.AsyncNetworkStream):
+    """A connection that is closed when its handshake ends in whatever, be it that the call is cancelled.
+
+    httpcore then forgets it open: a server that says nothing would hold it as long as it likes.
+    """
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self.read, self.write, self.aclose = stream.read, stream.write, stream.aclose  # type: ignore[method-assign]
+        self.get_extra_info = stream.get_extra_info  # type: ignore[method-assign]
+        self._start_tls = stream.start_tls
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
+    ) -> httpcore.AsyncNetworkStream:
+        """Speak TLS from now on."""
+        try:
+            return await self._start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            await self.aclose()
+            raise
 
 
 def _reached(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

@@ -21,7 +21,7 @@ from lakefront.errors import (
     UpstreamUncertain,
     ValidationError,
 )
-from tests.adapters.outside import Answer, Fault, Outside, told
+from tests.adapters.outside import Answer, Fault, Got, Outside, told
 from tests.adapters.probe import QUICK, SECRET, limited, probe
 
 OK = told({"value": 7})
@@ -256,11 +256,16 @@ async def test_a_full_bulkhead_turns_away(outside: Outside) -> None:
 
 async def test_who_leaves_before_its_turn_takes_nothing_of_the_day(outside: Outside) -> None:
     calls = Calls(policy=replace(QUICK, at_once=1), loopback=True)
-    outside.rule = lambda _: replace(OK, wait=0.2)
+    busy = asyncio.Event()
+
+    def slow(_: Got) -> Answer:
+        busy.set()
+        return replace(OK, wait=0.2)
+
+    outside.rule = slow
     adapter = probe(outside.url, calls, quota_daily=10)
     first = asyncio.create_task(adapter.ask())
-    while not outside.got:
-        await asyncio.sleep(0.01)
+    await busy.wait()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await adapter.ask()

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpcore
@@ -118,6 +119,29 @@ async def test_what_changes_nothing_outlives_the_server_that_closes_its_connecti
 def test_which_addresses_are_reached(peer: str, allowed: bool) -> None:
     connections = Connections(QUICK, networks=["10.20.0.0/16"])
     assert connections._backend._allowed((peer, 443)) is allowed
+
+
+async def test_who_leaves_during_a_handshake_leaves_no_connection_behind() -> None:
+    greeted, ended = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        greeted.set()
+        await reader.read()  # to its end
+        ended.set()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        calls = Calls(policy=replace(QUICK, connect_timeout=9.0, try_timeout=9.0), loopback=True)
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        call = asyncio.create_task(probe(url, calls).ask())
+        await greeted.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        async with asyncio.timeout(2):
+            await ended.wait()
+        await calls.close()
 
 
 async def test_origins_are_not_remembered_without_bound() -> None:
