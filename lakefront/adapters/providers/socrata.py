@@ -120,7 +120,7 @@ class Socrata(Adapter):
         other: dict[str, Any] = {
             "headers": {"X-App-Token": token} if token else {},
             "expected": frozenset({_UNDER_WAY, *expected}),
-            "most_bytes": 64 * 1024 * 1024,  # a page of 311 has some 15 MB
+            "most_bytes": 32 * 1024 * 1024,  # a page of 311 has some 15 MB; parsed, ten times as much
             "large": size > _LARGE,
             "patience": 15.0,  # whoever read one without a token is asked to wait for ten seconds
         }
@@ -202,6 +202,8 @@ def _rows(answer: Response) -> list[Row]:
         texts = msgspec.json.decode(answer.body, type=list[msgspec.Raw])
     except (msgspec.DecodeError, RecursionError):
         raise Unreadable("it is no list of rows") from None
+    if len(texts) > PAGE:
+        raise Unreadable("it has more rows than a page")
     return [_row(parsed(bytes(text))) for text in texts]
 
 

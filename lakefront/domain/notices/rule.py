@@ -188,6 +188,8 @@ def _check_texts(given: RuleInput, stream: Stream) -> None:
     if given.text is None and given.channel is not Channel.WEBHOOK:
         raise invalid("text", "Give the text that is to be sent.")
     if given.subject is not None:
+        if not given.subject.isprintable():
+            raise invalid("subject", "A subject is one line of printable characters.")
         templates.check(stream, "subject", given.subject, most=templates.MOST_SUBJECT)
     if given.text is not None:
         templates.check(stream, "text", given.text, most=templates.MOST_TEXT)

@@ -210,6 +210,12 @@ async def test_what_are_no_rows_is_an_upstream_error(outside: Outside, calls: Ca
         await adapter(outside.url, "soda2", calls).page(REQUESTS, START, size=2)
 
 
+async def test_more_rows_than_a_page_are_not_even_parsed(outside: Outside, calls: Calls) -> None:
+    outside.rule = lambda got: told([ROW] if "DESC" in got.target else [ROW | {":updated_at": "soon"}] * (PAGE + 1))
+    with pytest.raises(UpstreamError, match="more rows than a page"):
+        await adapter(outside.url, "soda2", calls).page(REQUESTS, START, size=2)
+
+
 async def test_a_page_that_does_not_get_on_ends_the_reading(outside: Outside, calls: Calls) -> None:
     outside.rule = lambda _: told([ROW])
     with pytest.raises(UpstreamError, match="base URL"):

@@ -62,6 +62,7 @@ async def test_a_dry_run_shows_what_would_be_sent(house: House) -> None:
         ({"event_types": ()}, "eventTypes"),
         ({"event_types": ("no_such",)}, "eventTypes"),
         ({"subject": None}, "subject"),
+        ({"subject": "Permit\nBcc: everybody"}, "subject"),
         ({"text": None}, "text"),
         ({"most_daily": 0}, "mostDaily"),
         ({"text": "${inspector}"}, "text"),
