@@ -54,7 +54,14 @@ class Filing:
                 return await outbox.record(services.database, job, _nothing)
             adapter = await adapter_of(services, job.tenant, request.provider, request.city)
             told = new_request(request, caller)
-        answer = await adapter.submit(told, trace_id=job.trace_id)
+        try:
+            answer = await adapter.submit(told, trace_id=job.trace_id)
+        except UpstreamRejected:
+            # A city that knows our reference refuses what differs from what it got: corrected since a try went through.
+            found = await _search(adapter, told, job) if adapter.resubmission is Resubmission.SAFE else None
+            if found is None:
+                raise
+            answer = found
         return await _record(services, job, answer)
 
     async def look_up(self, services: Services, job: Job) -> None:

@@ -10,6 +10,7 @@ import pytest
 from lakefront.actor import Actor
 from lakefront.domain.integrations import IntegrationInput, upsert
 from lakefront.domain.service_requests import Filing, ServiceRequest, State, UpdateInput, find, submit, update
+from lakefront.domain.service_requests.filing import adapter_of, new_request
 from lakefront.domain.services import Services
 from lakefront.simulator import Fault, Kind, Simulator
 from tests.domain.outbox.outside import QUICK, rows, until, working
@@ -200,6 +201,20 @@ async def test_what_was_withdrawn_too_late_shows_that_the_city_has_it(
     async with filing(desk):
         request = await reached(desk, made, State.OPEN)
     assert request.external_id == tickets(simulator)[0].id
+    assert len(tickets(simulator)) == 1
+
+
+async def test_what_was_corrected_after_it_went_through_unseen_is_found(
+    desk: Services, actor: Actor, simulator: Simulator
+) -> None:
+    await reach(desk, actor, simulator, "la311", "v1")
+    made = (await submit(desk, ADA, ANGELES)).service_request
+    adapter = await adapter_of(desk, "city", "la311", "la")
+    await adapter.submit(new_request(made, ANGELES.caller))
+    await update(desk, STAFF, UpdateInput(request_id=made.request_id, description="Two sofas"))
+    async with filing(desk):
+        request = await reached(desk, made, State.OPEN, State.REJECTED)
+    assert (request.state, request.external_id) == (State.OPEN, tickets(simulator)[0].id)
     assert len(tickets(simulator)) == 1
 
 
