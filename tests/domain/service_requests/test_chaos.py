@@ -25,7 +25,7 @@ PACE = replace(QUICK, retry_for=60.0, looking_for=60.0, lease=0.5, look_up_after
 def reference(ticket: Ticket) -> str | None:
     """Ours, where the city knows it."""
     if ticket.system == "open311":
-        return ticket.description.rpartition("[Reference ")[2].rstrip("]")
+        return ticket.description.removeprefix("[Reference ").partition("]")[0]
     return ticket.reference if ticket.system == "la311" else None
 
 
