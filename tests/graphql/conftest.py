@@ -19,7 +19,9 @@ from lakefront.graphql.context import Context
 from lakefront.graphql.declare import permission
 from lakefront.graphql.operations import Operations
 from lakefront.graphql.schema import build_schema
+from lakefront.simulator import Simulator
 from tests.city import settle
+from tests.domain.calling import calling
 
 Ask = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -72,6 +74,21 @@ def asking(services: Services, actor: Actor, *, compiled: bool) -> Ask:
         return answer.payload()
 
     return run
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(seed=1) as running:
+        yield running
+
+
+@pytest.fixture
+async def reaching(
+    request: pytest.FixtureRequest, services: Services, actor: Actor, simulator: Simulator
+) -> AsyncIterator[Services]:
+    """Services that reach the module's ``PROVIDERS`` in the simulator."""
+    async with calling(services, actor, simulator, request.module.PROVIDERS) as made:
+        yield made
 
 
 @pytest.fixture

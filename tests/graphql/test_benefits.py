@@ -1,7 +1,6 @@
 """Benefits by GraphQL: a household in by a variable, programmes out, and nothing of it in a log or an error (C6)."""
 
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,9 +10,9 @@ from lakefront.domain.services import Services
 from lakefront.simulator import Simulator
 from lakefront.simulator.faults import Fault, Kind
 from tests.actors import of_role
-from tests.domain.calling import calling
 from tests.graphql.conftest import Ask, asking
 
+PROVIDERS = "nyc_benefits"
 ASK = """
 query ($household: HouseholdInput!, $city: ID) {
   cities { slug }
@@ -32,18 +31,6 @@ HOUSEHOLD: dict[str, Any] = {
     "renting": True,
     "rentalType": "RENT_CONTROLLED",
 }
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with Simulator(seed=1) as running:
-        yield running
-
-
-@pytest.fixture
-async def reaching(services: Services, actor: Actor, simulator: Simulator) -> AsyncIterator[Services]:
-    async with calling(services, actor, simulator, "nyc_benefits") as made:
-        yield made
 
 
 @pytest.fixture

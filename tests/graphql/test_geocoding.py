@@ -1,6 +1,5 @@
 """Places by GraphQL: many addresses in one document, each with its own error, and where each answer comes from (X3)."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import patch
 
@@ -11,9 +10,9 @@ from lakefront.domain.services import Services
 from lakefront.simulator import Simulator
 from lakefront.simulator.faults import Fault, Kind
 from tests.actors import of_role
-from tests.domain.calling import calling
 from tests.graphql.conftest import Ask, asking
 
+PROVIDERS = "geoclient mapbox"
 FIELDS = "point { latitude longitude } label precision boroughCode postalCode bbl provenance { source asOf stale }"
 THREE = f"""
 query ($point: PointInput!) {{
@@ -23,18 +22,6 @@ query ($point: PointInput!) {{
   there: reverseGeocode(point: $point) {{ label houseNumber }}
 }}"""
 AT_HOME = {"latitude": 40.7080, "longitude": -74.0048}
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with Simulator(seed=1) as running:
-        yield running
-
-
-@pytest.fixture
-async def reaching(services: Services, actor: Actor, simulator: Simulator) -> AsyncIterator[Services]:
-    async with calling(services, actor, simulator, "geoclient mapbox") as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """One document joins tables, two domains and outside systems; a slow or dead one leaves the rest its data (X3)."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import patch
 
@@ -11,9 +10,9 @@ from lakefront.domain.services import Services
 from lakefront.simulator import Simulator
 from lakefront.simulator.faults import Fault, Kind
 from tests.complaints import publish, published
-from tests.domain.calling import calling
 from tests.graphql.conftest import Ask, asking
 
+PROVIDERS = "geoclient mapbox openweather"
 DOCUMENT = """{
   permits(first: 2, filter: {permitId: {in: ["P010", "P011"]}}) { nodes {
     permitId serviceRequests(meters: 300) { totalCount nodes { requestId state } } } }
@@ -24,16 +23,9 @@ DOCUMENT = """{
 
 
 @pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with Simulator(seed=1) as running:
-        yield running
-
-
-@pytest.fixture
-async def ask(services: Services, actor: Actor, simulator: Simulator, city: None) -> AsyncIterator[Ask]:
-    await publish(services, published(0, latitude=37.7105, longitude=-122.4))
-    async with calling(services, actor, simulator, "geoclient mapbox openweather") as made:
-        yield asking(made, actor, compiled=True)
+async def ask(reaching: Services, actor: Actor, city: None) -> Ask:
+    await publish(reaching, published(0, latitude=37.7105, longitude=-122.4))
+    return asking(reaching, actor, compiled=True)
 
 
 def rows(answer: dict[str, Any]) -> Any:

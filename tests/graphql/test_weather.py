@@ -1,7 +1,6 @@
 """The weather by GraphQL: one call for neighbours, the last one known while OpenWeather is away, null without (C8)."""
 
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import patch
 
@@ -12,9 +11,9 @@ from lakefront.domain.services import Services
 from lakefront.simulator import Simulator
 from lakefront.simulator.faults import Fault, Kind
 from tests.actors import of_role
-from tests.domain.calling import calling
 from tests.graphql.conftest import Ask, asking
 
+PROVIDERS = "openweather"
 WEATHER = """
 query ($latitude: Float!) {
   weather(point: {latitude: $latitude, longitude: -74.006}) {
@@ -27,15 +26,8 @@ DOWN = Fault(kind=Kind.ERROR, system="openweather")
 
 
 @pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with Simulator(seed=1) as running:
-        yield running
-
-
-@pytest.fixture
-async def ask(services: Services, actor: Actor, simulator: Simulator) -> AsyncIterator[Ask]:
-    async with calling(services, actor, simulator, "openweather") as made:
-        yield asking(made, actor, compiled=True)
+def ask(reaching: Services, actor: Actor) -> Ask:
+    return asking(reaching, actor, compiled=True)
 
 
 async def told(ask: Ask, latitude: float = 40.7128) -> dict[str, Any]:
