@@ -107,8 +107,8 @@ class Answers:
         if kept is None:
             return found | {key: self._at_hand[key] for key in asked if key in self._at_hand}
         for key, text in zip(asked, kept, strict=True):
-            if text is not None:
-                found[key] = self._at_hand[key] = msgspec.json.decode(text, type=Known)
+            if text is not None and (known := _read(text)) is not None:
+                found[key] = self._at_hand[key] = known
         return found
 
     def _fresh(self, keys: Iterable[str]) -> dict[str, Known]:
@@ -186,6 +186,14 @@ def key_of(tenant: str, what: str, parts: Iterable[Any], *, form: Mapping[str, A
     question = msgspec.json.encode([list(form), *parts])
     # The braces keep a tenant's on one node of a Redis cluster.
     return f"lakefront:answers:{{{tenant}}}:{what}:{blake2b(question, digest_size=16).hexdigest()}"
+
+
+def _read(text: bytes) -> Known | None:
+    """None for what another release wrote, or nobody of us: it is asked for anew."""
+    try:
+        return msgspec.json.decode(text, type=Known)
+    except msgspec.DecodeError:
+        return None
 
 
 def _heard(flight: "asyncio.Task[Any]") -> None:

@@ -83,6 +83,23 @@ async def test_all_servers_share_what_was_found(
         assert not any(b"Broadway" in key for key in keys)
 
 
+async def test_what_cannot_be_read_of_redis_is_asked_anew(
+    services: Services, actor: Actor, simulator: Simulator, redis_url: str
+) -> None:
+    async with (
+        Redis.from_url(redis_url) as redis,
+        calling(services, actor, simulator, "geoclient", redis) as first,
+        calling(services, actor, simulator, "geoclient", redis) as second,
+        calling(services, actor, simulator, "geoclient", redis) as third,
+    ):
+        found = await find(first, actor, BROADWAY)
+        [key] = await redis.keys("lakefront:answers:*")
+        for server, text in ((second, "[1,2"), (third, '{"of": "another release"}')):
+            await redis.set(key, text)
+            assert [one and one.place for one in await find(server, actor, BROADWAY)] == [found[0] and found[0].place]
+        assert asked(simulator) == (3, 0)
+
+
 @pytest.mark.parametrize("kind", [Kind.ERROR, Kind.THROTTLE, Kind.MALFORMED])
 async def test_mapbox_is_asked_where_it_fails(both: Services, actor: Actor, simulator: Simulator, kind: Kind) -> None:
     simulator.faults.add(Fault(kind=kind, system="geoclient"))

@@ -17,6 +17,8 @@ from lakefront.errors import ValidationError
 _STYLE = re.compile(r"[a-z0-9_-]{1,64}/[a-z0-9_-]{1,64}", re.ASCII | re.IGNORECASE)
 _MAX_AGE = re.compile(r"max-age=([0-9]{1,8})")
 _DAY = 86_400
+_LARGE = 100
+"""Addresses of a batch from which on a thread reads the answer."""
 
 
 class Mapbox(ReverseGeocoder):
@@ -63,6 +65,7 @@ class Mapbox(ReverseGeocoder):
             json=[{"q": line, "limit": 1, "autocomplete": False} for line in lines],
             most_bytes=16 * 1024 * 1024,
             cost=len(lines),
+            large=len(lines) > _LARGE,
         )
         return await self._call(request, lambda answer: _places_v6(answer, len(lines)), trace_id=trace_id)
 
