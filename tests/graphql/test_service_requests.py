@@ -114,7 +114,7 @@ async def test_permits_near_a_request_and_requests_near_a_permit(
     ask_as: AskAs, recorder: RecordingDatabase, services: Services, city: None
 ) -> None:
     """The addresses of P009 are at 37.709, the next ones 111 m to the north each."""
-    await publish(services, published(0, latitude=37.709, longitude=-122.4, external_status="Assigned"))
+    await publish(services, published(0, latitude=37.709, longitude=-122.4, external_status="Closed"))
     await publish(services, published(1, latitude=37.710, longitude=-122.4, external_status="Closed"))
     recorder.statements.clear()
     found = (await ask_as(STAFF, NEAR))["serviceRequest"]
