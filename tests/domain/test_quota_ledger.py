@@ -73,7 +73,7 @@ async def test_a_lowered_quota_holds_for_what_is_in_hand(ledger: QuotaLedger, da
     assert await _passes(quotas, 1000)
     assert [await _passes(quotas, 3) for _ in range(4)] == [True, True, False, False]
     assert not await _passes(quotas, 0)
-    assert [row[1:] for row in await used(database)] == [(3, 3)]
+    assert [row[1:] for row in await used(database)] == [(3, 0)]
 
 
 async def test_what_is_given_back_of_a_larger_quota_is_there_for_others(ledger: QuotaLedger) -> None:
