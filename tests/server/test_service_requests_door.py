@@ -14,7 +14,7 @@ from lakefront.settings import Settings
 from lakefront.simulator import Simulator
 from tests.server.wired import Wired, wired
 
-PATH, RECORDS = "/service-requests", "/service-requests/records"
+PATH, RECORDS = "/service-requests", "/service-request-records"
 PUBLISHED = Path(__file__).parents[2].parent / "shared" / "data" / "nyc_311_service_requests.csv"
 POTHOLE: dict[str, Any] = {
     "city": "nyc",

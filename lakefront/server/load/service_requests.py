@@ -16,7 +16,7 @@ from lakefront.server.load.cells import degrees, instant, name, words
 from lakefront.server.load.client import Answer, Verdict
 from lakefront.server.load.table import Field, Reading, Row
 
-PATH: Final = "service-requests/records"
+PATH: Final = "service-request-records"
 """The door."""
 
 PROVIDER: Final = "nyc311"

@@ -1,4 +1,4 @@
-"""``POST /service-requests/records``: what cities publish of service requests, in batches (C5, X6)."""
+"""``POST /service-request-records``: what cities publish of service requests, in batches (C5, X6)."""
 
 from typing import Annotated, Final
 
@@ -22,10 +22,9 @@ from lakefront.server.openapi import Answer, Content, Operation, describe
 from lakefront.server.responses import json_response
 from lakefront.server.rest.door import RestRequest
 from lakefront.server.rest.permits_openapi import ENCODING
-from lakefront.server.rest.service_requests import PATH
 from lakefront.server.rest.service_requests_openapi import DRY_RUN
 
-RECORDS: Final = f"{PATH}/records"
+RECORDS: Final = "/service-request-records"
 
 LIMIT: Final = 8 * 1024 * 1024
 """Bytes of a batch, sent and unpacked."""

@@ -48,6 +48,11 @@ a {{ color: #0b6e8f; }}
 <tr><td><code>GET /integrations/providers</code></td><td>those that can be set up</td></tr>
 <tr><td><code>POST /integrations/rotate-key</code></td><td>renew credentials</td></tr>
 <tr><td><code>POST /integrations/test</code></td><td>try one out</td></tr>
+<tr><td><code>GET, POST /service-requests</code></td><td>what people report to their city (bearer token)</td></tr>
+<tr><td><code>GET, PATCH /service-requests/{{request_id}}</code></td><td>one of these</td></tr>
+<tr><td><code>POST /service-request-records</code></td><td>those that a city published</td></tr>
+<tr><td><code>POST /open-data/imports</code></td><td>have a published data set imported</td></tr>
+<tr><td><code>GET, DELETE /open-data/imports/{{import_id}}</code></td><td>look at an import, stop it</td></tr>
 <tr><td><code>GET /maps/tiles/{{owner}}/{{style}}/{{zoom}}/{{column}}/{{row}}</code></td>
 <td>tiles of maps (bearer token)</td></tr>
 <tr><td><a href="/health">/health</a></td><td>the process lives</td></tr>
