@@ -16,7 +16,7 @@ NAME = "lf-run-"
 """What the names of our folders there begin with; the rest is the process id."""
 
 SIZE = 3 * 2**30
-"""Bytes that must be free there: four workers take up to two thirds of it."""
+"""Bytes that must be free there: three workers take up to two thirds of it."""
 
 MEMORY = 6 * 2**30
 """Bytes of memory that must be available: the files, and all that runs beside them."""
