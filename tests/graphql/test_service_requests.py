@@ -96,6 +96,28 @@ async def test_near_a_point(ask_as: AskAs, recorder: RecordingDatabase) -> None:
     assert len(recorder.statements) == 1
 
 
+@pytest.mark.parametrize(("actor", "ids"), [(CITIZEN, ["000"]), (NEIGHBOUR, []), (STAFF, ["000", "001", "002"])])
+async def test_nearby_is_that_filter_by_a_shorter_name(ask_as: AskAs, actor: Actor, ids: list[str]) -> None:
+    document = """{ nearby(point: {latitude: 40.7, longitude: -73.9}, meters: 250) {
+      totalCount pageInfo { hasNextPage } nodes { requestId } } }"""
+    found = (await ask_as(actor, document))["nearby"]
+    assert [node["requestId"] for node in found["nodes"]] == [f"nyc311-{id_}" for id_ in ids]
+    assert (found["totalCount"], found["pageInfo"]["hasNextPage"]) == (len(ids), False)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ("point: {latitude: 91, longitude: 0}", "point.latitude"),
+        ("point: {latitude: 0, longitude: 0}, meters: 0", "meters"),
+    ],
+)
+async def test_nearby_says_what_is_wrong(services: Services, given: str, field: str) -> None:
+    operations = Operations(build_schema(), services, Context.for_operation, permission)
+    answer = await operations.execute(OperationRequest(f"{{ nearby({given}) {{ totalCount }} }}"), STAFF, "trace")
+    assert [error["extensions"]["details"][0]["field"] for error in answer.errors or ()] == [field]
+
+
 async def test_who_changed_it_is_for_staff(services: Services, ask_as: AskAs) -> None:
     document = "{ serviceRequests { nodes { history { nodes { changedBy } } } } }"
     await ask_as(STAFF, document)
